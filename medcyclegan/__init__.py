@@ -1,0 +1,39 @@
+"""medcyclegan: one kind of medical image into another with a 2.5D CycleGAN.
+
+    from medcyclegan import load_model, read_scan, synthesize, write_scan
+
+    scan = read_scan("head_t1.nii.gz")
+    result = synthesize(scan, load_model("head-mr-ct"))
+    write_scan(result.image, passport=scan.passport, to="head_t1_sct.nii.gz")
+
+Research use only.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from medcyclegan.io.read import read_scan
+    from medcyclegan.io.write import write_scan
+    from medcyclegan.models.store import load_model
+    from medcyclegan.synthesis import synthesize
+
+__version__ = version("medcyclegan")
+__all__ = ["__version__", "load_model", "read_scan", "synthesize", "write_scan"]
+
+_HOME = {
+    "load_model": "medcyclegan.models.store",
+    "read_scan": "medcyclegan.io.read",
+    "synthesize": "medcyclegan.synthesis",
+    "write_scan": "medcyclegan.io.write",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public functions when they are first asked for: torch takes seconds to load."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'medcyclegan' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

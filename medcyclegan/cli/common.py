@@ -1,0 +1,81 @@
+"""Options and output that commands share."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+RESEARCH_USE = "Research use only: a synthetic CT is not an acquired image."
+
+
+@dataclass(frozen=True)
+class Voice:
+    """How much to say: ``level`` -1 errors and warnings only, 0 the usual, 1 details."""
+
+    level: int
+    debug: bool
+    json: bool
+
+    def start_logging(self) -> None:
+        """Send the library's log to stderr, from warnings on, or all with ``--debug``."""
+        level = logging.DEBUG if self.debug else logging.INFO if self.level > 0 else logging.WARNING
+        logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+        logging.getLogger("medcyclegan").setLevel(level)
+        if not self.debug:
+            warnings.simplefilter("ignore")  # of libraries; ours are sentences in the summary
+
+    def say(self, text: str) -> None:
+        """Print a line of the usual output."""
+        if self.level >= 0 and not self.json:
+            click.echo(text)
+
+    def warn(self, text: str) -> None:
+        """Print a warning to stderr."""
+        click.echo(f"Warning: {text}", err=True)
+
+    @contextmanager
+    def progress(self, label: str) -> Iterator[Callable[[int, int], None]]:
+        """Show a bar with the time left on stderr; gives the function to call with (done, total)."""
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        console = Console(stderr=True)
+        quiet = self.level < 0 or self.json or not console.is_terminal
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console, disable=quiet, transient=True) as bar:
+            task = bar.add_task(label, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def voice_options(command: Command) -> Command:
+    """Add ``--json``, ``-v``, ``-q`` and ``--debug``; the command gets them as one ``voice``."""
+
+    def gather(**kwargs: Any) -> Any:
+        level = -1 if kwargs.pop("quiet") else int(kwargs.pop("verbose"))
+        kwargs.pop("verbose", None)
+        voice = Voice(level=level, debug=kwargs.pop("debug"), json=kwargs.pop("as_json", False))
+        voice.start_logging()
+        return command(voice=voice, **kwargs)
+
+    gather.__name__ = command.__name__
+    gather.__doc__ = command.__doc__
+    gather.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    options = (
+        click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
+        click.option("-v", "--verbose", is_flag=True, help="Say more."),
+        click.option("-q", "--quiet", is_flag=True, help="Say nothing but warnings and errors."),
+        click.option("--debug", is_flag=True, help="Show tracebacks and all of the log."),
+    )
+    decorated: Any = gather
+    for option in reversed(options):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]

@@ -1,0 +1,74 @@
+"""The one family of errors, each with its exit code.
+
+A message says what was found (path or key, and value), the rule that it breaks, and what to do.
+The codes are listed for users in ``docs/errors.md``.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process returns to the shell."""
+
+    DONE = 0
+    OUR_FAULT = 1
+    USAGE = 2
+    INPUT_REFUSED = 3
+    CANNOT_WRITE = 4
+    MODEL_REFUSED = 5
+    DEVICE_OR_MEMORY = 6
+    SOME_REFUSED = 8
+    INTERRUPTED = 130
+
+
+class MedcycleganError(Exception):
+    """Base of all errors that medcyclegan raises on purpose.
+
+    ``found`` is what was met, path and value included; ``rule`` what was expected; ``remedy``
+    what the user can do about it.
+    """
+
+    exit_code = ExitCode.OUR_FAULT
+
+    def __init__(self, found: str, *, rule: str = "", remedy: str = "") -> None:
+        self.found = found
+        self.rule = rule
+        self.remedy = remedy
+        parts = [found.rstrip(".")]
+        if rule:
+            parts.append(rule.rstrip("."))
+        if remedy:
+            parts.append(remedy.rstrip("."))
+        super().__init__(". ".join(parts) + ".")
+
+
+class InputRefused(MedcycleganError):
+    """The input cannot be turned into a volume that we would vouch for."""
+
+    exit_code = ExitCode.INPUT_REFUSED
+
+
+class CannotWrite(MedcycleganError):
+    """The output cannot be put where it should go."""
+
+    exit_code = ExitCode.CANNOT_WRITE
+
+
+class ModelRefused(MedcycleganError):
+    """A model folder that is missing, damaged, no model, or made for another task."""
+
+    exit_code = ExitCode.MODEL_REFUSED
+
+
+class DeviceError(MedcycleganError):
+    """A device that is not there, or memory that does not suffice."""
+
+    exit_code = ExitCode.DEVICE_OR_MEMORY
+
+
+class UsageError(MedcycleganError):
+    """Arguments that do not go together."""
+
+    exit_code = ExitCode.USAGE

@@ -1,0 +1,98 @@
+"""Which attributes a derived series takes over from its source: an allow-list.
+
+A header that is copied and then cleaned keeps whatever nobody thought of: private tags, a contrast
+agent, the MR's pixel limits. What is not named here or made by the writer is not in the output.
+"""
+
+from __future__ import annotations
+
+# Type 2 of the patient, study, series and frame of reference modules: present, even if empty.
+PRESENT_EVEN_IF_EMPTY = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "PatientPosition",
+    "PositionReferenceIndicator",
+)
+
+# Taken over where the source has them; a value that DICOM does not allow is an error.
+REQUIRED_AS_SOURCE = (
+    "SpecificCharacterSet",
+    "StudyInstanceUID",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+)
+
+# Taken over where the source has them with a valid value. All of them describe the patient or the
+# study, which are to be told alike in every series: dcentvfy objects when one is dropped.
+OPTIONAL_AS_SOURCE = (
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "PatientBodyMassIndex",
+    "PatientBirthTime",
+    "IssuerOfPatientID",
+    "TypeOfPatientID",
+    "OtherPatientNames",
+    "EthnicGroup",
+    "PatientSpeciesDescription",
+    "PatientBreedDescription",
+    "ResponsiblePerson",
+    "ResponsiblePersonRole",
+    "ResponsibleOrganization",
+    "QualityControlSubject",
+    "PatientComments",
+    "PatientState",
+    "PatientSexNeutered",
+    "PregnancyStatus",
+    "LastMenstrualDate",
+    "SmokingStatus",
+    "MedicalAlerts",
+    "Allergies",
+    "Occupation",
+    "AdditionalPatientHistory",
+    "AdmittingDiagnosesDescription",
+    "ReasonForVisit",
+    "AdmissionID",
+    "ServiceEpisodeID",
+    "ServiceEpisodeDescription",
+    "StudyDescription",
+    "ConsultingPhysicianName",
+    "PhysiciansOfRecord",
+    "NameOfPhysiciansReadingStudy",
+    "ClinicalTrialSponsorName",
+    "ClinicalTrialProtocolID",
+    "ClinicalTrialProtocolName",
+    "ClinicalTrialSiteID",
+    "ClinicalTrialSiteName",
+    "ClinicalTrialSubjectID",
+    "ClinicalTrialSubjectReadingID",
+    "ClinicalTrialProtocolEthicsCommitteeName",
+    "ClinicalTrialTimePointID",
+    "ClinicalTrialTimePointDescription",
+    "LongitudinalTemporalInformationModified",
+    "BodyPartExamined",
+    "Laterality",
+)
+
+# Of the scanner, for ContributingEquipmentSequence; only those with a valid value.
+EQUIPMENT = (
+    "Manufacturer",
+    "ManufacturerModelName",
+    "InstitutionName",
+    "StationName",
+    "DeviceSerialNumber",
+    "SoftwareVersions",
+)
+
+# Of each item of a code sequence.
+CODE = ("CodeValue", "CodingSchemeDesignator", "CodingSchemeVersion", "CodeMeaning")
+
+# Of the matching slice: where its pixels lie.
+PLANE = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness")

@@ -1,0 +1,82 @@
+"""Read a scan, whatever file format it comes in."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from medcyclegan.errors import InputRefused
+from medcyclegan.io.byte_source import content_name, open_bytes
+from medcyclegan.io.dicom_read import is_dicom, read_dicom
+from medcyclegan.io.itk_image import read_itk
+from medcyclegan.io.nifti_read import read_nifti
+from medcyclegan.io.scan import Scan
+from medcyclegan.volume import Volume
+
+_NIFTI_ENDINGS = (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz")
+_ITK_ENDINGS = (".mha", ".mhd", ".nrrd", ".nhdr")
+_NIFTI_SIZES = (348, 540)  # the first number of a header, by which NIfTI is told
+_FORMATS = "a folder or file of DICOM, .nii, .nii.gz, .hdr with .img, .mha, .mhd, .nrrd, .nhdr"
+
+
+def read_scan(
+    path: Path | str, *, series_uid: str | None = None, modality: str | None = None
+) -> Scan:
+    """Read a DICOM series, NIfTI, MetaImage or NRRD; the content decides, then the name.
+
+    ``series_uid`` chooses among several DICOM series; other formats have none. ``modality`` is
+    the DICOM term of what is expected: DICOM of another modality is refused, and other formats,
+    which do not tell theirs, are taken for it, with the unit HU if it is ``"CT"``.
+
+    Raises
+    ------
+    InputRefused
+        If there is no such file, it is not a regular one, its format is not read, or it is
+        damaged.
+    """
+    path = Path(path)
+    _refuse_irregular(path)
+    if path.is_dir() or is_dicom(path):
+        return read_dicom(path, series_uid=series_uid, modality=modality)
+    scan = _reader(path)(path)
+    if modality is None:
+        return scan
+    unit = "HU" if modality == "CT" else scan.volume.unit
+    volume = Volume(scan.volume.voxels, scan.volume.geometry, unit)
+    return replace(scan, volume=volume, modality=modality)
+
+
+def _refuse_irregular(path: Path) -> None:
+    """Refuse what is missing, and pipes and devices, which may never end."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:  # ValueError: NUL in the name
+        reason = getattr(error, "strerror", None) or "not a valid path"
+        raise InputRefused(
+            f"{path}: cannot be read ({reason})", remedy="check the path and its permissions"
+        ) from error
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise InputRefused(
+            f"{path}: a pipe, socket or device",
+            rule="a file or a folder is read",
+            remedy="copy the image into a file",
+        )
+
+
+def _reader(path: Path) -> Callable[[Path], Scan]:
+    """Choose the reader of a file that is not DICOM."""
+    with open_bytes(path) as source:
+        start = source.up_to(512)
+    name = path.name.lower()
+    if start.startswith((b"NRRD", b"ObjectType", b"NDims")):
+        return read_itk
+    sizes = {int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big")}
+    if sizes.intersection(_NIFTI_SIZES) or name.endswith(_NIFTI_ENDINGS):
+        return read_nifti
+    if name.endswith(_ITK_ENDINGS):
+        return read_itk
+    raise InputRefused(
+        f"{path}: {content_name(start)}", rule=f"what is read is {_FORMATS}", remedy="convert it"
+    )

@@ -1,0 +1,97 @@
+"""What an output may replace, and what is refused before it is touched."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from medcyclegan.errors import CannotWrite
+
+# Its presence says that a folder was completed by medcyclegan: only such a folder is replaced.
+COMPLETION_RECORD = ".medcyclegan.json"
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space, or write to another disk",
+    errno.EDQUOT: "free some space, or write to another disk",
+    errno.EACCES: "choose a folder that you may write to",
+    errno.EPERM: "choose a folder that you may write to",
+    errno.EROFS: "choose a folder that you may write to",
+    errno.ENOENT: "create its parent folder first",
+    errno.ENOTDIR: "choose a path whose parents are folders, not files",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+
+
+def refuse_existing_file(target: Path, *, overwrite: bool) -> None:
+    """Raise CannotWrite if ``target`` is a folder, or exists and ``overwrite`` is false."""
+    if target.is_dir():
+        raise CannotWrite(
+            f"{target} is a folder", rule="a file is to be written", remedy="name a file"
+        )
+    if os.path.lexists(target) and not overwrite:
+        _refuse_without_overwrite(target)
+
+
+def refuse_existing_folder(target: Path, *, overwrite: bool) -> None:
+    """Raise CannotWrite if ``target`` exists and is neither empty nor, to overwrite, ours."""
+    if not os.path.lexists(target):
+        return
+    if target.is_symlink() or not target.is_dir():
+        raise CannotWrite(
+            f"{target} is not a folder",
+            rule="a DICOM series is written as a folder",
+            remedy="name a new folder",
+        )
+    entries = list(target.iterdir())
+    if not entries:
+        return
+    if not overwrite:
+        _refuse_without_overwrite(target)
+    is_ours = any(entry.name == COMPLETION_RECORD for entry in entries)
+    foreign = [e for e in entries if e.suffix != ".dcm" and e.name != COMPLETION_RECORD]
+    if not is_ours or foreign or any(entry.is_dir() for entry in entries):
+        raise CannotWrite(
+            f"{target} holds files that medcyclegan did not write",
+            rule="only a folder that medcyclegan wrote is replaced",
+            remedy="name another folder, or empty this one by hand",
+        )
+
+
+def _refuse_without_overwrite(target: Path) -> None:
+    raise CannotWrite(
+        f"{target} exists already",
+        rule="nothing is replaced unasked",
+        remedy="name another output, or give --overwrite",
+    )
+
+
+def refuse_own_input(target: Path, *, source: Path, folder: bool) -> None:
+    """Raise CannotWrite if ``target`` is ``source``, or a folder inside or around it."""
+    # Unlike Path.resolve, realpath bears loops of links.
+    ours, theirs = Path(os.path.realpath(target)), Path(os.path.realpath(source))
+    is_same = ours == theirs
+    if not is_same and target.exists() and source.exists():
+        is_same = target.samefile(source)  # two hard links to one file
+    is_around = folder and ours in theirs.parents
+    is_inside = folder and source.is_dir() and theirs in ours.parents
+    if is_same or is_around or is_inside:
+        where = "is" if is_same else "lies inside" if is_inside else "holds"
+        raise CannotWrite(
+            f"The output {target} {where} the input {source}",
+            rule="the input is never written to",
+            remedy="name an output apart from the input",
+        )
+
+
+@contextmanager
+def refusals_of(target: Path) -> Iterator[None]:
+    """Turn what the system refuses into the error of our family."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        remedy = _REMEDIES.get(error.errno or 0, "write to another folder")
+        raise CannotWrite(f"Cannot write {target}: {reason}", remedy=remedy) from error

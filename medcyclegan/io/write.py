@@ -1,0 +1,60 @@
+"""Write a volume in the format that the name of the output asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from medcyclegan.errors import UsageError
+from medcyclegan.io.dicom_derive import Derivation
+from medcyclegan.io.dicom_write import write_dicom_ct
+from medcyclegan.io.itk_image import write_itk
+from medcyclegan.io.nifti_write import write_nifti
+from medcyclegan.io.scan import Passport
+from medcyclegan.volume import Volume
+
+_NIFTI_ENDINGS = (".nii", ".nii.gz")
+_ITK_ENDINGS = (".mha", ".mhd", ".nrrd")
+# Endings of files that users ask for and that are not written. Any other name is a folder, as
+# those of series have dots in them: "1.2.840", "T1 2.5 mm".
+_NOT_WRITTEN = (".dcm", ".hdr", ".img", ".nhdr", ".gz", ".zip", ".png", ".jpg", ".tif", ".tiff")
+
+
+def write_scan(
+    volume: Volume,
+    *,
+    passport: Passport,
+    to: Path | str,
+    derivation: Derivation | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write ``volume`` as NIfTI, MetaImage or NRRD by the ending of ``to``, else as a CT series.
+
+    ``passport`` is that of the source scan; ``derivation``, for DICOM, says how it was made.
+
+    Raises
+    ------
+    UsageError
+        If no derivation is given for DICOM, or files of the ending are not written.
+    CannotWrite
+        If ``to`` exists and ``overwrite`` is false, or it cannot be written as it should.
+    """
+    to = Path(to)
+    name = to.name.lower()
+    if name.endswith(_NIFTI_ENDINGS):
+        write_nifti(volume, passport=passport, to=to, overwrite=overwrite)
+    elif name.endswith(_ITK_ENDINGS):
+        write_itk(volume, passport=passport, to=to, overwrite=overwrite)
+    elif name.endswith(_NOT_WRITTEN):
+        raise UsageError(
+            f"{to}: files ending in {to.suffix} are not written",
+            rule="what is written is .nii, .nii.gz, .mha, .mhd, .nrrd, and DICOM into a folder",
+            remedy="name the output accordingly",
+        )
+    elif derivation is None:
+        raise UsageError(
+            f"{to}: no derivation is given",
+            rule="a DICOM series says how it was made",
+            remedy="pass derivation=, or name a .nii.gz file",
+        )
+    else:
+        write_dicom_ct(volume, passport=passport, to=to, derivation=derivation, overwrite=overwrite)

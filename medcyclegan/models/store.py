@@ -1,0 +1,159 @@
+"""Find, check, open and save model folders."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from medcyclegan.errors import ModelRefused
+from medcyclegan.models.card import Card
+from medcyclegan.networks.factory import make_generator
+from medcyclegan.task import Task
+
+CARD_NAME = "card.json"
+WEIGHTS_NAME = "weights.safetensors"
+# No generator of ours comes near this; a larger file is not one of them.
+MAX_WEIGHTS_BYTES = 2_000_000_000
+MAX_CARD_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A generator (N, depth, H, W) -> (N, depth, H, W) in [-1, 1], with its card."""
+
+    card: Card
+    generator: nn.Module
+
+    @property
+    def task(self) -> Task:
+        """What the model translates into what."""
+        return self.card.task
+
+
+def shipped_models() -> dict[str, Path]:
+    """Names and folders of the models inside the package."""
+    root = Path(str(files("medcyclegan.models") / "weights"))
+    if not root.is_dir():
+        return {}
+    return {folder.name: folder for folder in sorted(root.iterdir()) if folder.is_dir()}
+
+
+def find_model(name_or_folder: str | Path) -> Path:
+    """Return the folder of a shipped model, by name, or a model folder of one's own.
+
+    Raises
+    ------
+    ModelRefused
+        If there is neither.
+    """
+    shipped = shipped_models()
+    if str(name_or_folder) in shipped:
+        return shipped[str(name_or_folder)]
+    folder = Path(name_or_folder)
+    if (folder / CARD_NAME).is_file():
+        return folder
+    raise ModelRefused(
+        f"No model {name_or_folder}",
+        rule=f"a model is one of {', '.join(shipped) or 'none shipped'}, or a folder with "
+        f"{CARD_NAME} and {WEIGHTS_NAME}",
+        remedy="see: medcyclegan models",
+    )
+
+
+def read_card(folder: Path) -> Card:
+    """Read and check the card of a model folder.
+
+    Raises
+    ------
+    ModelRefused
+        If it cannot be read or breaks a rule.
+    """
+    path = folder / CARD_NAME
+    try:
+        if path.stat().st_size > MAX_CARD_BYTES:
+            raise ModelRefused(f"{path} is too large", rule=f"at most {MAX_CARD_BYTES} bytes")
+        return Card.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ModelRefused(f"{path} cannot be read ({error.strerror})") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ModelRefused(
+            f"{path}: {key}: {first['msg']}",
+            rule="a model folder holds a valid card",
+            remedy="export the model again",
+        ) from error
+
+
+def load_model(name_or_folder: str | Path = "head-mr-ct") -> Model:
+    """Open a model: card read, weights checked against the card, generator ready for inference.
+
+    Raises
+    ------
+    ModelRefused
+        If anything is missing, damaged or not finite, or the sha256 does not fit.
+    """
+    folder = find_model(name_or_folder)
+    card = read_card(folder)
+    weights = _read_weights(folder / WEIGHTS_NAME, card)
+    generator = make_generator(card.generator, depth=card.task.depth)
+    _check_shapes(generator.state_dict(), weights, folder / WEIGHTS_NAME)
+    generator.load_state_dict({name: value.float() for name, value in weights.items()})
+    generator.eval().requires_grad_(False)
+    return Model(card, generator.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+
+
+def _read_weights(path: Path, card: Card) -> dict[str, Tensor]:
+    try:
+        size = path.stat().st_size
+        if size > MAX_WEIGHTS_BYTES:
+            raise ModelRefused(f"{path} has {size} bytes", rule=f"at most {MAX_WEIGHTS_BYTES}")
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelRefused(f"{path} cannot be read ({error.strerror})") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != card.weights_sha256:
+        raise ModelRefused(
+            f"{path} has sha256 {found[:12]}…",
+            rule=f"its card says {card.weights_sha256[:12]}…",
+            remedy="the file is damaged or belongs to another card; install or export it again",
+        )
+    try:
+        return load(content)
+    except SafetensorError as error:
+        raise ModelRefused(f"{path} is no safetensors file ({error})") from error
+
+
+def _check_shapes(wanted: dict[str, Tensor], found: dict[str, Tensor], path: Path) -> None:
+    if wanted.keys() != found.keys():
+        odd = sorted(wanted.keys() ^ found.keys())[0]
+        raise ModelRefused(f"{path}: tensor {odd}", rule="names must be those of the generator")
+    for name, value in found.items():
+        if value.shape != wanted[name].shape:
+            raise ModelRefused(
+                f"{path}: {name} has shape {tuple(value.shape)}",
+                rule=f"the generator on the card needs {tuple(wanted[name].shape)}",
+            )
+        if not torch.isfinite(value).all():
+            raise ModelRefused(f"{path}: {name} holds NaN or infinity", rule="weights are finite")
+
+
+def save_model(folder: Path, *, card: Card, weights: dict[str, Tensor]) -> Card:
+    """Write a model folder, weights in half precision; returns the card with the new sha256.
+
+    The folder must not hold a model already.
+    """
+    folder.mkdir(parents=True, exist_ok=False)
+    content = save({name: value.half().contiguous() for name, value in weights.items()})
+    (folder / WEIGHTS_NAME).write_bytes(content)
+    signed = card.model_copy(update={"weights_sha256": hashlib.sha256(content).hexdigest()})
+    (folder / CARD_NAME).write_text(signed.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return signed

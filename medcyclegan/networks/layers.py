@@ -1,0 +1,77 @@
+"""Small layers that the generators share. Tensors are (N, C, H, W)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class ChannelNorm(nn.Module):
+    """Normalise the channels of every pixel by themselves (layer norm over C).
+
+    A pixel's result does not depend on how much air surrounds the head or how large the patch is,
+    which instance norm cannot promise: with it, padding a scan changes its values.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        out: Tensor = self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return out
+
+
+def make_norm(kind: str, channels: int) -> nn.Module:
+    """Return the normalisation layer called ``channel`` or ``instance``."""
+    if kind == "channel":
+        return ChannelNorm(channels)
+    return nn.InstanceNorm2d(channels, affine=True)
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(act(conv(norm(x)))), both convolutions 3 x 3."""
+
+    def __init__(self, channels: int, *, norm: str) -> None:
+        super().__init__()
+        self.norm = make_norm(norm, channels)
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, H, W)."""
+        hidden = functional.leaky_relu(self.first(self.norm(x)), 0.1)
+        out: Tensor = x + self.second(hidden)
+        return out
+
+
+class ShuffleUp(nn.Module):
+    """Double H and W by a convolution and a pixel shuffle.
+
+    The sub-pixel kernels start out equal (ICNR, Aitken et al. 2017, arXiv 1707.02937), so that
+    no checkerboard is there to be unlearned.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, *, kernel: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels_in, 4 * channels_out, kernel, padding=kernel // 2)
+        with torch.no_grad():
+            first = self.conv.weight[::4].clone()
+            self.conv.weight.copy_(first.repeat_interleave(4, dim=0))
+            if self.conv.bias is not None:
+                self.conv.bias.zero_()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C_in, H, W) -> (N, C_out, 2 H, 2 W)."""
+        return functional.pixel_shuffle(self.conv(x), 2)
+
+
+def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
+    """Pad (N, C, H, W) at the end of H and W by edge values to multiples of ``multiple``."""
+    height, width = x.shape[-2:]
+    extra_h, extra_w = -height % multiple, -width % multiple
+    if extra_h == 0 and extra_w == 0:
+        return x
+    return functional.pad(x, (0, extra_w, 0, extra_h), mode="replicate")

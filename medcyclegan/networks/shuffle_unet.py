@@ -1,0 +1,84 @@
+"""The default generator: a residual U-Net behind a pixel-unshuffle stem.
+
+The stem folds 2 x 2 pixels into channels, so that no convolution runs at full resolution and yet
+no detail is thrown away; a sub-pixel convolution unfolds them at the end (Shi et al. 2016,
+arXiv 1609.05158).
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from medcyclegan.networks.layers import (
+    ResidualBlock,
+    ShuffleUp,
+    make_norm,
+    pad_to_multiple,
+)
+
+
+class ShuffleUNet(nn.Module):
+    """``depth`` slices in, ``depth`` slices out.
+
+    Parameters
+    ----------
+    depth:
+        Slices of a slab, carried as channels.
+    widths:
+        Channels at 1/2, 1/4, 1/8, ... of the resolution.
+    blocks:
+        Residual blocks at each level on the way down, and at each on the way up.
+    norm:
+        ``channel`` (each pixel by itself) or ``instance`` (each image by itself).
+    """
+
+    def __init__(
+        self,
+        depth: int,
+        *,
+        widths: tuple[int, ...] = (32, 64, 128, 192),
+        blocks: int = 1,
+        norm: str = "channel",
+    ) -> None:
+        super().__init__()
+        self.multiple = 2 ** len(widths)
+        self.stem = nn.Conv2d(4 * depth, widths[0], 3, padding=1)
+        self.down_blocks = nn.ModuleList(_stage(width, blocks, norm) for width in widths)
+        self.downs = nn.ModuleList(
+            nn.Conv2d(fine, coarse, 2, stride=2)
+            for fine, coarse in itertools.pairwise(widths)
+        )
+        self.bottom = _stage(widths[-1], blocks + 1, norm)
+        self.ups = nn.ModuleList(
+            ShuffleUp(coarse, fine) for fine, coarse in itertools.pairwise(widths)
+        )
+        self.up_blocks = nn.ModuleList(_stage(width, blocks, norm) for width in widths[:-1])
+        self.last_norm = make_norm(norm, widths[0])
+        self.head = ShuffleUp(widths[0], depth, kernel=3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, depth, H, W) -> (N, depth, H, W) float32, any H and W."""
+        height, width = x.shape[-2:]
+        features = self.stem(functional.pixel_unshuffle(pad_to_multiple(x, self.multiple), 2))
+        skips: list[Tensor] = []
+        for level, stage in enumerate(self.down_blocks):
+            features = stage(features)
+            if level < len(self.downs):
+                skips.append(features)
+                features = self.downs[level](features)
+        features = self.bottom(features)
+        for level in reversed(range(len(self.ups))):
+            features = self.up_blocks[level](self.ups[level](features) + skips[level])
+        features = self.last_norm(features)
+        # bfloat16 resolves 3 HU near soft tissue: the last layer alone runs in float32
+        with torch.autocast(x.device.type, enabled=False):
+            out: Tensor = self.head(features.float())
+        return out[..., :height, :width]
+
+
+def _stage(channels: int, blocks: int, norm: str) -> nn.Sequential:
+    return nn.Sequential(*(ResidualBlock(channels, norm=norm) for _ in range(blocks)))

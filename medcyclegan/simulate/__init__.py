@@ -1,0 +1,1 @@
+"""Anatomy and physics from code: phantoms and simulated pairs with the truth known."""

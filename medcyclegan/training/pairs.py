@@ -1,0 +1,126 @@
+"""Train a generator on simulated pairs: L1 and gradient loss, EMA, exact resume."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from medcyclegan.networks.factory import make_generator
+from medcyclegan.training.config import PairsConfig
+from medcyclegan.training.losses import gradient_loss, l1_loss, l2_loss
+
+log = logging.getLogger(__name__)
+
+
+class PairsRun:
+    """The state of one run: generator, its moving average, optimiser and step."""
+
+    def __init__(self, config: PairsConfig) -> None:
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.step = 0
+        generator = make_generator(config.generator, depth=config.task.depth)
+        self.generator = generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.ema = AveragedModel(
+            self.generator, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay)
+        )
+        self.optimiser = torch.optim.AdamW(
+            self.generator.parameters(), lr=config.learning_rate, weight_decay=1e-4
+        )
+
+    def update(self, mr: Tensor, ct: Tensor) -> tuple[float, float]:
+        """One step on (N, depth, P, P) normalised slabs; returns the two losses."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.config.rate_at(self.step)
+        with torch.autocast("cpu", torch.bfloat16):
+            fake = self.generator(mr)
+        l1, gradient = l1_loss(fake, ct), gradient_loss(fake, ct)
+        self.optimiser.zero_grad()
+        loss = l1 + self.config.gradient_weight * gradient
+        (loss + self.config.l2_weight * l2_loss(fake, ct)).backward()
+        nn.utils.clip_grad_norm_(self.generator.parameters(), 1.0)
+        self.optimiser.step()
+        self.ema.update_parameters(self.generator)
+        self.step += 1
+        return float(l1.detach()), float(gradient.detach())
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint under a temporary name, then rename it."""
+        state = {
+            "step": self.step,
+            "generator": self.generator.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+        temporary = path.with_name(f".{path.name}.part")
+        torch.save(state, temporary)
+        os.replace(temporary, path)
+
+    def load(self, path: Path) -> None:
+        """Take up a checkpoint of a run with the same generator."""
+        state: dict[str, Any] = torch.load(path, weights_only=True)
+        self.step = int(state["step"])
+        self.generator.load_state_dict(state["generator"])
+        self.ema.load_state_dict(state["ema"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+
+def train_on_pairs(run: PairsRun, data: Dataset[tuple[Tensor, Tensor]], folder: Path) -> None:
+    """Go on from ``run.step`` to the last step; log to ``losses.csv``, save ``last.pt``.
+
+    ``data`` gives slabs as ``SimulatedPairs`` does.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    config = run.config
+    loader = DataLoader(
+        data,
+        batch_size=config.items_a_step,
+        sampler=_Range(run.step * config.items_a_step, config.steps * config.items_a_step),
+        num_workers=config.workers,
+    )
+    started, window = time.monotonic(), []
+    for mr, ct in loader:
+        slabs = [t.flatten(0, 1).contiguous(memory_format=torch.channels_last) for t in (mr, ct)]
+        window.append(run.update(slabs[0], slabs[1]))
+        if run.step % 25 == 0:
+            _log_losses(folder / "losses.csv", run.step, time.monotonic() - started, window)
+            window.clear()
+        if run.step % config.checkpoint_every == 0 or run.step == config.steps:
+            run.save(folder / "last.pt")
+
+
+class _Range(Sampler[int]):
+    """Indices from ``first`` up to ``last``: item n is always the n-th of the run."""
+
+    def __init__(self, first: int, last: int) -> None:
+        self.indices = range(first, last)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.indices)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+def _log_losses(
+    path: Path, step: int, seconds: float, window: Sequence[tuple[float, float]]
+) -> None:
+    l1 = sum(losses[0] for losses in window) / len(window)
+    gradient = sum(losses[1] for losses in window) / len(window)
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(("step", "seconds", "l1", "gradient"))
+        writer.writerow((step, round(seconds, 1), round(l1, 5), round(gradient, 5)))
+    log.info("step %d  l1 %.4f  gradient %.4f", step, l1, gradient)

@@ -1,0 +1,1 @@
+"""From a volume in space to what a network takes, and back: resampling, scaling, slabs."""

@@ -1,0 +1,81 @@
+"""The grid that a network works on, chosen from the scan's grid."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from medcyclegan.geometry import FloatArray, Geometry, closest_axes
+from medcyclegan.task import Task
+from medcyclegan.volume import Volume
+
+SAGITTAL, CORONAL, AXIAL = 0, 1, 2
+
+# Air kept around the head, so that the scalp never lies at the edge of what the network sees.
+MARGIN_MM = 12.0
+# Slices count as thick only beside finer pixels: 2 mm cubes are no slices.
+THICK_TO_PIXEL = 1.4
+
+
+def slice_axis(geometry: Geometry, task: Task) -> int:
+    """World axis (0 sagittal, 1 coronal, 2 axial) that slabs run along.
+
+    The acquisition's own slice axis where slices are thick; else axial.
+    """
+    spacing = np.asarray(geometry.spacing_mm)
+    thickest = int(np.argmax(spacing))
+    others = np.delete(spacing, thickest)
+    is_thick = spacing[thickest] >= task.thick_slice_mm
+    if is_thick and spacing[thickest] >= THICK_TO_PIXEL * others.max():
+        return closest_axes(geometry.directions_ras)[thickest][0]
+    return AXIAL
+
+
+def model_geometry(geometry: Geometry, head: Volume, task: Task, *, normal: int) -> Geometry:
+    """Return the grid (D, H, W) for slabs along the world axis ``normal``.
+
+    Its axes are the scan's own, put into the order (normal, then the others as R, A, S count) and
+    pointing to R, A, S; so no scan is turned, only resampled along its axes. It covers the box
+    around ``head`` (a mask on the scan's grid) with a margin.
+
+    Distances: ``task.spacing_mm``; along the normal the scan's own where its slices are thick.
+    """
+    low, high = _head_box(head)
+    axes = closest_axes(geometry.directions_ras)
+    wanted = [normal] + [world for world in range(3) if world != normal]
+    order = [[world for world, _ in axes].index(world) for world in wanted]
+    signs = np.array([axes[axis][1] for axis in order], dtype=float)
+    spacing = np.asarray(geometry.spacing_mm)[order]
+    thick = slice_axis(geometry, task) == normal and spacing[0] >= task.thick_slice_mm
+    step_mm = np.full(3, task.spacing_mm)
+    if thick:
+        step_mm[0] = spacing[0]
+    directions = geometry.directions_ras[:, order] * signs
+    extent_mm = (high - low + 1.0)[order] * spacing + 2.0 * MARGIN_MM
+    shape = np.maximum(1, np.round(extent_mm / step_mm)).astype(int)
+    if thick:
+        shape[0] = int(high[order[0]] - low[order[0]] + 1)
+    centre = geometry.to_world((low + high) / 2.0)
+    return Geometry(
+        (int(shape[0]), int(shape[1]), int(shape[2])),
+        _affine(directions * step_mm, centre, shape),
+        geometry.frame_of_reference_uid,
+    )
+
+
+def _affine(columns: FloatArray, centre: FloatArray, shape: FloatArray) -> FloatArray:
+    affine = np.eye(4)
+    affine[:3, :3] = columns
+    affine[:3, 3] = centre - columns @ ((shape - 1) / 2.0)
+    return affine
+
+
+def _head_box(head: Volume) -> tuple[FloatArray, FloatArray]:
+    """First and last voxel index of the mask along each axis."""
+    inside = head.voxels > 0
+    low, high = np.zeros(3), np.asarray(head.geometry.shape) - 1.0
+    for axis in range(3):
+        others = tuple(a for a in range(3) if a != axis)
+        hit = np.flatnonzero(inside.any(axis=others))
+        if hit.size:
+            low[axis], high[axis] = hit[0], hit[-1]
+    return low, high
