@@ -44,7 +44,7 @@ class Voice:
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Callable[[int, int], None]]:
-        """Show a bar with the time left on stderr; gives the function to call with (done, total)."""
+        """Show a bar with the time left on stderr; gives what to call with (done, total)."""
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom_header import DICOM_ROOT, DicomFile, dicom_start, load_header
 from medcyclegan.io.dicom_values import PYDICOM_ERRORS, text, uid_name, whole
+from medcyclegan.io.targets import COMPLETION_RECORD
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,6 +166,8 @@ def _walk(folder: Path, links_out: list[Path]) -> Iterator[Path]:
     for here, folders, names in os.walk(root, onerror=_refuse_unreadable):
         folders.sort()
         for name in sorted(names):
+            if name == COMPLETION_RECORD:
+                continue  # ours, beside the slices of a series that we wrote
             path = Path(here, name)
             if not _is_inside(path, root):
                 links_out.append(path)

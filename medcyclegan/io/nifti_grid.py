@@ -4,8 +4,6 @@ The rule is NIfTI's and nibabel's: the sform if its code is above 0, else the qf
 else spacing alone, centred, with x running to the left. ``docs/geometry.md`` tells it to users.
 """
 
-# nibabel tells few types.
-# mypy: allow-untyped-calls
 from __future__ import annotations
 
 from pathlib import Path

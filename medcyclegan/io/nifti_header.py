@@ -4,8 +4,6 @@ Headers are taken from their bytes, in nibabel's header type without nibabel's c
 silently, and print what they found.
 """
 
-# nibabel tells few types.
-# mypy: allow-untyped-calls
 from __future__ import annotations
 
 import struct

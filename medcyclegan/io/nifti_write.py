@@ -1,7 +1,5 @@
 """Write a volume as a NIfTI file: the source's own header, where there is one."""
 
-# nibabel tells few types.
-# mypy: allow-untyped-calls
 from __future__ import annotations
 
 import gzip

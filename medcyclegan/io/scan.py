@@ -42,7 +42,7 @@ class DicomPassport:
 
 @dataclass(frozen=True)
 class ItkPassport:
-    """Metadata of a .mha, .mhd or .nrrd file: its key-value pairs as SimpleITK gives them."""
+    """Metadata of a .mha, .mhd or .nrrd file: its key-value pairs as they stand there."""
 
     metadata: tuple[tuple[str, str], ...] = ()
 

@@ -7,7 +7,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
+from medcyclegan.networks.resnet import ResNetGenerator
 from medcyclegan.networks.shuffle_unet import ShuffleUNet
+from medcyclegan.networks.unet import UNetGenerator
+
+Width = Annotated[int, Field(ge=4, le=1024)]
 
 
 class GeneratorConfig(BaseModel):
@@ -20,11 +24,16 @@ class GeneratorConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     kind: Literal["shuffle_unet", "resnet", "unet"] = "shuffle_unet"
-    widths: tuple[Annotated[int, Field(ge=4, le=1024)], ...] = (32, 64, 128, 192)
+    widths: Annotated[tuple[Width, ...], Field(min_length=1, max_length=7)] = (32, 64, 128, 192)
     blocks: Annotated[int, Field(ge=1, le=32)] = 1
     norm: Literal["channel", "instance"] = "channel"
 
 
 def make_generator(config: GeneratorConfig, *, depth: int) -> nn.Module:
     """Build a generator (N, depth, H, W) -> (N, depth, H, W) with fresh weights."""
-    return ShuffleUNet(depth, widths=config.widths, blocks=config.blocks, norm=config.norm)
+    widths, blocks, norm = config.widths, config.blocks, config.norm
+    if config.kind == "resnet":
+        return ResNetGenerator(depth, width=widths[0], blocks=blocks, norm=norm)
+    if config.kind == "unet":
+        return UNetGenerator(depth, widths=widths, blocks=blocks, norm=norm)
+    return ShuffleUNet(depth, widths=widths, blocks=blocks, norm=norm)

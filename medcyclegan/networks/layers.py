@@ -6,6 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+# Slope of the leaky ReLU for negative values.
+LEAK = 0.1
+
 
 class ChannelNorm(nn.Module):
     """Normalise the channels of every pixel by themselves (layer norm over C).
@@ -32,19 +35,24 @@ def make_norm(kind: str, channels: int) -> nn.Module:
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(act(conv(norm(x)))), both convolutions 3 x 3."""
+    """act(x + norm(conv(act(norm(conv(x)))))), both convolutions 3 x 3.
+
+    Norms after the convolutions: with one norm ahead of them the same network learned thin bone
+    several times more slowly.
+    """
 
     def __init__(self, channels: int, *, norm: str) -> None:
         super().__init__()
-        self.norm = make_norm(norm, channels)
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.first_norm = make_norm(norm, channels)
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second_norm = make_norm(norm, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""
-        hidden = functional.leaky_relu(self.first(self.norm(x)), 0.1)
-        out: Tensor = x + self.second(hidden)
-        return out
+        hidden = functional.leaky_relu(self.first_norm(self.first(x)), LEAK)
+        out = x + self.second_norm(self.second(hidden))
+        return functional.leaky_relu(out, LEAK)
 
 
 class ShuffleUp(nn.Module):
@@ -75,3 +83,16 @@ def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
     if extra_h == 0 and extra_w == 0:
         return x
     return functional.pad(x, (0, extra_w, 0, extra_h), mode="replicate")
+
+
+def init_weights(network: nn.Module) -> None:
+    """Draw all convolutions' weights after He et al. 2015 (arXiv 1502.01852), biases zero.
+
+    Sub-pixel convolutions are left as they are.
+    """
+    shuffled = {up.conv for up in network.modules() if isinstance(up, ShuffleUp)}
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d) and layer not in shuffled:
+            nn.init.kaiming_normal_(layer.weight, a=LEAK)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

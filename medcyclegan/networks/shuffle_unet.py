@@ -16,7 +16,7 @@ from torch.nn import functional
 from medcyclegan.networks.layers import (
     ResidualBlock,
     ShuffleUp,
-    make_norm,
+    init_weights,
     pad_to_multiple,
 )
 
@@ -49,16 +49,15 @@ class ShuffleUNet(nn.Module):
         self.stem = nn.Conv2d(4 * depth, widths[0], 3, padding=1)
         self.down_blocks = nn.ModuleList(_stage(width, blocks, norm) for width in widths)
         self.downs = nn.ModuleList(
-            nn.Conv2d(fine, coarse, 2, stride=2)
-            for fine, coarse in itertools.pairwise(widths)
+            nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in itertools.pairwise(widths)
         )
         self.bottom = _stage(widths[-1], blocks + 1, norm)
         self.ups = nn.ModuleList(
             ShuffleUp(coarse, fine) for fine, coarse in itertools.pairwise(widths)
         )
         self.up_blocks = nn.ModuleList(_stage(width, blocks, norm) for width in widths[:-1])
-        self.last_norm = make_norm(norm, widths[0])
         self.head = ShuffleUp(widths[0], depth, kernel=3)
+        init_weights(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, depth, H, W) -> (N, depth, H, W) float32, any H and W."""
@@ -73,7 +72,6 @@ class ShuffleUNet(nn.Module):
         features = self.bottom(features)
         for level in reversed(range(len(self.ups))):
             features = self.up_blocks[level](self.ups[level](features) + skips[level])
-        features = self.last_norm(features)
         # bfloat16 resolves 3 HU near soft tissue: the last layer alone runs in float32
         with torch.autocast(x.device.type, enabled=False):
             out: Tensor = self.head(features.float())

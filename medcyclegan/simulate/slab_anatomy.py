@@ -6,6 +6,7 @@ so that thick slices get their partial volume.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from medcyclegan.simulate.labelmaps import CHANNELS, HeadAnatomy, to_mm
 from medcyclegan.simulate.tissues import Tissue
 
 Rng = np.random.Generator
+Place = Callable[[HeadAnatomy, Rng], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,14 @@ def draw_grid(rng: Rng, *, depth: int, size_px: int, pixel_mm: float) -> SlabGri
     )
 
 
-def draw_tissue(head: HeadAnatomy, grid: SlabGrid, rng: Rng) -> TissueSlab:
-    """Sample a head on a randomly placed, turned, scaled and warped slab, and vary its anatomy."""
-    index = _sample_index(head, grid, rng)
+def draw_tissue(
+    head: HeadAnatomy, grid: SlabGrid, rng: Rng, *, place: Place | None = None
+) -> TissueSlab:
+    """Sample a head on a turned, scaled and warped slab, and vary its anatomy.
+
+    ``place`` gives the head's voxel in the middle of the slab; by default a random one.
+    """
+    index = _sample_index(head, grid, rng, place or random_body_voxel)
     maps = _gather(head, index)
     tissue = _vary_bone(maps, grid, rng)
     tissue = _split_soft_tissue(tissue, maps, grid, rng)
@@ -88,7 +95,7 @@ def draw_tissue(head: HeadAnatomy, grid: SlabGrid, rng: Rng) -> TissueSlab:
     return TissueSlab(tissue, grid)
 
 
-def _sample_index(head: HeadAnatomy, grid: SlabGrid, rng: Rng) -> list[Field]:
+def _sample_index(head: HeadAnatomy, grid: SlabGrid, rng: Rng, place: Place) -> list[Field]:
     """Head voxel coordinates of every sample: three arrays (D * S, H, W)."""
     axes = [grid.normal_axis] + [axis for axis in range(3) if axis != grid.normal_axis]
     pose = _small_rotation(rng) * rng.uniform(0.85, 1.15) @ np.diag(rng.uniform(0.95, 1.05, 3))
@@ -99,7 +106,7 @@ def _sample_index(head: HeadAnatomy, grid: SlabGrid, rng: Rng) -> list[Field]:
         _centred(grid.size_px, grid.pixel_mm)[None, :, None],
         _centred(grid.size_px, grid.pixel_mm)[None, None, :],
     )
-    centre = _body_voxel(head, rng)
+    centre = place(head, rng)
     warp_mm, warp_scale_mm = rng.uniform(0.0, 2.5), rng.uniform(25.0, 60.0)
     index: list[Field] = []
     for axis in range(3):
@@ -112,19 +119,19 @@ def _sample_index(head: HeadAnatomy, grid: SlabGrid, rng: Rng) -> list[Field]:
 
 def _small_rotation(rng: Rng) -> NDArray[np.float64]:
     """(3, 3), turns by about 8 degrees (standard deviation) around each axis."""
-    turn: NDArray[np.float64] = np.eye(3)
+    turn = np.eye(3)
     for axis, angle in enumerate(np.deg2rad(rng.normal(0.0, 8.0, 3))):
         cos, sin = np.cos(angle), np.sin(angle)
         step = np.eye(3)
         first, second = [a for a in range(3) if a != axis]
         step[first, first] = step[second, second] = cos
         step[first, second], step[second, first] = -sin, sin
-        turn = np.asarray(turn @ step, dtype=np.float64)
+        turn = turn @ step
     return turn
 
 
 def _centred(n: int, step_mm: float) -> NDArray[np.float64]:
-    return (np.arange(n) - (n - 1) / 2.0) * step_mm
+    return np.asarray((np.arange(n) - (n - 1) / 2.0) * step_mm, dtype=np.float64)
 
 
 def _slice_offsets_mm(grid: SlabGrid) -> NDArray[np.float64]:
@@ -133,7 +140,12 @@ def _slice_offsets_mm(grid: SlabGrid) -> NDArray[np.float64]:
     return np.asarray((centres[:, None] + within[None, :]).ravel())
 
 
-def _body_voxel(head: HeadAnatomy, rng: Rng) -> NDArray[np.int64]:
+def middle_voxel(head: HeadAnatomy, rng: Rng) -> NDArray[np.int64]:
+    """The middle of the head's box, for a slab that holds the whole head."""
+    return np.asarray(head.maps.shape[:3]) // 2
+
+
+def random_body_voxel(head: HeadAnatomy, rng: Rng) -> NDArray[np.int64]:
     """A random voxel inside the head."""
     while True:
         voxel = rng.integers(0, head.maps.shape[:3])

@@ -38,9 +38,11 @@ def render_ct(slab: TissueSlab, rng: Rng) -> Field:
     return np.asarray(ndimage.gaussian_filter(ct, (0.0, sigma, sigma)), dtype=np.float32)
 
 
-def render_mr(slab: TissueSlab, rng: Rng) -> Field:
-    """Return the MR of a slab, float32 (D, H, W): 0 no signal, 1 about the 99th percentile."""
-    signal = draw_contrast(rng)
+def render_mr(slab: TissueSlab, *, signal: NDArray[np.float64], rng: Rng) -> Field:
+    """Return the MR of a slab, float32 (D, H, W): 0 no signal, 1 about the 99th percentile.
+
+    ``signal`` is that of every tissue, (number of tissues,), as ``draw_contrast`` gives it.
+    """
     grid = slab.grid
     values = signal.astype(np.float32)[slab.tissue]
     values = values * (1.0 + rng.uniform(0.02, 0.12) * grid.field(rng, rng.uniform(3.0, 12.0)))
@@ -61,10 +63,8 @@ def draw_contrast(rng: Rng) -> NDArray[np.float64]:
     Two of three are sequences with their parameters and the tissues' varied, the rest is free:
     what is learned must not hang on one protocol.
     """
-    if rng.random() < 0.65:
-        signal = _physical_contrast(rng)
-    else:
-        signal = rng.uniform(0.05, 1.0, len(Tissue))
+    is_physical = rng.random() < 0.65
+    signal = _physical_contrast(rng) if is_physical else rng.uniform(0.05, 1.0, len(Tissue))
     fat_share = rng.uniform(0.1, 1.0)
     marrow = fat_share * signal[Tissue.FAT] + (1.0 - fat_share) * signal[Tissue.MUSCLE]
     signal[Tissue.MARROW] = marrow * rng.uniform(0.35, 1.1)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from medcyclegan.errors import UsageError
 from medcyclegan.networks.factory import GeneratorConfig
 from medcyclegan.task import Task
 
@@ -37,3 +40,24 @@ class PairsConfig(BaseModel):
             return self.learning_rate
         left = (self.steps - step) / max(1, self.steps - self.decay_from_step)
         return self.learning_rate * max(0.01, left)
+
+
+def read_config(path: Path) -> PairsConfig:
+    """Read a YAML file.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be read or breaks a rule; names the key, the value and the rule.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return PairsConfig.model_validate(content)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"{path} cannot be read as YAML ({error})") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise UsageError(
+            f"{path}: {key} = {first['input']!r}", rule=first["msg"], remedy="correct the file"
+        ) from error

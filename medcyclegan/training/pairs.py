@@ -54,6 +54,10 @@ class PairsRun:
         self.step += 1
         return float(l1.detach()), float(gradient.detach())
 
+    def averaged_weights(self) -> dict[str, Tensor]:
+        """The moving average of the generator's weights, which is what is exported."""
+        return {name: value.detach() for name, value in self.ema.module.state_dict().items()}
+
     def save(self, path: Path) -> None:
         """Write a checkpoint under a temporary name, then rename it."""
         state = {

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from medcyclegan.simulate.labelmaps import HeadAnatomy
 from medcyclegan.simulate.slab_anatomy import draw_grid, draw_tissue
-from medcyclegan.simulate.slab_images import render_ct, render_mr
+from medcyclegan.simulate.slab_images import draw_contrast, render_ct, render_mr
 from medcyclegan.task import Window
 
 
@@ -44,7 +44,8 @@ class SimulatedPairs(Dataset[tuple[Tensor, Tensor]]):
         head = self.heads[int(rng.integers(len(self.heads)))]
         grid = draw_grid(rng, depth=self.depth, size_px=self.size_px, pixel_mm=self.pixel_mm)
         slab = draw_tissue(head, grid, rng)
-        mr = np.stack([render_mr(slab, rng), render_mr(slab, rng)])
+        contrasts = [render_mr(slab, signal=draw_contrast(rng), rng=rng) for _ in range(2)]
+        mr = np.stack(contrasts)
         lower, upper = self.ct_window.lower, self.ct_window.upper
         ct = (render_ct(slab, rng) - lower) / (upper - lower)
         return _to_unit(mr), _to_unit(np.stack([ct, ct]))

@@ -1,0 +1,122 @@
+"""Score a model on whole heads simulated from label maps that it was not trained on.
+
+    python -m benchmarks.score_head_mr_ct --labels LABELMAPS --heads 15 16 --model MODEL --out DIR
+
+Writes ``scores.csv`` and prints a table in Markdown. Beside the model stands bulk density: water
+(0 HU) inside the body mask, air outside, which is what a planner does without a CT.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from medcyclegan import load_model, read_scan, synthesize
+from medcyclegan.evaluation.metrics import Scores, score
+from medcyclegan.foreground import body_mask_ct
+from medcyclegan.geometry import Geometry
+from medcyclegan.io.scan import ItkPassport, Scan
+from medcyclegan.simulate.labelmaps import HeadAnatomy, prepare_head
+from medcyclegan.simulate.sequences import SEQUENCES
+from medcyclegan.simulate.slab_anatomy import SlabGrid, TissueSlab, draw_tissue, middle_voxel
+from medcyclegan.simulate.slab_images import render_ct, render_mr
+from medcyclegan.simulate.tissues import PROPERTIES, Tissue
+from medcyclegan.volume import Volume
+
+AXIAL = 2
+FIELD_OF_VIEW_MM = 250
+SIGNAL_SCALE = 1000.0
+CONTRASTS = ("t1", "t2", "flair")
+
+
+def contrast_signal(name: str) -> np.ndarray:
+    """Signal of every tissue in one of the named sequences, the largest being 1."""
+    columns = [
+        np.array([getattr(PROPERTIES[tissue], column) for tissue in Tissue])
+        for column in ("proton_density", "t1_ms", "t2_ms")
+    ]
+    signal = SEQUENCES[name].signal(*columns)
+    return np.asarray(signal / signal.max())
+
+
+def simulate(
+    head: HeadAnatomy, *, slice_mm: float, seed: int
+) -> Iterator[tuple[str, Volume, Volume]]:
+    """Yield (contrast, MR, true CT) of one head; anatomy and pose are the same in all three."""
+    rng = np.random.default_rng(seed)
+    grid = SlabGrid(
+        depth=round(FIELD_OF_VIEW_MM / slice_mm),
+        size_px=FIELD_OF_VIEW_MM,
+        pixel_mm=1.0,
+        slice_spacing_mm=slice_mm,
+        slice_thickness_mm=slice_mm,
+        normal_axis=AXIAL,
+    )
+    slab: TissueSlab = draw_tissue(head, grid, rng, place=middle_voxel)
+    affine = np.zeros((4, 4))
+    affine[2, 0], affine[0, 1], affine[1, 2], affine[3, 3] = slice_mm, 1.0, 1.0, 1.0
+    geometry = Geometry((grid.depth, grid.size_px, grid.size_px), affine)
+    ct = Volume(render_ct(slab, rng), geometry, "HU")
+    for name in CONTRASTS:
+        mr = render_mr(slab, signal=contrast_signal(name), rng=rng) * SIGNAL_SCALE
+        yield name, Volume(mr.astype(np.float32), geometry, "a.u."), ct
+
+
+def rows_of(
+    head: HeadAnatomy, number: int, *, model_name: str, slice_mm: float
+) -> Iterator[dict[str, object]]:
+    """Yield a row for the model and for bulk density, for each contrast."""
+    model = load_model(model_name)
+    for contrast, mr, ct in simulate(head, slice_mm=slice_mm, seed=1000 + number):
+        body = body_mask_ct(ct)
+        result = synthesize(Scan(mr, ItkPassport(), Path(f"head {number}"), "MR"), model)
+        bulk = ct.with_voxels(np.where(result.body.voxels > 0, 0.0, -1000.0).astype(np.float32))
+        for method, image in (("model", result.image), ("bulk density", bulk)):
+            scores: Scores = score(image, ct, body, protocol="synthrad2023")
+            case = {"head": number, "contrast": contrast, "slice_mm": slice_mm, "method": method}
+            yield {**case, **asdict(scores)}
+
+
+def summary(rows: list[dict[str, object]]) -> Iterator[str]:
+    """Yield the lines of a Markdown table: means over heads."""
+    names = ("mae_hu", "psnr_db", "ssim", "dice_bone", "mae_air_hu", "mae_soft_hu", "mae_bone_hu")
+    yield "| slices | contrast | method | " + " | ".join(names) + " |"
+    yield "| --- " * (3 + len(names)) + "|"
+    keys = sorted({(row["slice_mm"], row["contrast"], row["method"]) for row in rows}, key=str)
+    for key in keys:
+        same = [r for r in rows if (r["slice_mm"], r["contrast"], r["method"]) == key]
+        means = [float(np.mean([float(str(row[name])) for row in same])) for name in names]
+        values = " | ".join(f"{mean:.3g}" for mean in means)
+        yield f"| {key[0]:g} mm | {key[1]} | {key[2]} | {values} |"
+
+
+def main() -> None:
+    """Parse the arguments, simulate, score, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--labels", type=Path, required=True)
+    parser.add_argument("--heads", type=int, nargs="+", required=True, help="counted from 1")
+    parser.add_argument("--model", default="head-mr-ct")
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    paths = sorted(arguments.labels.glob("*.nii.gz"))
+    rows: list[dict[str, object]] = []
+    for number in arguments.heads:
+        volume = read_scan(paths[number - 1]).volume
+        head = prepare_head(Volume(volume.voxels, volume.geometry, "label"))
+        for slice_mm in (1.0, 5.0):
+            rows += rows_of(head, number, model_name=arguments.model, slice_mm=slice_mm)
+    with (arguments.out / "scores.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    print("\n".join(summary(rows)))
+
+
+if __name__ == "__main__":
+    main()

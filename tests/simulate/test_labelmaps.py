@@ -1,0 +1,120 @@
+"""Label maps become anatomies to sample from: tissues, gaps closed, distances in millimetres."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from medcyclegan.errors import InputRefused
+from medcyclegan.geometry import Geometry
+from medcyclegan.simulate.labelmaps import CHANNELS, HeadAnatomy, fill_gaps, prepare_head, to_mm
+from medcyclegan.simulate.tissues import Tissue
+from tests.simulate.head_labels import BONE, GRID, head_labels
+
+
+@pytest.fixture(scope="module")
+def head() -> HeadAnatomy:
+    return prepare_head(head_labels())
+
+
+def channel(head: HeadAnatomy, name: str) -> np.ndarray:
+    return head.maps[..., CHANNELS.index(name)]
+
+
+def test_tissues_are_those_of_the_labels(head: HeadAnatomy) -> None:
+    tissue = channel(head, "tissue")
+    assert head.maps.dtype == np.uint8
+    assert head.spacing_mm == (4.0, 4.0, 4.0)
+    assert set(np.unique(tissue)) == {
+        Tissue.AIR, Tissue.MUSCLE, Tissue.CORTICAL_BONE, Tissue.MARROW, Tissue.WHITE_MATTER,
+        Tissue.EYE_FLUID,
+    }  # fmt: skip
+    labels = head_labels().voxels
+    assert (tissue == Tissue.CORTICAL_BONE).sum() == (labels == BONE).sum()
+    # Cropped to the head, with a rim of air.
+    assert tissue.shape == (29, 29, 29) or min(tissue.shape) >= 28
+    for axis in range(3):
+        for end in (0, -1):
+            assert (np.take(tissue, end, axis=axis) == Tissue.AIR).all()
+            assert (np.take(tissue, end + 1 + 2 * end, axis=axis) != Tissue.AIR).any()
+
+
+def test_all_48_orders_of_the_map_give_the_same_head(head: HeadAnatomy) -> None:
+    for order in ((0, 1, 2), (1, 0, 2), (2, 0, 1), (0, 2, 1), (1, 2, 0), (2, 1, 0)):
+        for signs in ((1, 1, 1), (-1, 1, 1), (1, -1, -1), (-1, -1, -1)):
+            directions = np.eye(3)[:, list(order)] * signs
+            shape = tuple(GRID.shape[axis] for axis in order)
+            affine = np.eye(4)
+            affine[:3, :3] = directions * 4.0
+            affine[:3, 3] = -affine[:3, :3] @ ((np.asarray(shape) - 1) / 2.0)
+            turned = prepare_head(head_labels(Geometry((shape[0], shape[1], shape[2]), affine)))
+            assert np.array_equal(turned.maps, head.maps)
+
+
+def test_distances_are_in_millimetres_and_signed(head: HeadAnatomy) -> None:
+    tissue, mm = channel(head, "tissue"), to_mm(channel(head, "bone_distance"))
+    inner = np.zeros(tissue.shape, dtype=bool)
+    inner[1:-1, 1:-1, 1:-1] = True
+    bone = (tissue == Tissue.CORTICAL_BONE) | (tissue == Tissue.MARROW)
+    assert mm[bone].max() <= -4.0
+    assert mm[~bone & inner].min() >= 4.0
+    i, j, k = (n // 2 for n in tissue.shape)
+    assert mm[i, j, k] == pytest.approx(30.0, abs=4.5)  # the middle of the brain
+    depth = to_mm(channel(head, "depth_below_skin"))
+    assert depth[i, j, k] == pytest.approx(31.75)  # as far as eight bits reach
+    scalp = (tissue == Tissue.MUSCLE) & inner
+    assert depth[scalp].min() == pytest.approx(4.0)
+    assert depth[scalp].max() < 16.0
+
+
+def test_an_airway_is_not_the_outside(head: HeadAnatomy) -> None:
+    depth = to_mm(channel(head, "depth_below_skin"))
+    airway = channel(head, "tissue") == Tissue.AIR
+    assert (airway & (depth > 8.0)).any()
+
+
+def test_without_bone_there_is_the_nearest_soft_tissue(head: HeadAnatomy) -> None:
+    tissue, without = channel(head, "tissue"), channel(head, "tissue_without_bone")
+    bone = (tissue == Tissue.CORTICAL_BONE) | (tissue == Tissue.MARROW)
+    assert not np.isin(without, (Tissue.CORTICAL_BONE, Tissue.MARROW)).any()
+    assert np.array_equal(without[~bone], tissue[~bone])
+    assert {Tissue.MUSCLE, Tissue.WHITE_MATTER} <= set(without[bone])
+
+
+def test_orbital_fat_lies_around_the_eye_alone(head: HeadAnatomy) -> None:
+    orbit = channel(head, "orbit") == 1
+    eye = channel(head, "tissue") == Tissue.EYE_FLUID
+    assert orbit[eye].all()
+    assert eye.sum() < orbit.sum() < 0.1 * orbit.size
+
+
+def test_small_gaps_are_closed_and_specks_dropped() -> None:
+    tissue = np.zeros((24, 24, 24), np.uint8)
+    tissue[2:18, 2:18, 2:18] = Tissue.MUSCLE
+    tissue[5, 5, 5] = Tissue.AIR
+    tissue[8:14, 8:14, 8:14] = Tissue.AIR
+    tissue[22, 22, 22] = Tissue.FAT
+    closed = fill_gaps(tissue)
+    assert closed[5, 5, 5] == Tissue.MUSCLE
+    assert (closed[8:14, 8:14, 8:14] == Tissue.AIR).all()
+    assert closed[22, 22, 22] == Tissue.AIR
+    assert (closed != tissue).sum() == 2
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [(999, r"Unknown labels \[999\]"), (2000, r"0 to 2000"), (-3, r"-3 to")],
+)
+def test_labels_that_mean_nothing_here_are_refused(label: int, message: str) -> None:
+    volume = head_labels()
+    voxels = volume.voxels.copy()
+    voxels[16, 16, 16] = label
+    with pytest.raises(InputRefused, match=message):
+        prepare_head(volume.with_voxels(voxels))
+
+
+def test_a_map_without_bone_is_refused() -> None:
+    volume = head_labels()
+    voxels = np.where(volume.voxels == BONE, 507, volume.voxels).astype(np.float32)
+    with pytest.raises(InputRefused, match="a CT needs bone"):
+        prepare_head(volume.with_voxels(voxels))

@@ -1,0 +1,75 @@
+"""The settings of a run: checked by key, and the learning rate that they mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+import medcyclegan
+from medcyclegan.networks.factory import GeneratorConfig
+from medcyclegan.training.config import PairsConfig
+from tests.tiny_model import TINY, tiny_task
+
+CONFIGS = Path(medcyclegan.__file__).parent.parent / "configs"
+
+
+def config(**changes: Any) -> PairsConfig:
+    plain = {"task": tiny_task(), "generator": TINY, "steps": 100, "decay_from_step": 60}
+    return PairsConfig.model_validate({**plain, **changes})
+
+
+def test_the_rate_is_constant_then_linear_to_a_hundredth() -> None:
+    made = config(learning_rate=1e-3)
+    assert [made.rate_at(step) for step in (0, 59, 60)] == pytest.approx([1e-3] * 3)
+    assert made.rate_at(80) == pytest.approx(5e-4)
+    assert made.rate_at(99) == pytest.approx(2.5e-5)
+    assert made.rate_at(100) == pytest.approx(1e-5)
+    rates = [made.rate_at(step) for step in range(101)]
+    assert rates == sorted(rates, reverse=True)
+
+
+@pytest.mark.parametrize("start", [100, 1000])
+def test_a_decay_that_never_starts(start: int) -> None:
+    made = config(decay_from_step=start, learning_rate=1e-3)
+    assert made.rate_at(99) == 1e-3
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"steps": 0}, "steps"),
+        ({"learning_rate": 0.0}, "learning_rate"),
+        ({"learning_rate": "fast"}, "learning_rate"),
+        ({"ema_decay": 1.0}, "ema_decay"),
+        ({"gradient_weight": -0.1}, "gradient_weight"),
+        ({"size_px": 8}, "size_px"),
+        ({"workers": -1}, "workers"),
+        ({"items_a_step": 0}, "items_a_step"),
+        ({"step": 5}, "step"),
+        ({"task": {"name": "x"}}, "task.source"),
+        ({"generator": {"widths": [4, 1]}}, "generator.widths.1"),
+    ],
+)
+def test_what_breaks_a_rule_is_refused_by_its_key(changes: dict[str, Any], key: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        config(**changes)
+    assert [".".join(str(p) for p in e["loc"]) for e in refused.value.errors()][0] == key
+
+
+def test_it_is_frozen_and_survives_json() -> None:
+    made = config()
+    assert PairsConfig.model_validate_json(made.model_dump_json()) == made
+    with pytest.raises(ValidationError, match="frozen"):
+        made.steps = 5  # type: ignore[misc]
+
+
+def test_the_config_of_the_shipped_model_is_valid() -> None:
+    path = CONFIGS / "head_mr_ct.yaml"
+    made = PairsConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    assert made.task.target.unit == "HU"
+    assert made.generator == GeneratorConfig()
+    assert made.decay_from_step < made.steps
