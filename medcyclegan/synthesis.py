@@ -23,6 +23,10 @@ from medcyclegan.volume import Volume
 
 Result = TypeVar("Result")
 
+# MR signal is a magnitude and hardly ever negative; a CT has air around the patient.
+CT_AIR_HU = -500.0
+CT_AIR_SHARE = 0.05
+
 
 @dataclass(frozen=True)
 class Options:
@@ -113,6 +117,13 @@ def _check_modality(scan: Scan, model: Model) -> None:
             f"{scan.source} is of modality {scan.modality}",
             rule=f"the model {model.card.name} translates {wanted}",
             remedy=f"give a {wanted}, or another --model",
+        )
+    if wanted == "MR" and (scan.volume.voxels < CT_AIR_HU).mean() > CT_AIR_SHARE:
+        raise InputRefused(
+            f"{scan.source} looks like a CT in HU: {CT_AIR_SHARE:.0%} of it or more lies below "
+            f"{CT_AIR_HU:g}",
+            rule=f"the model {model.card.name} translates MR",
+            remedy="give the MR",
         )
 
 

@@ -41,9 +41,9 @@ def demo(*, voice: Voice, out: Path) -> None:
     model = load_model()
     voice.say("Making a head phantom ...")
     subject = make_phantom(default_geometry(), contrast=CONTRAST, seed=SEED)
-    written = write_phantom(subject, contrast=CONTRAST, folder=out, dicom=True)
-    voice.say("Synthesising its CT ...")
     maker = default_maker()
+    written = write_phantom(subject, contrast=CONTRAST, folder=out, maker=maker, dicom=True)
+    voice.say("Synthesising its CT ...")
     with voice.progress("Translating") as progress:
         mr = out / f"mr_{CONTRAST}.nii.gz"
         done = convert(

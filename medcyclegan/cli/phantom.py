@@ -43,10 +43,14 @@ def phantom(
 ) -> None:  # fmt: skip
     """Make a head phantom from code alone: MR, its true CT, labels and body mask."""
     from medcyclegan.cli.phantom_files import write_phantom
+    from medcyclegan.cli.synth_ct import default_maker
     from medcyclegan.simulate.phantom import make_phantom
 
     subject = make_phantom(grid_of(spacing, size=size, tilt_deg=tilt), contrast=contrast, seed=seed)
-    for path in write_phantom(subject, contrast=contrast, folder=out, dicom=dicom):
+    written = write_phantom(
+        subject, contrast=contrast, folder=out, maker=default_maker(), dicom=dicom
+    )
+    for path in written:
         voice.say(str(path))
 
 

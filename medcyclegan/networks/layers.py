@@ -23,8 +23,12 @@ class ChannelNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""
-        out: Tensor = self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        return out
+        weight, bias = self.norm.weight.to(x.dtype), self.norm.bias.to(x.dtype)
+        # autocast would turn to float32 and back, which costs more than the norm itself
+        with torch.autocast(x.device.type, enabled=False):
+            last = x.permute(0, 2, 3, 1)
+            out = functional.layer_norm(last, self.norm.normalized_shape, weight, bias)
+        return out.permute(0, 3, 1, 2)
 
 
 def make_norm(kind: str, channels: int) -> nn.Module:

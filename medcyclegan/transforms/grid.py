@@ -12,6 +12,8 @@ SAGITTAL, CORONAL, AXIAL = 0, 1, 2
 
 # Air kept around the head, so that the scalp never lies at the edge of what the network sees.
 MARGIN_MM = 12.0
+# A spacing this close to the model's is kept as it is: not interpolating is worth more than 5 %.
+KEEP_WITHIN = 0.05
 # Slices count as thick only beside finer pixels: 2 mm cubes are no slices.
 THICK_TO_PIXEL = 1.4
 
@@ -37,7 +39,8 @@ def model_geometry(geometry: Geometry, head: Volume, task: Task, *, normal: int)
     pointing to R, A, S; so no scan is turned, only resampled along its axes. It covers the box
     around ``head`` (a mask on the scan's grid) with a margin.
 
-    Distances: ``task.spacing_mm``; along the normal the scan's own where its slices are thick.
+    Distances: ``task.spacing_mm``; the scan's own where that is within 5 %, and along the normal
+    where its slices are thick.
     """
     low, high = _head_box(head)
     axes = closest_axes(geometry.directions_ras)
@@ -45,19 +48,19 @@ def model_geometry(geometry: Geometry, head: Volume, task: Task, *, normal: int)
     order = [[world for world, _ in axes].index(world) for world in wanted]
     signs = np.array([axes[axis][1] for axis in order], dtype=float)
     spacing = np.asarray(geometry.spacing_mm)[order]
-    thick = slice_axis(geometry, task) == normal and spacing[0] >= task.thick_slice_mm
-    step_mm = np.full(3, task.spacing_mm)
-    if thick:
-        step_mm[0] = spacing[0]
-    directions = geometry.directions_ras[:, order] * signs
-    extent_mm = (high - low + 1.0)[order] * spacing + 2.0 * MARGIN_MM
-    shape = np.maximum(1, np.round(extent_mm / step_mm)).astype(int)
-    if thick:
-        shape[0] = int(high[order[0]] - low[order[0]] + 1)
+    kept = np.abs(spacing / task.spacing_mm - 1.0) <= KEEP_WITHIN
+    margin_mm = np.full(3, MARGIN_MM)
+    if slice_axis(geometry, task) == normal and spacing[0] >= task.thick_slice_mm:
+        kept[0], margin_mm[0] = True, 0.0
+    step_mm = np.where(kept, spacing, task.spacing_mm)
+    # whole voxels on both sides alike: where the spacing is kept, voxels coincide with the scan's
+    margin = np.ceil(margin_mm / step_mm)
+    covered = np.maximum(1.0, np.round((high - low + 1.0)[order] * spacing / step_mm))
+    shape = (covered + 2.0 * margin).astype(int)
     centre = geometry.to_world((low + high) / 2.0)
     return Geometry(
         (int(shape[0]), int(shape[1]), int(shape[2])),
-        _affine(directions * step_mm, centre, shape),
+        _affine(geometry.directions_ras[:, order] * signs * step_mm, centre, shape),
         geometry.frame_of_reference_uid,
     )
 

@@ -8,18 +8,19 @@ from monai.data import MetaTensor
 from monai.transforms import GaussianSmooth, SpatialResample
 from numpy.typing import NDArray
 
-from medcyclegan.geometry import Geometry
+from medcyclegan.geometry import FloatArray, Geometry
 from medcyclegan.volume import Volume
 
-# Grids whose corners agree this closely are one grid: 0.001 mm is below any header's precision.
+# Voxels this close coincide: 0.001 mm is below any header's precision.
 SAME_GRID_MM = 1e-3
 # Full width at half maximum of a Gaussian in standard deviations.
 _FWHM = 2.355
 
 
 def to_geometry(volume: Volume, geometry: Geometry, *, fill: float) -> Volume:
-    """Interpolate a volume linearly onto another grid, in world coordinates.
+    """Bring a volume onto another grid, in world coordinates.
 
+    Where the voxels of the two coincide they are copied; else the volume is interpolated linearly.
     Where the new grid is coarser along an axis, the volume is first smoothed along it to the new
     spacing, so that noise and fine edges do not alias.
 
@@ -32,8 +33,9 @@ def to_geometry(volume: Volume, geometry: Geometry, *, fill: float) -> Volume:
     fill:
         Value, in the volume's unit, outside the volume's field of view.
     """
-    if _is_same(volume.geometry, geometry):
-        return Volume(volume.voxels, geometry, volume.unit)
+    steps = _whole_steps(volume.geometry, geometry)
+    if steps is not None:
+        return Volume(_reordered(volume, geometry, steps, fill), geometry, volume.unit)
     voxels = _smooth_for(volume, geometry)
     source = MetaTensor(
         torch.from_numpy(voxels - np.float32(fill))[None],
@@ -49,11 +51,38 @@ def to_geometry(volume: Volume, geometry: Geometry, *, fill: float) -> Volume:
     return Volume(out, geometry, volume.unit)
 
 
-def _is_same(one: Geometry, other: Geometry) -> bool:
-    if one.shape != other.shape:
-        return False
-    apart = np.abs(one.corners_ras_mm() - other.corners_ras_mm()).max()
-    return bool(apart < SAME_GRID_MM)
+def _whole_steps(source: Geometry, target: Geometry) -> FloatArray | None:
+    """(4, 4) map of target to source indices, if it is a flip, an order of axes and a whole shift.
+
+    None where voxels of the two grids do not coincide.
+    """
+    exact = np.linalg.solve(source.affine_ras, target.affine_ras)
+    whole = np.round(exact)
+    turn = np.abs(whole[:3, :3])
+    if not (np.array_equal(turn.sum(axis=0), (1, 1, 1)) and np.array_equal(turn.sum(1), (1, 1, 1))):
+        return None
+    ends = np.array([[0, 0, 0, 1], [*(n - 1 for n in target.shape), 1]], dtype=float).T
+    apart = np.abs((exact - whole) @ ends)[:3].max(axis=1) * source.spacing_mm
+    return whole if apart.max() < SAME_GRID_MM else None
+
+
+def _reordered(
+    volume: Volume, geometry: Geometry, steps: FloatArray, fill: float
+) -> NDArray[np.float32]:
+    """Copy voxels to a grid on which they coincide; ``steps`` as ``_whole_steps`` gives it."""
+    order = np.abs(steps[:3, :3]).argmax(axis=0)  # the source axis of each target axis
+    signs = steps[order, range(3)].astype(int)
+    voxels = volume.voxels.transpose(order)[tuple(slice(None, None, sign) for sign in signs)]
+    out = np.full(geometry.shape, fill, dtype=np.float32)
+    into, taken = [], []
+    for axis in range(3):
+        start, size = int(steps[order[axis], 3]), voxels.shape[axis]
+        first = start if signs[axis] > 0 else size - 1 - start
+        low, high = max(0, -first), min(geometry.shape[axis], size - first)
+        into.append(slice(low, max(low, high)))
+        taken.append(slice(low + first, max(low, high) + first))
+    out[tuple(into)] = voxels[tuple(taken)]
+    return out
 
 
 def _smooth_for(volume: Volume, geometry: Geometry) -> NDArray[np.float32]:

@@ -59,9 +59,10 @@ def test_what_is_saved_is_loaded_in_half_precision(folder: Path) -> None:
     assert not model.generator.training
     assert not any(value.requires_grad for value in model.generator.parameters())
     assert model.task == tiny_card().task
-    assert model.card.weights_sha256 == hashlib.sha256(
-        (folder / WEIGHTS_NAME).read_bytes()
-    ).hexdigest()
+    assert (
+        model.card.weights_sha256
+        == hashlib.sha256((folder / WEIGHTS_NAME).read_bytes()).hexdigest()
+    )
     assert model.generator(SLAB).shape == SLAB.shape
 
 
@@ -181,7 +182,7 @@ def test_weights_too_large_for_half_precision_are_refused_when_saved(tmp_path: P
 
 def test_what_is_no_model_is_refused_with_the_names_of_those_there_are(tmp_path: Path) -> None:
     for name in (tmp_path, tmp_path / "none", "no-such-model", "../head-mr-ct"):
-        with pytest.raises(ModelRefused, match="No model .* head-mr-ct"):
+        with pytest.raises(ModelRefused, match=r"No model .* head-mr-ct"):
             find_model(name)
 
 

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from medcyclegan.networks.factory import GeneratorConfig, make_generator
 from medcyclegan.networks.layers import ChannelNorm, ShuffleUp, pad_to_multiple
 
-
 KINDS = ("shuffle_unet", "resnet", "unet")
 
 
@@ -64,11 +63,11 @@ def test_air_far_away_changes_nothing_with_channel_norm(norm: str, stays: bool, 
 
 def test_a_shift_by_whole_blocks_shifts_the_output() -> None:
     generator = tiny()
-    image = torch.full((1, 3, 96, 96), -1.0)
-    image[..., 40:56, 40:56] = noise(1, 3, 16, 16)
+    image = torch.full((1, 3, 192, 192), -1.0)
+    image[..., 88:104, 88:104] = noise(1, 3, 16, 16)
     step = generator.multiple
     moved = generator(image.roll((step, step), (-2, -1))).roll((-step, -step), (-2, -1))
-    middle = (..., slice(36, 60), slice(36, 60))
+    middle = (..., slice(80, 112), slice(80, 112))
     torch.testing.assert_close(moved[middle], generator(image)[middle], rtol=0.0, atol=1e-5)
 
 
@@ -128,7 +127,13 @@ def test_each_kind_is_another_network() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"widths": ()}, {"widths": (4,) * 8}, {"widths": (2,)}, {"blocks": 0}, {"kind": "transformer"}],
+    [
+        {"widths": ()},
+        {"widths": (4,) * 8},
+        {"widths": (2,)},
+        {"blocks": 0},
+        {"kind": "transformer"},
+    ],
 )
 def test_a_generator_that_cannot_be_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(changes))):

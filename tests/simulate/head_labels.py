@@ -18,7 +18,7 @@ def head_labels(geometry: Geometry = GRID) -> Volume:
     labels = np.zeros(geometry.shape, dtype=np.float32)
     for outer, label in ((54.0, SOFT), (44.0, BONE), (38.0, MARROW), (36.0, BONE), (30.0, BRAIN)):
         labels[radius < outer] = label
-    labels[np.sqrt(((world - (20.0, 42.0, 0.0)) ** 2).sum(axis=-1)) < 8.0] = EYE
-    airway = (np.abs(world[..., 0]) < 6.0) & (np.abs(world[..., 1] - 49.0) < 7.0)
-    labels[airway & (np.abs(world[..., 2] + 20.0) < 14.0) & (radius < 50.0)] = 0
+    labels[np.sqrt(((world - (25.0, 40.0, 0.0)) ** 2).sum(axis=-1)) < 8.0] = EYE
+    airway = (np.abs(world[..., 0]) < 10.0) & (world[..., 1] > 44.0)
+    labels[airway & (np.abs(world[..., 2]) < 18.0) & (radius < 51.0)] = 0
     return Volume(labels, geometry, "label")

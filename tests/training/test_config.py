@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from pydantic import ValidationError
 
 import medcyclegan
+from medcyclegan.errors import ExitCode, UsageError
 from medcyclegan.networks.factory import GeneratorConfig
-from medcyclegan.training.config import PairsConfig
+from medcyclegan.training.config import PairsConfig, read_config
 from tests.tiny_model import TINY, tiny_task
 
 CONFIGS = Path(medcyclegan.__file__).parent.parent / "configs"
@@ -57,7 +57,8 @@ def test_a_decay_that_never_starts(start: int) -> None:
 def test_what_breaks_a_rule_is_refused_by_its_key(changes: dict[str, Any], key: str) -> None:
     with pytest.raises(ValidationError) as refused:
         config(**changes)
-    assert [".".join(str(p) for p in e["loc"]) for e in refused.value.errors()][0] == key
+    first = refused.value.errors()[0]
+    assert ".".join(str(part) for part in first["loc"]) == key
 
 
 def test_it_is_frozen_and_survives_json() -> None:
@@ -68,8 +69,40 @@ def test_it_is_frozen_and_survives_json() -> None:
 
 
 def test_the_config_of_the_shipped_model_is_valid() -> None:
-    path = CONFIGS / "head_mr_ct.yaml"
-    made = PairsConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    made = read_config(CONFIGS / "head_mr_ct.yaml")
     assert made.task.target.unit == "HU"
     assert made.generator == GeneratorConfig()
     assert made.decay_from_step < made.steps
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("steps: ", "stepz: "), "steps"),
+        (("depth: 5", "depth: 4"), "depth 4 must be odd"),
+        (("workers: 1", "workers: many"), r"workers = 'many'"),
+        (("ema_decay: 0.999", "ema_decay: 2.0"), r"ema_decay = 2\.0\. .*less than 1"),
+        (("task:", "task: ["), "cannot be read as YAML"),
+    ],
+)
+def test_a_file_that_breaks_a_rule_is_refused(
+    change: tuple[str, str], message: str, tmp_path: Path
+) -> None:
+    text = (CONFIGS / "head_mr_ct.yaml").read_text(encoding="utf-8")
+    assert change[0] in text
+    path = tmp_path / "mine.yaml"
+    path.write_text(text.replace(*change, 1), encoding="utf-8")
+    with pytest.raises(UsageError, match=message) as refused:
+        read_config(path)
+    assert refused.value.exit_code == ExitCode.USAGE
+    assert "mine.yaml" in str(refused.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"[1, 2]", b"\xff\xfe\x00x", b"!!python/object:os.x {}"])
+def test_what_is_no_config_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"mine\.yaml"):
+        read_config(path)
+    with pytest.raises(UsageError, match="none"):
+        read_config(tmp_path / "none.yaml")

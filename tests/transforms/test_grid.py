@@ -8,8 +8,14 @@ import numpy as np
 import pytest
 
 from medcyclegan.geometry import Geometry, geometry_from_spacing
-from medcyclegan.transforms.grid import AXIAL, CORONAL, MARGIN_MM, SAGITTAL
-from medcyclegan.transforms.grid import model_geometry, slice_axis
+from medcyclegan.transforms.grid import (
+    AXIAL,
+    CORONAL,
+    MARGIN_MM,
+    SAGITTAL,
+    model_geometry,
+    slice_axis,
+)
 from tests.tiny_model import head_on, tiny_task
 
 TASK = tiny_task(spacing_mm=2.0, thick_slice_mm=3.0)
@@ -114,3 +120,17 @@ def test_a_single_slice_has_a_grid() -> None:
     grid = model_geometry(geometry, head, TASK, normal=AXIAL)
     assert grid.shape[0] == 1
     assert grid.corners_ras_mm()[:, 2] == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize(
+    ("own_mm", "kept"), [(2.0, True), (2.09, True), (1.91, True), (2.2, False)]
+)
+def test_a_spacing_near_the_model_s_is_kept_and_its_voxels_coincide(
+    own_mm: float, kept: bool
+) -> None:
+    geometry = geometry_from_spacing((50, 51, 52), (own_mm, own_mm, own_mm))
+    _, head = head_on(geometry, radius_mm=30.0)
+    grid = model_geometry(geometry, head, TASK, normal=AXIAL)
+    assert grid.spacing_mm == pytest.approx((own_mm if kept else 2.0,) * 3)
+    offset = (grid.affine_ras[:3, 3] - geometry.affine_ras[:3, 3]) / own_mm
+    assert np.allclose(offset, np.round(offset), atol=1e-6) is kept

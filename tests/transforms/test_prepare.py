@@ -50,3 +50,12 @@ def test_far_from_the_head_lies_the_lowest_value_of_the_target() -> None:
     assert home.voxels[0, 0, 0] == -1000.0
     assert home.voxels[18, 17, 16] == pytest.approx(2000.0, abs=0.01)
     assert home.voxels.min() == -1000.0
+
+
+def test_beyond_the_scan_lies_the_lowest_value_of_the_source() -> None:
+    narrow = geometry_from_spacing((20, 20, 20), (4.0, 4.0, 4.0))
+    mr, body = head_on(narrow, radius_mm=100.0)
+    ready = prepare(mr, body, identity_model().task, normal=AXIAL)
+    assert ready.values.shape == (26, 26, 26)  # the scan and the margin
+    assert float(ready.values[0, 0, 0]) == pytest.approx(-1.0, abs=1e-5)
+    assert float(ready.values[13, 13, 13]) > 0.0

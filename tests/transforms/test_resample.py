@@ -138,3 +138,42 @@ def test_linear_fields_survive_smoothing_far_from_the_edge() -> None:
     target = geometry_from_spacing((5, 5, 5), (3.0, 3.0, 3.0), turned(9))
     moved = to_geometry(linear(source), target, fill=0.0)
     np.testing.assert_allclose(moved.voxels, linear(target).voxels, atol=5e-3)
+
+
+def test_voxels_that_coincide_are_copied_bit_for_bit() -> None:
+    source = geometry_from_spacing((7, 8, 9), (1.1, 1.3, 4.7), turned(6))
+    voxels = np.random.default_rng(0).normal(size=source.shape).astype(np.float32)
+    volume = Volume(voxels, source, "a.u.")
+    rng = np.random.default_rng(1)
+    copied = 0
+    for directions in signed_permutations():
+        start, shape = rng.integers(-4, 12, size=3), rng.integers(1, 10, size=3)
+        step = np.eye(4)
+        step[:3, :3], step[:3, 3] = directions, start
+        target = Geometry(tuple(shape), source.affine_ras @ step)
+        index = np.indices(target.shape).reshape(3, -1)
+        wanted = (directions @ index + start[:, None]).astype(int)
+        inside = ((wanted >= 0) & (wanted < np.array(source.shape)[:, None])).all(axis=0)
+        expected = np.full(inside.size, -5.0, np.float32)
+        expected[inside] = voxels[tuple(wanted[:, inside])]
+        moved = to_geometry(volume, target, fill=-5.0)
+        assert moved.geometry is target
+        assert np.array_equal(moved.voxels, expected.reshape(target.shape))
+        copied += int(inside.sum())
+    assert copied > 500
+    # The control: a grid that lies a tenth of a voxel off is interpolated.
+    step = np.eye(4)
+    step[0, 3] = 0.1
+    near = to_geometry(volume, Geometry(source.shape, source.affine_ras @ step), fill=-5.0)
+    assert not np.isin(near.voxels[:-1], voxels).any()
+
+
+def test_a_grid_that_skips_voxels_is_not_copied() -> None:
+    source = geometry_from_spacing((12, 12, 12), (1.0, 1.0, 1.0))
+    spike = np.zeros(source.shape, np.float32)
+    spike[6, 6, 6] = 1.0
+    step = np.diag([2.0, 2.0, 2.0, 1.0])
+    moved = to_geometry(
+        Volume(spike, source, "a.u."), Geometry((6, 6, 6), source.affine_ras @ step), fill=0.0
+    )
+    assert 0.0 < moved.voxels[3, 3, 3] < 0.6  # smoothed, as the new grid is coarser

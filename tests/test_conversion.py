@@ -1,0 +1,175 @@
+"""One input on disk into one output: names, grids, refusals before anything is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medcyclegan.conversion import Request, convert, derivation_of, output_path, report_path
+from medcyclegan.errors import CannotWrite, InputRefused, UsageError
+from medcyclegan.io.read import read_scan
+from medcyclegan.models.store import Model, load_model
+from medcyclegan.synthesis import Options
+from tests.cli.conversion_inputs import NOW, head_mr, maker, oblique, tree_hash, write_mr
+from tests.tiny_model import tiny_folder
+
+CPU = Options(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return load_model(tiny_folder(tmp_path_factory.mktemp("model") / "tiny"))
+
+
+@pytest.mark.parametrize(
+    ("name", "output"),
+    [
+        ("head.nii.gz", "head_sct.nii.gz"),
+        ("head.nii", "head_sct.nii"),
+        ("head.mha", "head_sct.mha"),
+        ("head.nrrd", "head_sct.nrrd"),
+        ("series 1.2", "series 1.2_sct"),
+    ],
+)
+def test_every_format_into_its_like_beside_it(model: Model, tmp_path: Path, name: str,
+                                              output: str) -> None:  # fmt: skip
+    source = write_mr(tmp_path / name)
+    before = tree_hash(tmp_path)
+    done = convert(Request(source), model, maker=maker(), options=CPU)
+    after = tree_hash(tmp_path)
+    assert done.output == tmp_path / output
+    assert {key: after[key] for key in before} == before
+    new = {key.split("/")[0] for key in after.keys() - before.keys()}
+    assert new == {output}
+    sct, mr = read_scan(done.output), read_scan(source)
+    np.testing.assert_allclose(
+        sct.volume.geometry.affine_ras, mr.volume.geometry.affine_ras, atol=1e-5
+    )
+    assert sct.volume.geometry.shape == oblique().shape
+    assert np.abs(sct.volume.voxels - done.synthesis.image.voxels).max() <= 1.0
+    assert -1000.0 <= sct.volume.voxels.min() < sct.volume.voxels.max() <= 2000.0
+    assert {"read", "prepare", "network", "home", "write"} <= done.seconds.keys()
+
+
+def test_one_file_of_a_series_stands_for_the_series(model: Model, tmp_path: Path) -> None:
+    source = write_mr(tmp_path / "series")
+    one = sorted(source.glob("*.dcm"))[3]
+    done = convert(Request(one), model, maker=maker(), options=CPU)
+    assert done.output == tmp_path / "series_sct"
+    sct = read_scan(done.output)
+    assert sct.modality == "CT"
+    assert sct.volume.unit == "HU"
+    assert sct.volume.geometry.shape == oblique().shape
+
+
+def test_nifti_from_a_series_and_a_report(model: Model, tmp_path: Path) -> None:
+    source = write_mr(tmp_path / "series")
+    request = Request(source, format="nifti", report=True)
+    done = convert(request, model, maker=maker(), options=CPU)
+    assert done.output == tmp_path / "series_sct.nii.gz"
+    assert done.report == tmp_path / "series_sct_report.html"
+    page = done.report.read_text(encoding="utf-8")
+    assert "tiny" in page
+    assert "DICOM series" in page
+    assert model.card.weights_sha256[:12] in page
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "series", "series_sct.nii.gz", "series_sct_report.html"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        (Request(Path("/d/a.nii.gz")), "/d/a_sct.nii.gz"),
+        (Request(Path("/d/a.b.NII.GZ")), "/d/a.b_sct.nii.gz"),
+        (Request(Path("/d/a.hdr")), "/d/a_sct.nii.gz"),
+        (Request(Path("/d/a.nhdr")), "/d/a_sct.nrrd"),
+        (Request(Path("/d/a.mhd")), "/d/a_sct.mhd"),
+        (Request(Path("/d/a.mha"), format="nifti"), "/d/a_sct.nii.gz"),
+        (Request(Path("/d/a.nii"), out=Path("b.mha")), "b.mha"),
+        (Request(Path("/d/a.nii"), out=Path("b"), format="dicom"), "b"),
+        (Request(Path("/d/a.nii"), out=Path("/")), "/a_sct.nii"),
+    ],
+)
+def test_names_of_outputs(request_: Request, expected: str) -> None:
+    assert output_path(request_) == Path(expected)
+
+
+@pytest.mark.xfail(strict=True, reason="dots are taken for the name of the series: .._sct inside")
+def test_a_folder_given_by_dots_has_its_own_name() -> None:
+    assert output_path(Request(Path("/d/series/sub/.."))) == Path("/d/series_sct")
+
+
+@pytest.mark.parametrize(
+    ("output", "report"),
+    [("/d/a_sct.nii.gz", "/d/a_sct_report.html"), ("/d/1.2.840", "/d/1.2.840_report.html")],
+)
+def test_names_of_reports(output: str, report: str) -> None:
+    assert report_path(Path(output)) == Path(report)
+
+
+@pytest.mark.parametrize(
+    ("out", "format_"),
+    [("b.nii.gz", "dicom"), ("b.dcm", None), ("b.dcm", "dicom"), ("b", None), ("b", "nifti")],
+)
+def test_names_and_formats_that_contradict_are_refused(out: str, format_: str | None) -> None:
+    with pytest.raises(UsageError, match=f"--out {out}"):
+        output_path(Request(Path("/d/a.nii"), out=Path(out), format=format_))  # type: ignore[arg-type]
+
+
+@pytest.mark.xfail(strict=True, reason="--format nifti with --out x.mha writes MetaImage unasked")
+def test_a_metaimage_that_should_be_nifti_is_refused() -> None:
+    with pytest.raises(UsageError):
+        output_path(Request(Path("/d/a.nii"), out=Path("b.mha"), format="nifti"))
+
+
+def test_an_existing_output_stays_unless_it_may_be_replaced(model: Model, tmp_path: Path) -> None:
+    source = write_mr(tmp_path / "head.nii.gz")
+    out = tmp_path / "head_sct.nii.gz"
+    out.write_bytes(b"precious")
+    before = tree_hash(tmp_path)
+    with pytest.raises(CannotWrite, match="exists already"):
+        convert(Request(source), model, maker=maker(), options=CPU)
+    assert tree_hash(tmp_path) == before
+    convert(Request(source, overwrite=True), model, maker=maker(), options=CPU)
+    assert read_scan(out).volume.geometry.shape == oblique().shape
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_the_output_is_never_the_input(model: Model, tmp_path: Path, overwrite: bool) -> None:
+    nifti, series = write_mr(tmp_path / "head.nii.gz"), write_mr(tmp_path / "series")
+    before = tree_hash(tmp_path)
+    for source, out in ((nifti, nifti), (series, series), (series, series / "in")):
+        request = Request(source, out=out, overwrite=overwrite)
+        with pytest.raises(CannotWrite, match="input"):
+            convert(request, model, maker=maker(), options=CPU)
+    assert tree_hash(tmp_path) == before
+
+
+def test_a_damaged_input_leaves_nothing_behind(model: Model, tmp_path: Path) -> None:
+    source = write_mr(tmp_path / "head.nii.gz")
+    source.write_bytes(source.read_bytes()[:3000])
+    before = tree_hash(tmp_path)
+    with pytest.raises(InputRefused):
+        convert(Request(source), model, maker=maker(), options=CPU)
+    assert tree_hash(tmp_path) == before
+
+
+def test_the_derivation_names_model_version_and_time(model: Model) -> None:
+    derivation = derivation_of(model, maker())
+    assert derivation.model_name == "tiny"
+    assert derivation.model_sha256 == model.card.weights_sha256
+    assert (derivation.software_version, derivation.now) == ("0.0.1", NOW)
+    assert derivation.new_uid() != derivation.new_uid()
+
+
+def test_runs_are_repeatable(model: Model, tmp_path: Path) -> None:
+    source = write_mr(tmp_path / "head.nii.gz")
+    hashes = []
+    for name in ("a.nii.gz", "b.nii.gz"):
+        done = convert(Request(source, tmp_path / name), model, maker=maker(), options=CPU)
+        hashes.append(read_scan(done.output).volume.voxels.tobytes())
+    assert hashes[0] == hashes[1]
+    assert np.array_equal(read_scan(source).volume.voxels, head_mr().voxels)
