@@ -23,7 +23,8 @@ from medcyclegan.geometry import Geometry
 from medcyclegan.io.scan import ItkPassport, Scan
 from medcyclegan.simulate.labelmaps import HeadAnatomy, prepare_head
 from medcyclegan.simulate.sequences import SEQUENCES
-from medcyclegan.simulate.slab_anatomy import SlabGrid, TissueSlab, draw_tissue, middle_voxel
+from medcyclegan.simulate.slab_anatomy import TissueSlab, draw_tissue, middle_voxel
+from medcyclegan.simulate.slab_grid import SlabGrid
 from medcyclegan.simulate.slab_images import render_ct, render_mr
 from medcyclegan.simulate.tissues import PROPERTIES, Tissue
 from medcyclegan.volume import Volume

@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from medcyclegan.errors import InputRefused
+from medcyclegan.errors import InputRefused, UsageError
 from medcyclegan.foreground import body_mask_ct, body_mask_mr
 from medcyclegan.io.scan import Scan
 from medcyclegan.models.store import Model
@@ -40,6 +40,10 @@ class Options:
     views: int = 1
     bias_correction: bool = False
     mask: Volume | None = None
+
+    def __post_init__(self) -> None:
+        if self.views not in (1, 3):
+            raise UsageError(f"views = {self.views}", rule="it must be 1 or 3")
 
 
 @dataclass(frozen=True, eq=False)

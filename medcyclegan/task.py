@@ -17,8 +17,8 @@ class Window(BaseModel):
 
     model_config = _FROZEN
     kind: Literal["window"] = "window"
-    lower: float
-    upper: float
+    lower: Annotated[float, Field(allow_inf_nan=False)]
+    upper: Annotated[float, Field(allow_inf_nan=False)]
 
     @model_validator(mode="after")
     def _ordered(self) -> Window:

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medcyclegan.conversion import Request, convert, derivation_of, output_path, report_path
-from medcyclegan.errors import CannotWrite, InputRefused, UsageError
+from medcyclegan.conversion import Request, convert, derivation_of
+from medcyclegan.errors import CannotWrite, InputRefused
 from medcyclegan.io.read import read_scan
 from medcyclegan.models.store import Model, load_model
 from medcyclegan.synthesis import Options
@@ -77,52 +77,6 @@ def test_nifti_from_a_series_and_a_report(model: Model, tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "series", "series_sct.nii.gz", "series_sct_report.html"
     ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("request_", "expected"),
-    [
-        (Request(Path("/d/a.nii.gz")), "/d/a_sct.nii.gz"),
-        (Request(Path("/d/a.b.NII.GZ")), "/d/a.b_sct.nii.gz"),
-        (Request(Path("/d/a.hdr")), "/d/a_sct.nii.gz"),
-        (Request(Path("/d/a.nhdr")), "/d/a_sct.nrrd"),
-        (Request(Path("/d/a.mhd")), "/d/a_sct.mhd"),
-        (Request(Path("/d/a.mha"), format="nifti"), "/d/a_sct.nii.gz"),
-        (Request(Path("/d/a.nii"), out=Path("b.mha")), "b.mha"),
-        (Request(Path("/d/a.nii"), out=Path("b"), format="dicom"), "b"),
-        (Request(Path("/d/a.nii"), out=Path("/")), "/a_sct.nii"),
-    ],
-)
-def test_names_of_outputs(request_: Request, expected: str) -> None:
-    assert output_path(request_) == Path(expected)
-
-
-@pytest.mark.xfail(strict=True, reason="dots are taken for the name of the series: .._sct inside")
-def test_a_folder_given_by_dots_has_its_own_name() -> None:
-    assert output_path(Request(Path("/d/series/sub/.."))) == Path("/d/series_sct")
-
-
-@pytest.mark.parametrize(
-    ("output", "report"),
-    [("/d/a_sct.nii.gz", "/d/a_sct_report.html"), ("/d/1.2.840", "/d/1.2.840_report.html")],
-)
-def test_names_of_reports(output: str, report: str) -> None:
-    assert report_path(Path(output)) == Path(report)
-
-
-@pytest.mark.parametrize(
-    ("out", "format_"),
-    [("b.nii.gz", "dicom"), ("b.dcm", None), ("b.dcm", "dicom"), ("b", None), ("b", "nifti")],
-)
-def test_names_and_formats_that_contradict_are_refused(out: str, format_: str | None) -> None:
-    with pytest.raises(UsageError, match=f"--out {out}"):
-        output_path(Request(Path("/d/a.nii"), out=Path(out), format=format_))  # type: ignore[arg-type]
-
-
-@pytest.mark.xfail(strict=True, reason="--format nifti with --out x.mha writes MetaImage unasked")
-def test_a_metaimage_that_should_be_nifti_is_refused() -> None:
-    with pytest.raises(UsageError):
-        output_path(Request(Path("/d/a.nii"), out=Path("b.mha"), format="nifti"))
 
 
 def test_an_existing_output_stays_unless_it_may_be_replaced(model: Model, tmp_path: Path) -> None:

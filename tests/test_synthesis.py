@@ -173,7 +173,6 @@ def test_warnings_of_the_reader_are_passed_on() -> None:
 
 
 @pytest.mark.parametrize("views", [0, 2, 4])
-@pytest.mark.xfail(strict=True, reason="Options takes any number of views")
 def test_one_or_three_views_and_no_other_number(views: int) -> None:
     with pytest.raises((UsageError, ValueError)):
         Options(views=views)

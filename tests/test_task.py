@@ -56,14 +56,13 @@ def test_what_breaks_a_rule_is_refused(changes: dict[str, Any], message: str) ->
 
 @pytest.mark.parametrize("bounds", [(5.0, 5.0), (6.0, 5.0), (float("nan"), 5.0)])
 def test_a_window_must_be_ordered(bounds: tuple[float, float]) -> None:
-    with pytest.raises(ValidationError, match="must be below upper"):
+    with pytest.raises(ValidationError, match="must be below upper|finite number"):
         Window(lower=bounds[0], upper=bounds[1])
     with pytest.raises(ValidationError):
         Percentiles(lower=bounds[0], upper=bounds[1])
 
 
 @pytest.mark.parametrize("bounds", [(float("-inf"), 5.0), (0.0, float("inf"))])
-@pytest.mark.xfail(strict=True, reason="a Window takes infinite bounds, which scale to NaN")
 def test_a_window_must_be_finite(bounds: tuple[float, float]) -> None:
     with pytest.raises(ValidationError):
         Window(lower=bounds[0], upper=bounds[1])

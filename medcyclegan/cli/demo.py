@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from medcyclegan.cli.common import RESEARCH_USE, Voice, voice_options
+
+if TYPE_CHECKING:
+    from medcyclegan.simulate.phantom import PhantomSubject
+    from medcyclegan.volume import Volume
 
 CONTRAST, SEED = "t1", 1
 
@@ -22,50 +27,54 @@ CONTRAST, SEED = "t1", 1
 @voice_options
 def demo(*, voice: Voice, out: Path) -> None:
     """Make a head phantom, turn its MR into a synthetic CT, and score it against the true CT."""
-    from medcyclegan.cli.phantom_files import write_phantom
-    from medcyclegan.cli.synth_ct import default_maker
-    from medcyclegan.conversion import Request, convert, derivation_of
     from medcyclegan.errors import CannotWrite
-    from medcyclegan.evaluation.metrics import score
-    from medcyclegan.evaluation.picture import save_panel
-    from medcyclegan.io.atomic import atomic_file
-    from medcyclegan.io.read import read_scan
-    from medcyclegan.io.write import write_scan
-    from medcyclegan.models.store import load_model
     from medcyclegan.simulate.phantom import default_geometry, make_phantom
 
     if out.is_dir() and any(out.iterdir()):
         raise CannotWrite(
             f"{out} is not empty", rule="the demo replaces nothing", remedy="give another --out"
         )
-    model = load_model()
     voice.say("Making a head phantom ...")
     subject = make_phantom(default_geometry(), contrast=CONTRAST, seed=SEED)
-    maker = default_maker()
-    written = write_phantom(subject, contrast=CONTRAST, folder=out, maker=maker, dicom=True)
-    voice.say("Synthesising its CT ...")
-    with voice.progress("Translating") as progress:
-        mr = out / f"mr_{CONTRAST}.nii.gz"
-        done = convert(
-            Request(source=mr, out=out / "sct.nii.gz"), model, maker=maker, progress=progress
-        )
-    series = read_scan(out / f"mr_{CONTRAST}_dicom")
-    write_scan(
-        done.synthesis.image,
-        passport=series.passport,
-        to=out / "sct_dicom",
-        derivation=derivation_of(model, maker),
-    )
-    with atomic_file(out / "picture.png", overwrite=False) as part:
-        save_panel(part, mr=subject.mr, sct=done.synthesis.image, ct=subject.ct)
-    written += [done.output, out / "sct_dicom", out / "picture.png"]
-    scores = score(done.synthesis.image, subject.ct, subject.body_mask, protocol="synthrad2023")
-    for path in written:
+    paths, sct = _write_all(subject, out, voice)
+    for path in paths:
         voice.say(f"  {path}")
+    _say_scores(subject, sct, voice)
+    voice.say(RESEARCH_USE)
+
+
+def _write_all(subject: PhantomSubject, out: Path, voice: Voice) -> tuple[list[Path], Volume]:
+    """Write the phantom, its sCT as NIfTI and DICOM, and the picture."""
+    from medcyclegan.cli.phantom_files import write_phantom
+    from medcyclegan.cli.synth_ct import default_maker
+    from medcyclegan.conversion import Request, convert
+    from medcyclegan.evaluation.picture import save_panel
+    from medcyclegan.io.atomic import atomic_file
+    from medcyclegan.models.store import load_model
+
+    model, maker = load_model(), default_maker()
+    written = write_phantom(subject, contrast=CONTRAST, folder=out, maker=maker, dicom=True)
+    voice.say("Synthesising its CT, from NIfTI and from DICOM ...")
+    requests = (
+        Request(source=out / f"mr_{CONTRAST}.nii.gz", out=out / "sct.nii.gz"),
+        Request(source=out / f"mr_{CONTRAST}_dicom", out=out / "sct_dicom"),
+    )
+    with voice.progress("Translating") as progress:
+        done = [convert(request, model, maker=maker, progress=progress) for request in requests]
+    sct = done[0].synthesis.image
+    picture = out / "picture.png"
+    with atomic_file(picture, overwrite=False) as part:
+        save_panel(part, mr=subject.mr, sct=sct, ct=subject.ct)
+    return [*written, *(one.output for one in done), picture], sct
+
+
+def _say_scores(subject: PhantomSubject, sct: Volume, voice: Voice) -> None:
+    from medcyclegan.evaluation.metrics import score
+
+    scores = score(sct, subject.ct, subject.body_mask, protocol="synthrad2023")
     voice.say(
         f"Against the phantom's true CT, inside the body ({scores.protocol}): "
         f"MAE {scores.mae_hu:.0f} HU, PSNR {scores.psnr_db:.1f} dB, SSIM {scores.ssim:.3f}, "
         f"bone Dice {scores.dice_bone:.2f}"
     )
     voice.say("A phantom is no patient: these figures say that it works, not how well on people.")
-    voice.say(RESEARCH_USE)

@@ -30,6 +30,13 @@ def write_phantom(
         "labels.nii.gz": subject.labels,
         "body_mask.nii.gz": subject.body_mask,
     }
+    for name in (*volumes, f"mr_{contrast}_dicom", "ct_dicom"):
+        if (folder / name).exists():
+            raise CannotWrite(
+                f"{folder / name} exists already",
+                rule="nothing is replaced unasked",
+                remedy="name another --out",
+            )
     for name, volume in volumes.items():
         write_nifti(volume, passport=ItkPassport(), to=folder / name)
     written = [folder / name for name in volumes]

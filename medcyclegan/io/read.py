@@ -37,7 +37,7 @@ def read_scan(
         damaged.
     """
     path = Path(path)
-    _refuse_irregular(path)
+    refuse_irregular(path)
     if path.is_dir() or is_dicom(path):
         return read_dicom(path, series_uid=series_uid, modality=modality)
     scan = _reader(path)(path)
@@ -48,7 +48,7 @@ def read_scan(
     return replace(scan, volume=volume, modality=modality)
 
 
-def _refuse_irregular(path: Path) -> None:
+def refuse_irregular(path: Path) -> None:
     """Refuse what is missing, and pipes and devices, which may never end."""
     try:
         mode = path.stat().st_mode

@@ -104,9 +104,11 @@ def load_model(name_or_folder: str | Path = "head-mr-ct") -> Model:
     folder = find_model(name_or_folder)
     card = read_card(folder)
     weights = _read_weights(folder / WEIGHTS_NAME, card)
-    generator = make_generator(card.generator, depth=card.task.depth)
+    with torch.device("meta"):  # shapes only, so that an absurd card costs no memory
+        generator = make_generator(card.generator, depth=card.task.depth)
     _check_shapes(generator.state_dict(), weights, folder / WEIGHTS_NAME)
-    generator.load_state_dict({name: value.float() for name, value in weights.items()})
+    floats = {name: value.float() for name, value in weights.items()}
+    generator.load_state_dict(floats, assign=True)
     generator.eval().requires_grad_(False)
     return Model(card, generator.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
 
@@ -149,10 +151,19 @@ def _check_shapes(wanted: dict[str, Tensor], found: dict[str, Tensor], path: Pat
 def save_model(folder: Path, *, card: Card, weights: dict[str, Tensor]) -> Card:
     """Write a model folder, weights in half precision; returns the card with the new sha256.
 
-    The folder must not hold a model already.
+    The folder must not exist yet.
+
+    Raises
+    ------
+    ModelRefused
+        If a weight is not finite in half precision.
     """
+    halves = {name: value.half().contiguous() for name, value in weights.items()}
+    for name, value in halves.items():
+        if not torch.isfinite(value).all():
+            raise ModelRefused(f"{name} is not finite in half precision", rule="|w| < 65504")
     folder.mkdir(parents=True, exist_ok=False)
-    content = save({name: value.half().contiguous() for name, value in weights.items()})
+    content = save(halves)
     (folder / WEIGHTS_NAME).write_bytes(content)
     signed = card.model_copy(update={"weights_sha256": hashlib.sha256(content).hexdigest()})
     (folder / CARD_NAME).write_text(signed.model_dump_json(indent=2) + "\n", encoding="utf-8")

@@ -12,6 +12,7 @@ from medcyclegan.networks.layers import (
     LEAK,
     ResidualBlock,
     ShuffleUp,
+    in_float32,
     init_weights,
     make_norm,
     pad_to_multiple,
@@ -49,15 +50,15 @@ class ResNetGenerator(nn.Module):
             *_norm_and_act(norm, 2 * width),
             ShuffleUp(2 * width, width, kernel=3),
             *_norm_and_act(norm, width),
-            nn.Conv2d(width, depth, 7, padding=3),
         )
+        self.head = nn.Conv2d(width, depth, 7, padding=3)
         init_weights(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, depth, H, W) -> (N, depth, H, W) float32, any H and W."""
         height, width = x.shape[-2:]
-        out: Tensor = self.layers(pad_to_multiple(x, self.multiple))
-        return out[..., :height, :width].float()
+        features = self.layers(pad_to_multiple(x, self.multiple))
+        return in_float32(self.head, features)[..., :height, :width]
 
 
 def _norm_and_act(norm: str, channels: int) -> tuple[nn.Module, nn.Module]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import itertools
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from medcyclegan.networks.layers import (
     ResidualBlock,
     ShuffleUp,
+    in_float32,
     init_weights,
     pad_to_multiple,
 )
@@ -72,10 +72,7 @@ class ShuffleUNet(nn.Module):
         features = self.bottom(features)
         for level in reversed(range(len(self.ups))):
             features = self.up_blocks[level](self.ups[level](features) + skips[level])
-        # bfloat16 resolves 3 HU near soft tissue: the last layer alone runs in float32
-        with torch.autocast(x.device.type, enabled=False):
-            out: Tensor = self.head(features.float())
-        return out[..., :height, :width]
+        return in_float32(self.head, features)[..., :height, :width]
 
 
 def _stage(channels: int, blocks: int, norm: str) -> nn.Sequential:

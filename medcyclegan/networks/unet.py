@@ -7,7 +7,14 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from medcyclegan.networks.layers import LEAK, ShuffleUp, init_weights, make_norm, pad_to_multiple
+from medcyclegan.networks.layers import (
+    LEAK,
+    ShuffleUp,
+    in_float32,
+    init_weights,
+    make_norm,
+    pad_to_multiple,
+)
 
 
 class UNetGenerator(nn.Module):
@@ -50,8 +57,7 @@ class UNetGenerator(nn.Module):
         for level in reversed(range(len(self.ups))):
             joined = torch.cat([self.ups[level](features), skips[level]], dim=1)
             features = self.up_blocks[level](joined)
-        out: Tensor = self.head(features)
-        return out[..., :height, :width].float()
+        return in_float32(self.head, features)[..., :height, :width]
 
 
 def _stage(channels_in: int, channels_out: int, blocks: int, norm: str) -> nn.Sequential:

@@ -72,9 +72,18 @@ def prepare_head(labels: Volume) -> HeadAnatomy:
     tissue = fill_gaps(_to_tissues(ordered))
     body = tissue != Tissue.AIR
     outside = _outside_air(body)
-    box = ndimage.find_objects((~outside).astype(np.uint8))[0]
+    box = _box_with_air(~outside)
     maps = _stack_maps(tissue[box], outside[box], spacing_mm)
     return HeadAnatomy(_pad_with_air(maps), spacing_mm)
+
+
+def _box_with_air(head: NDArray[np.bool_]) -> tuple[slice, ...]:
+    """The head's box and two voxels more, where the map goes on: the air that skin is seen by.
+
+    Where the map ends with the head, as at the neck, the box ends too, and there is no skin.
+    """
+    box = ndimage.find_objects(head.astype(np.uint8))[0]
+    return tuple(slice(max(0, part.start - 2), part.stop + 2) for part in box)
 
 
 def _to_ras_order(labels: Volume) -> tuple[NDArray[np.int32], tuple[float, float, float]]:

@@ -13,7 +13,8 @@ from medcyclegan.simulate.sequences import (
     SpinEcho,
     SpoiledGradientEcho,
 )
-from medcyclegan.simulate.slab_anatomy import Rng, TissueSlab
+from medcyclegan.simulate.slab_anatomy import TissueSlab
+from medcyclegan.simulate.slab_grid import Rng
 from medcyclegan.simulate.tissues import PROPERTIES, Tissue
 
 # Share of each tissue in a whole head, in percent, as counted in label maps of 16 subjects; only

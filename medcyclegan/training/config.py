@@ -54,7 +54,8 @@ def read_config(path: Path) -> PairsConfig:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         return PairsConfig.model_validate(content)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"{path} cannot be read as YAML ({error})") from error
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{path} cannot be read as YAML ({reason})") from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "the file"

@@ -92,6 +92,7 @@ def train_on_pairs(run: PairsRun, data: Dataset[tuple[Tensor, Tensor]], folder: 
         sampler=_Range(run.step * config.items_a_step, config.steps * config.items_a_step),
         num_workers=config.workers,
     )
+    _drop_rows_after(folder / "losses.csv", run.step)
     started, window = time.monotonic(), []
     for mr, ct in loader:
         slabs = [t.flatten(0, 1).contiguous(memory_format=torch.channels_last) for t in (mr, ct)]
@@ -114,6 +115,15 @@ class _Range(Sampler[int]):
 
     def __len__(self) -> int:
         return len(self.indices)
+
+
+def _drop_rows_after(path: Path, step: int) -> None:
+    """Take back what a stopped run logged after its last checkpoint; it is done again."""
+    if not path.exists():
+        return
+    header, *rows = path.read_text().splitlines(keepends=True)
+    kept = [row for row in rows if int(row.split(",", 1)[0]) <= step]
+    path.write_text("".join([header, *kept]))
 
 
 def _log_losses(

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from medcyclegan.simulate.labelmaps import HeadAnatomy
-from medcyclegan.simulate.slab_anatomy import draw_grid, draw_tissue
+from medcyclegan.simulate.slab_anatomy import draw_tissue
+from medcyclegan.simulate.slab_grid import draw_grid
 from medcyclegan.simulate.slab_images import draw_contrast, render_ct, render_mr
 from medcyclegan.task import Window
 

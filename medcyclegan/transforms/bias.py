@@ -5,19 +5,33 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk  # noqa: N813  # the name that its users know
 
+from medcyclegan.errors import InputRefused
 from medcyclegan.volume import Volume
 
 # The field is smooth: N4 fits it on a grid of about 4 mm and it is applied at full resolution.
 FIT_SPACING_MM = 4.0
 FITTING_LEVELS = 3
 ITERATIONS_A_LEVEL = 30
+# The cubic splines of the field need as many knots along every axis.
+FEWEST_VOXELS = 4
 
 
 def correct_bias(mr: Volume, head: Volume) -> Volume:
     """Divide an MR by its bias field, fitted by N4 inside the mask ``head`` on the same grid.
 
     N4: Tustison et al., IEEE Transactions on Medical Imaging 2010, 29:1310.
+
+    Raises
+    ------
+    InputRefused
+        If there are too few slices to fit a field to.
     """
+    if min(mr.geometry.shape) < FEWEST_VOXELS:
+        raise InputRefused(
+            f"Bias correction of {mr.geometry.shape} voxels",
+            rule=f"N4 needs at least {FEWEST_VOXELS} along every axis",
+            remedy="leave out --bias-correction",
+        )
     image, mask = _to_sitk(mr), sitk.Cast(_to_sitk(head) > 0, sitk.sitkUInt8)
     shrink = [max(1, round(FIT_SPACING_MM / mm)) for mm in mr.geometry.spacing_mm]
     n4 = sitk.N4BiasFieldCorrectionImageFilter()

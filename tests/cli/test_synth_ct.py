@@ -131,7 +131,6 @@ def test_refusals_have_their_exit_codes(run: Run, head: Path, model: Path, tmp_p
     assert (code, "--overwrite" in err) == (4, True)
 
 
-@pytest.mark.xfail(strict=True, reason="the default output is probed before the input is looked at")
 def test_a_path_whose_folder_is_missing_is_a_refused_input(run: Run, model: Path) -> None:
     code, _, err = run("synth-ct", "--mri", "no_such_folder/head.nii.gz", "--model", model)
     assert (code, "head.nii.gz" in err) == (3, True)

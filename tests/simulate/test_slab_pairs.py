@@ -8,7 +8,8 @@ import torch
 from scipy import ndimage
 
 from medcyclegan.simulate.labelmaps import HeadAnatomy, prepare_head
-from medcyclegan.simulate.slab_anatomy import SlabGrid, TissueSlab, draw_grid, draw_tissue
+from medcyclegan.simulate.slab_anatomy import TissueSlab, draw_tissue
+from medcyclegan.simulate.slab_grid import SlabGrid, draw_grid
 from medcyclegan.simulate.slab_images import draw_contrast, render_ct, render_mr
 from medcyclegan.simulate.tissues import Tissue
 from medcyclegan.task import Window

@@ -122,7 +122,6 @@ def test_checkpoints_are_whole_and_leave_nothing_else(tmp_path: Path) -> None:
         larger.load(tmp_path / "last.pt")
 
 
-@pytest.mark.xfail(strict=True, reason="steps after the checkpoint are logged twice on resume")
 def test_the_log_of_a_resumed_run_is_that_of_an_uninterrupted_one(tmp_path: Path) -> None:
     made = config(steps=75, decay_from_step=75, checkpoint_every=40, items_a_step=1)
     with pytest.raises(InterruptedError):

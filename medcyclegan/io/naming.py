@@ -1,0 +1,97 @@
+"""Where an output goes: by the name asked for, or beside the input by the input's name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from medcyclegan.errors import UsageError
+from medcyclegan.io.dicom_read import is_dicom
+
+Format = Literal["nifti", "dicom"]
+SUFFIX = "_sct"
+_NIFTI_ENDINGS = (".nii.gz", ".nii")
+_ITK_ENDINGS = (".mha", ".mhd", ".nrrd")
+_ENDINGS = (*_NIFTI_ENDINGS, *_ITK_ENDINGS, ".nhdr", ".hdr", ".img", ".dcm")
+
+
+def output_path(source: Path, *, out: Path | None, format: Format | None) -> Path:
+    """Return the output of a conversion: a file, or a folder for DICOM.
+
+    ``format`` None means that of ``out``'s ending, or else that of the input. A file of a DICOM
+    series stands for its folder.
+
+    Raises
+    ------
+    UsageError
+        If the format asked for and the ending of ``out`` contradict each other.
+    """
+    wanted = format or _kind_of_ending(out) or _kind_of_input(source)
+    if out is None:
+        return _beside(source, wanted)
+    ending = _kind_of_ending(out)
+    if wanted == "dicom":
+        _refuse(out, f"--format {wanted}", is_bad=out.name.lower().endswith(_ENDINGS))
+        return out
+    if ending is None and out.is_dir():
+        return out / _beside(source, wanted).name
+    _refuse(out, f"--format {wanted}", is_bad=ending is None or (bool(format) and ending != wanted))
+    return out
+
+
+def is_folder(output: Path) -> bool:
+    """Whether an output is a folder of DICOM slices, by its name."""
+    return not output.name.lower().endswith(_ENDINGS)
+
+
+def report_path(output: Path) -> Path:
+    """Return where the report on an output goes."""
+    return output.with_name(f"{_stem(output)}_report.html")
+
+
+def _refuse(out: Path, wanted: str, *, is_bad: bool) -> None:
+    if is_bad:
+        raise UsageError(
+            f"--out {out} with {wanted}",
+            rule="a DICOM series goes into a folder, NIfTI into a file ending in .nii or .nii.gz "
+            "or into a folder that exists",
+            remedy="change --out or --format",
+        )
+
+
+def _kind_of_ending(out: Path | None) -> str | None:
+    """``nifti``, ``itk`` or None, by the name."""
+    if out is None:
+        return None
+    name = out.name.lower()
+    if name.endswith(_NIFTI_ENDINGS):
+        return "nifti"
+    return "itk" if name.endswith(_ITK_ENDINGS) else None
+
+
+def _kind_of_input(source: Path) -> str:
+    if source.is_dir() or (source.is_file() and is_dicom(source)):
+        return "dicom"
+    return "itk" if source.name.lower().endswith((*_ITK_ENDINGS, ".nhdr")) else "nifti"
+
+
+def _beside(source: Path, wanted: str) -> Path:
+    source = Path(os.path.abspath(source))  # resolve() would follow links
+    series = source.parent if source.is_file() and is_dicom(source) else source
+    named = series.with_name(f"{_stem(series)}{SUFFIX}")
+    if wanted == "dicom":
+        return named
+    ending = ".nii.gz"
+    if wanted == "itk":
+        ending = {".mhd": ".mhd", ".nrrd": ".nrrd", ".nhdr": ".nrrd"}.get(source.suffix, ".mha")
+    elif source.name.lower().endswith(".nii"):
+        ending = ".nii"
+    return named.with_name(named.name + ending)
+
+
+def _stem(path: Path) -> str:
+    for ending in _ENDINGS:
+        if path.name.lower().endswith(ending):
+            return path.name[: -len(ending)]
+    return path.name

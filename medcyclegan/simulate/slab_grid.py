@@ -1,0 +1,62 @@
+"""The grid of a slab, and the samples that it is averaged from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from medcyclegan.simulate.fields import Field, cells_for, smooth_field
+
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True)
+class SlabGrid:
+    """What a slab looks like: ``depth`` slices of ``size_px`` squared pixels."""
+
+    depth: int
+    size_px: int
+    pixel_mm: float
+    slice_spacing_mm: float
+    slice_thickness_mm: float
+    normal_axis: int  # 0 sagittal, 1 coronal, 2 axial, as R, A, S count
+
+    @property
+    def sub_slices(self) -> int:
+        """Sub-slices about 1.3 mm apart, at most 4."""
+        return int(np.clip(np.ceil(self.slice_thickness_mm / 1.3), 1, 4))
+
+    @property
+    def sampled_shape(self) -> tuple[int, int, int]:
+        """(D * S, H, W)."""
+        return self.depth * self.sub_slices, self.size_px, self.size_px
+
+    @property
+    def sampled_spacing_mm(self) -> tuple[float, float, float]:
+        """Mean spacing of the samples along (D * S, H, W)."""
+        return self.slice_spacing_mm / self.sub_slices, self.pixel_mm, self.pixel_mm
+
+    def average_sub_slices(self, samples: Field) -> Field:
+        """(D * S, H, W) -> (D, H, W)."""
+        split = samples.reshape(self.depth, self.sub_slices, self.size_px, self.size_px)
+        return np.asarray(split.mean(axis=1), dtype=np.float32)
+
+    def field(self, rng: Rng, scale_mm: float) -> Field:
+        """Draw a smooth field (D * S, H, W) that changes over ``scale_mm``."""
+        shape, spacing = self.sampled_shape, self.sampled_spacing_mm
+        return smooth_field(rng, shape, cells_for(shape, spacing, scale_mm))
+
+
+def draw_grid(rng: Rng, *, depth: int, size_px: int, pixel_mm: float) -> SlabGrid:
+    """Draw slice axis, spacing and thickness: half of the slabs thin, half 2 to 6.5 mm apart."""
+    thin = rng.random() < 0.5
+    spacing_mm = rng.uniform(0.8, 1.3) if thin else rng.uniform(1.8, 6.5)
+    return SlabGrid(
+        depth=depth,
+        size_px=size_px,
+        pixel_mm=pixel_mm,
+        slice_spacing_mm=spacing_mm,
+        slice_thickness_mm=spacing_mm * rng.uniform(0.7, 1.0),
+        normal_axis=int(rng.choice(3, p=(0.2, 0.2, 0.6))),
+    )

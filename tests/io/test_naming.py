@@ -1,0 +1,54 @@
+"""Where outputs go by default, and names that contradict the format."""
+
+from pathlib import Path
+
+import pytest
+
+from medcyclegan.errors import UsageError
+from medcyclegan.io.naming import Format, output_path, report_path
+
+
+@pytest.mark.parametrize(
+    ("source", "out", "format_", "expected"),
+    [
+        ("/d/a.nii.gz", None, None, "/d/a_sct.nii.gz"),
+        ("/d/a.b.NII.GZ", None, None, "/d/a.b_sct.nii.gz"),
+        ("/d/a.hdr", None, None, "/d/a_sct.nii.gz"),
+        ("/d/a.nhdr", None, None, "/d/a_sct.nrrd"),
+        ("/d/a.mhd", None, None, "/d/a_sct.mhd"),
+        ("/d/a.mha", None, "nifti", "/d/a_sct.nii.gz"),
+        ("/d/a.nii", "b.mha", None, "b.mha"),
+        ("/d/a.nii", "b", "dicom", "b"),
+        ("/d/a.nii", "/", None, "/a_sct.nii"),
+        ("/d/series/sub/..", None, "dicom", "/d/series_sct"),
+    ],
+)
+def test_names_of_outputs(
+    source: str, out: str | None, format_: Format | None, expected: str
+) -> None:
+    found = output_path(Path(source), out=Path(out) if out else None, format=format_)
+    assert found == Path(expected)
+
+
+@pytest.mark.parametrize(
+    ("output", "report"),
+    [("/d/a_sct.nii.gz", "/d/a_sct_report.html"), ("/d/1.2.840", "/d/1.2.840_report.html")],
+)
+def test_names_of_reports(output: str, report: str) -> None:
+    assert report_path(Path(output)) == Path(report)
+
+
+@pytest.mark.parametrize(
+    ("out", "format_"),
+    [
+        ("b.nii.gz", "dicom"),
+        ("b.dcm", None),
+        ("b.dcm", "dicom"),
+        ("b", None),
+        ("b", "nifti"),
+        ("b.mha", "nifti"),
+    ],
+)
+def test_names_and_formats_that_contradict_are_refused(out: str, format_: Format | None) -> None:
+    with pytest.raises(UsageError, match=f"--out {out}"):
+        output_path(Path("/d/a.nii"), out=Path(out), format=format_)
