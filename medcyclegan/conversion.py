@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 from medcyclegan.evaluation.report import ScanReport, write_report
 from medcyclegan.io.atomic import atomic_file, ensure_writable
-from medcyclegan.io.dicom_derive import Derivation
+from medcyclegan.io.dicom_derive import Derivation, derive_series, seeded_uid_maker
 from medcyclegan.io.naming import Format, is_folder, output_path, report_path
 from medcyclegan.io.read import read_scan, refuse_irregular
 from medcyclegan.io.scan import DicomPassport, NiftiPassport, Scan
@@ -79,6 +79,8 @@ def convert(
     scan = read_scan(
         request.source, series_uid=request.series_uid, modality=model.task.source.modality
     )
+    if is_folder(output):
+        _refuse_underivable(scan, model, maker)
     read = time.perf_counter()
     result = synthesize(scan, model, options=options, progress=progress)
     made = time.perf_counter()
@@ -97,6 +99,12 @@ def convert(
             write_report(content, part)
         seconds["report"] = time.perf_counter() - written
     return Conversion(scan, result, output, report, seconds)
+
+
+def _refuse_underivable(scan: Scan, model: Model, maker: Maker) -> None:
+    """Find out before the network runs that a series cannot be derived: odd values, shear."""
+    trial = replace(derivation_of(model, maker), new_uid=seeded_uid_maker("trial"))
+    derive_series(scan.volume.geometry, passport=scan.passport, derivation=trial)
 
 
 def derivation_of(model: Model, maker: Maker) -> Derivation:

@@ -41,7 +41,7 @@ class MedcycleganError(Exception):
             parts.append(rule.rstrip("."))
         if remedy:
             parts.append(remedy.rstrip("."))
-        super().__init__(". ".join(parts) + ".")
+        super().__init__("; ".join(parts) + ".")
 
 
 class InputRefused(MedcycleganError):

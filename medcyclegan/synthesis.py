@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -133,7 +134,9 @@ def _check_modality(scan: Scan, model: Model) -> None:
 
 def _find_body(scan: Scan, mask: Volume | None) -> Volume:
     if mask is not None:
-        return to_geometry(mask, scan.volume.geometry, fill=0.0)
+        marked = mask.with_voxels((mask.voxels > 0).astype(np.float32), unit="mask")
+        moved = to_geometry(marked, scan.volume.geometry, fill=0.0)
+        return moved.with_voxels((moved.voxels >= 0.5).astype(np.float32))
     find = body_mask_ct if scan.volume.unit == "HU" else body_mask_mr
     return find(scan.volume)
 

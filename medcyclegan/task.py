@@ -58,7 +58,7 @@ class Task(BaseModel):
     """A translation: source and target domain, grid and slab.
 
     ``spacing_mm`` is the in-plane spacing of the model grid, and the slice spacing where the
-    acquisition's slices are thinner; slices thicker than ``thick_slice_mm`` keep their own axis
+    acquisition's slices are thinner; slices of ``thick_slice_mm`` or more keep their own axis
     and spacing. ``depth`` is the number of slices of a slab, odd, in and out.
     """
 

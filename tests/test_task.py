@@ -56,7 +56,7 @@ def test_what_breaks_a_rule_is_refused(changes: dict[str, Any], message: str) ->
 
 @pytest.mark.parametrize("bounds", [(5.0, 5.0), (6.0, 5.0), (float("nan"), 5.0)])
 def test_a_window_must_be_ordered(bounds: tuple[float, float]) -> None:
-    with pytest.raises(ValidationError, match="must be below upper|finite number"):
+    with pytest.raises(ValidationError, match=r"must be below upper|finite number"):
         Window(lower=bounds[0], upper=bounds[1])
     with pytest.raises(ValidationError):
         Percentiles(lower=bounds[0], upper=bounds[1])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -37,6 +39,13 @@ class Voice:
         """Print a line of the usual output."""
         if self.level >= 0 and not self.json:
             click.echo(text)
+
+    def say_paths(self, paths: list[Path], **facts: object) -> None:
+        """Print the paths that were written, or with ``--json`` an object of them and ``facts``."""
+        if self.json:
+            click.echo(json.dumps({"written": [str(path) for path in paths], **facts}, indent=2))
+        for path in paths:
+            self.say(f"  {path}")
 
     def warn(self, text: str) -> None:
         """Print a warning to stderr."""

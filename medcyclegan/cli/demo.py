@@ -37,10 +37,7 @@ def demo(*, voice: Voice, out: Path) -> None:
     voice.say("Making a head phantom ...")
     subject = make_phantom(default_geometry(), contrast=CONTRAST, seed=SEED)
     paths, sct = _write_all(subject, out, voice)
-    for path in paths:
-        voice.say(f"  {path}")
-    _say_scores(subject, sct, voice)
-    voice.say(RESEARCH_USE)
+    _say_results(subject, sct, paths, voice)
 
 
 def _write_all(subject: PhantomSubject, out: Path, voice: Voice) -> tuple[list[Path], Volume]:
@@ -68,13 +65,17 @@ def _write_all(subject: PhantomSubject, out: Path, voice: Voice) -> tuple[list[P
     return [*written, *(one.output for one in done), picture], sct
 
 
-def _say_scores(subject: PhantomSubject, sct: Volume, voice: Voice) -> None:
+def _say_results(subject: PhantomSubject, sct: Volume, paths: list[Path], voice: Voice) -> None:
+    from dataclasses import asdict
+
     from medcyclegan.evaluation.metrics import score
 
     scores = score(sct, subject.ct, subject.body_mask, protocol="synthrad2023")
+    voice.say_paths(paths, scores=asdict(scores), note=RESEARCH_USE)
     voice.say(
         f"Against the phantom's true CT, inside the body ({scores.protocol}): "
         f"MAE {scores.mae_hu:.0f} HU, PSNR {scores.psnr_db:.1f} dB, SSIM {scores.ssim:.3f}, "
         f"bone Dice {scores.dice_bone:.2f}"
     )
     voice.say("A phantom is no patient: these figures say that it works, not how well on people.")
+    voice.say(RESEARCH_USE)

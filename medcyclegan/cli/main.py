@@ -49,7 +49,7 @@ def main() -> NoReturn:
     except MedcycleganError as error:
         _fail(str(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        _fail("Interrupted; nothing was written under a final name.", ExitCode.INTERRUPTED)
+        _fail("Interrupted; no file under a final name is incomplete.", ExitCode.INTERRUPTED)
     except MemoryError:
         _fail(
             "Not enough memory. Free some, or give a scan with a smaller field of view.",

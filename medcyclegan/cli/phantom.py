@@ -20,7 +20,13 @@ Examples:
 
 
 @click.command("phantom", epilog=EXAMPLES)
-@click.option("--contrast", type=click.Choice(["t1", "t2", "flair", "pd"]), default="t1")
+@click.option(
+    "--contrast",
+    type=click.Choice(["t1", "t2", "flair", "pd"]),
+    default="t1",
+    show_default=True,
+    help="Sequence of the MR.",
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to make.")
 @click.option(
     "--spacing", type=click.FloatRange(0.3, 20.0), nargs=3, default=(1.0, 1.0, 1.0),
@@ -50,8 +56,7 @@ def phantom(
     written = write_phantom(
         subject, contrast=contrast, folder=out, maker=default_maker(), dicom=dicom
     )
-    for path in written:
-        voice.say(str(path))
+    voice.say_paths(written)
 
 
 def grid_of(

@@ -27,14 +27,16 @@ Examples:
     "--mri",
     type=click.Path(path_type=Path),
     required=True,
-    help="NIfTI, .mha, .nrrd, a folder with a DICOM series, or one file of a series.",
+    help="NIfTI, .mha, .mhd, .nrrd, a folder with a DICOM series, or one file of a series.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Output file or folder. Default: beside the input, scan_sct.nii.gz or <name>_sct/.",
 )
-@click.option("--format", "format_", type=click.Choice(["nifti", "dicom"]), help="As the input.")
+@click.option(
+    "--format", "format_", type=click.Choice(["nifti", "dicom"]), help="Default: as the input."
+)
 @click.option("--series", metavar="UID", help="SeriesInstanceUID, if the folder holds several.")
 @click.option(
     "--model", default="head-mr-ct", show_default=True, help="Name of a shipped model, or a folder."

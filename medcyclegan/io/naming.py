@@ -13,7 +13,11 @@ Format = Literal["nifti", "dicom"]
 SUFFIX = "_sct"
 _NIFTI_ENDINGS = (".nii.gz", ".nii")
 _ITK_ENDINGS = (".mha", ".mhd", ".nrrd")
-_ENDINGS = (*_NIFTI_ENDINGS, *_ITK_ENDINGS, ".nhdr", ".hdr", ".img", ".dcm")
+_PAIRS = (".hdr.gz", ".img.gz", ".hdr", ".img")
+# Endings of files that are not written. Any other name is a folder, as those of series have dots in
+# them: "1.2.840", "T1 2.5 mm".
+NOT_WRITTEN = (".dcm", ".hdr", ".img", ".nhdr", ".gz", ".zip", ".png", ".jpg", ".tif", ".tiff")
+_ENDINGS = (*_NIFTI_ENDINGS, *_ITK_ENDINGS, *_PAIRS, *NOT_WRITTEN)
 
 
 def output_path(source: Path, *, out: Path | None, format: Format | None) -> Path:
@@ -32,7 +36,7 @@ def output_path(source: Path, *, out: Path | None, format: Format | None) -> Pat
         return _beside(source, wanted)
     ending = _kind_of_ending(out)
     if wanted == "dicom":
-        _refuse(out, f"--format {wanted}", is_bad=out.name.lower().endswith(_ENDINGS))
+        _refuse(out, f"--format {wanted}", is_bad=not is_folder(out))
         return out
     if ending is None and out.is_dir():
         return out / _beside(source, wanted).name

@@ -8,15 +8,13 @@ from medcyclegan.errors import UsageError
 from medcyclegan.io.dicom_derive import Derivation
 from medcyclegan.io.dicom_write import write_dicom_ct
 from medcyclegan.io.itk_image import write_itk
+from medcyclegan.io.naming import NOT_WRITTEN
 from medcyclegan.io.nifti_write import write_nifti
 from medcyclegan.io.scan import Passport
 from medcyclegan.volume import Volume
 
 _NIFTI_ENDINGS = (".nii", ".nii.gz")
 _ITK_ENDINGS = (".mha", ".mhd", ".nrrd")
-# Endings of files that users ask for and that are not written. Any other name is a folder, as
-# those of series have dots in them: "1.2.840", "T1 2.5 mm".
-_NOT_WRITTEN = (".dcm", ".hdr", ".img", ".nhdr", ".gz", ".zip", ".png", ".jpg", ".tif", ".tiff")
 
 
 def write_scan(
@@ -44,7 +42,7 @@ def write_scan(
         write_nifti(volume, passport=passport, to=to, overwrite=overwrite)
     elif name.endswith(_ITK_ENDINGS):
         write_itk(volume, passport=passport, to=to, overwrite=overwrite)
-    elif name.endswith(_NOT_WRITTEN):
+    elif name.endswith(NOT_WRITTEN):
         raise UsageError(
             f"{to}: files ending in {to.suffix} are not written",
             rule="what is written is .nii, .nii.gz, .mha, .mhd, .nrrd, and DICOM into a folder",

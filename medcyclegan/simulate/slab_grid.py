@@ -49,7 +49,7 @@ class SlabGrid:
 
 
 def draw_grid(rng: Rng, *, depth: int, size_px: int, pixel_mm: float) -> SlabGrid:
-    """Draw slice axis, spacing and thickness: half of the slabs thin, half 2 to 6.5 mm apart."""
+    """Draw slice axis, spacing and thickness: half of the slabs thin, half 1.8 to 6.5 mm apart."""
     thin = rng.random() < 0.5
     spacing_mm = rng.uniform(0.8, 1.3) if thin else rng.uniform(1.8, 6.5)
     return SlabGrid(

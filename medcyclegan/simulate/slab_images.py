@@ -40,7 +40,7 @@ def render_ct(slab: TissueSlab, rng: Rng) -> Field:
 
 
 def render_mr(slab: TissueSlab, *, signal: NDArray[np.float64], rng: Rng) -> Field:
-    """Return the MR of a slab, float32 (D, H, W): 0 no signal, 1 about the 99th percentile.
+    """Return the MR of a slab, float32 (D, H, W): 0 no signal, 1 where the display range ends.
 
     ``signal`` is that of every tissue, (number of tissues,), as ``draw_contrast`` gives it.
     """

@@ -1,4 +1,4 @@
-"""Train a generator on simulated pairs: L1 and gradient loss, EMA, exact resume."""
+"""Train a generator on simulated pairs: L1, L2 and gradient loss, EMA, exact resume."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from medcyclegan.training.config import PairsConfig
 from medcyclegan.training.losses import gradient_loss, l1_loss, l2_loss
 
 log = logging.getLogger(__name__)
+
+LOG_EVERY = 25  # steps; a row of the log holds their mean losses
 
 
 class PairsRun:
@@ -97,7 +99,7 @@ def train_on_pairs(run: PairsRun, data: Dataset[tuple[Tensor, Tensor]], folder: 
     for mr, ct in loader:
         slabs = [t.flatten(0, 1).contiguous(memory_format=torch.channels_last) for t in (mr, ct)]
         window.append(run.update(slabs[0], slabs[1]))
-        if run.step % 25 == 0:
+        if run.step % LOG_EVERY == 0 or run.step == config.steps:
             _log_losses(folder / "losses.csv", run.step, time.monotonic() - started, window)
             window.clear()
         if run.step % config.checkpoint_every == 0 or run.step == config.steps:

@@ -72,8 +72,8 @@ def test_the_scalp_is_shallow_where_the_head_touches_its_box_too(head: HeadAnato
     depth = to_mm(channel(head, "depth_below_skin"))
     _, j, k = (n // 2 for n in depth.shape)
     scalp = np.flatnonzero(channel(head, "tissue")[:, j, k] == Tissue.MUSCLE)
-    assert depth[scalp[0], j, k] < 8.0
-    assert depth[scalp[-1], j, k] < 8.0
+    assert depth[scalp[0], j, k] <= 8.0  # two voxels: the outside is found on half the grid
+    assert depth[scalp[-1], j, k] <= 8.0
 
 
 def test_an_airway_is_not_the_outside(head: HeadAnatomy) -> None:

@@ -1,0 +1,80 @@
+"""The scripts in ``pipelines/`` run on simulated data, from data to result."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import yaml
+
+from medcyclegan import load_model, read_scan
+from medcyclegan.geometry import geometry_from_spacing
+from medcyclegan.io.nifti_write import write_nifti
+from medcyclegan.io.scan import ItkPassport
+from tests.simulate.head_labels import head_labels
+from tests.tiny_model import head_on
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(script: str, *arguments: object) -> dict[str, object]:
+    """Run a script of ``pipelines/`` in this process, as from the shell."""
+    path = ROOT / "pipelines" / script
+    old, sys.argv = sys.argv, [str(path), *(str(argument) for argument in arguments)]
+    try:
+        return runpy.run_path(str(path), run_name="__main__")
+    finally:
+        sys.argv = old
+
+
+def test_a_folder_is_converted_and_the_broken_scan_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, target = tmp_path / "mr", tmp_path / "sct"
+    source.mkdir()
+    mr, _ = head_on(geometry_from_spacing((40, 48, 40), (5.0, 5.0, 5.0)))
+    write_nifti(mr, passport=ItkPassport(), to=source / "good.nii.gz")
+    (source / "broken.nii.gz").write_bytes(b"no NIfTI")
+    with pytest.raises(SystemExit) as stop:
+        run("convert_folder.py", source, target)
+    assert stop.value.code == 8
+    assert "broken.nii.gz" in capsys.readouterr().out
+    assert [path.name for path in target.iterdir()] == ["good_sct.nii.gz"]
+    assert read_scan(target / "good_sct.nii.gz").volume.geometry.same_grid(
+        read_scan(source / "good.nii.gz").volume.geometry
+    )
+
+
+@pytest.fixture
+def tiny_config(tmp_path: Path) -> Path:
+    """The shipped configuration, made small enough for a test."""
+    content = yaml.safe_load((ROOT / "configs" / "head_mr_ct.yaml").read_text())
+    content["generator"]["widths"] = [4, 8]
+    content |= {
+        "steps": 2, "decay_from_step": 1, "checkpoint_every": 1, "size_px": 32, "items_a_step": 1,
+        "workers": 0,
+    }  # fmt: skip
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_training_ends_with_a_model_that_opens(tmp_path: Path, tiny_config: Path) -> None:
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    volume = head_labels()
+    nib.save(
+        nib.Nifti1Image(volume.voxels.astype(np.int16), volume.geometry.affine_ras),
+        labels / "head_01.nii.gz",
+    )
+    out = tmp_path / "run"
+    run("train_head_mr_ct.py", "--labels", labels, "--config", tiny_config, "--out", out)
+    model = load_model(out / "model")
+    assert model.card.training.steps == 2
+    assert model.card.training.config == "tiny.yaml"
+    assert model.card.generator.widths == (4, 8)
+    assert (out / "losses.csv").read_text().splitlines()[-1].startswith("2,")
