@@ -61,10 +61,10 @@ def render_mr(slab: TissueSlab, *, signal: NDArray[np.float64], rng: Rng) -> Fie
 def draw_contrast(rng: Rng) -> NDArray[np.float64]:
     """Draw the signal of every tissue, (number of tissues,), the largest being 1.
 
-    Two of three are sequences with their parameters and the tissues' varied, the rest is free:
+    Most are sequences with their parameters and the tissues' varied, one in seven is free:
     what is learned must not hang on one protocol.
     """
-    is_physical = rng.random() < 0.65
+    is_physical = rng.random() < 0.85
     signal = _physical_contrast(rng) if is_physical else rng.uniform(0.05, 1.0, len(Tissue))
     fat_share = rng.uniform(0.1, 1.0)
     marrow = fat_share * signal[Tissue.FAT] + (1.0 - fat_share) * signal[Tissue.MUSCLE]
