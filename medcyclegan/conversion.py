@@ -10,7 +10,7 @@ from pathlib import Path
 
 from medcyclegan.evaluation.report import ScanReport, write_report
 from medcyclegan.io.atomic import atomic_file, ensure_writable
-from medcyclegan.io.dicom_derive import Derivation, derive_series, seeded_uid_maker
+from medcyclegan.io.dicom.derive import Derivation, derive_series, seeded_uid_maker
 from medcyclegan.io.naming import Format, is_folder, output_path, report_path
 from medcyclegan.io.read import read_scan, refuse_irregular
 from medcyclegan.io.scan import DicomPassport, NiftiPassport, Scan

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from pydicom import Dataset
 
-from medcyclegan.io.dicom_derive import Derivation, derive_series, seeded_uid_maker
-from medcyclegan.io.dicom_read import read_dicom
-from medcyclegan.io.dicom_write import write_dicom_ct
+from medcyclegan.io.dicom.derive import Derivation, derive_series, seeded_uid_maker
+from medcyclegan.io.dicom.read import read_dicom
+from medcyclegan.io.dicom.write import write_dicom_ct
 from medcyclegan.io.scan import DicomPassport, NiftiPassport, Scan
 from medcyclegan.volume import FloatVoxels
 from tests.dicom_factory import make_series

@@ -16,7 +16,7 @@ from medcyclegan.cli.synth_ct import summarise
 from medcyclegan.conversion import Conversion
 from medcyclegan.errors import ExitCode
 from medcyclegan.geometry import geometry_from_spacing
-from medcyclegan.io.nifti_write import write_nifti
+from medcyclegan.io.nifti.write import write_nifti
 from medcyclegan.io.scan import ItkPassport
 from medcyclegan.simulate.phantom import default_geometry, make_phantom
 from medcyclegan.synthesis import Options, synthesize

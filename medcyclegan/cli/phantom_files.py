@@ -15,7 +15,7 @@ def write_phantom(
 ) -> list[Path]:
     """Write MR, CT, labels and mask as NIfTI, and MR and CT as DICOM if asked; never overwrites."""
     from medcyclegan.errors import CannotWrite
-    from medcyclegan.io.nifti_write import write_nifti
+    from medcyclegan.io.nifti.write import write_nifti
     from medcyclegan.io.scan import ItkPassport
 
     try:
@@ -49,10 +49,10 @@ def _write_series(
     subject: PhantomSubject, *, contrast: str, folder: Path, maker: Maker
 ) -> tuple[Path, Path]:
     """Write MR and CT as two series of one study."""
-    from medcyclegan.io.dicom_create import write_dicom_mr
-    from medcyclegan.io.dicom_derive import Derivation
-    from medcyclegan.io.dicom_read import read_dicom
-    from medcyclegan.io.dicom_write import write_dicom_ct
+    from medcyclegan.io.dicom.create import write_dicom_mr
+    from medcyclegan.io.dicom.derive import Derivation
+    from medcyclegan.io.dicom.read import read_dicom
+    from medcyclegan.io.dicom.write import write_dicom_ct
 
     mr, ct = folder / f"mr_{contrast}_dicom", folder / "ct_dicom"
     write_dicom_mr(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from medcyclegan.errors import UsageError
-from medcyclegan.io.dicom_read import is_dicom
+from medcyclegan.io.dicom.read import is_dicom
 
 Format = Literal["nifti", "dicom"]
 SUFFIX = "_sct"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.byte_source import content_name, open_bytes
-from medcyclegan.io.dicom_read import is_dicom, read_dicom
-from medcyclegan.io.itk_image import read_itk
-from medcyclegan.io.nifti_read import read_nifti
+from medcyclegan.io.dicom.read import is_dicom, read_dicom
+from medcyclegan.io.itk.image import read_itk
+from medcyclegan.io.nifti.read import read_nifti
 from medcyclegan.io.scan import Scan
 from medcyclegan.volume import Volume
 

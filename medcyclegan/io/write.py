@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from medcyclegan.errors import UsageError
-from medcyclegan.io.dicom_derive import Derivation
-from medcyclegan.io.dicom_write import write_dicom_ct
-from medcyclegan.io.itk_image import write_itk
+from medcyclegan.io.dicom.derive import Derivation
+from medcyclegan.io.dicom.write import write_dicom_ct
+from medcyclegan.io.itk.image import write_itk
 from medcyclegan.io.naming import NOT_WRITTEN
-from medcyclegan.io.nifti_write import write_nifti
+from medcyclegan.io.nifti.write import write_nifti
 from medcyclegan.io.scan import Passport
 from medcyclegan.volume import Volume
 

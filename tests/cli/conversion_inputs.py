@@ -14,9 +14,9 @@ import pytest
 from medcyclegan.cli.main import main
 from medcyclegan.conversion import Maker
 from medcyclegan.geometry import Geometry, geometry_from_spacing
-from medcyclegan.io.dicom_create import write_dicom_mr
-from medcyclegan.io.itk_image import write_itk
-from medcyclegan.io.nifti_write import write_nifti
+from medcyclegan.io.dicom.create import write_dicom_mr
+from medcyclegan.io.itk.image import write_itk
+from medcyclegan.io.nifti.write import write_nifti
 from medcyclegan.io.scan import ItkPassport
 from medcyclegan.volume import Volume
 from tests.tiny_model import head_on

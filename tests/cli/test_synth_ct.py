@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from medcyclegan.io.nifti_write import write_nifti
+from medcyclegan.io.nifti.write import write_nifti
 from medcyclegan.io.read import read_scan
 from medcyclegan.io.scan import ItkPassport
 from tests.cli.conversion_inputs import Run, runner, tree_hash, write_mr

@@ -10,7 +10,7 @@ import pytest
 
 from medcyclegan.errors import CannotWrite, UsageError
 from medcyclegan.geometry import Geometry
-from medcyclegan.io.dicom_derive import Derivation, seeded_uid_maker
+from medcyclegan.io.dicom.derive import Derivation, seeded_uid_maker
 from medcyclegan.io.read import read_scan
 from medcyclegan.io.scan import DicomPassport, ItkPassport, NiftiPassport
 from medcyclegan.io.write import write_scan

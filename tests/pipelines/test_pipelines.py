@@ -13,7 +13,7 @@ import yaml
 
 from medcyclegan import load_model, read_scan
 from medcyclegan.geometry import geometry_from_spacing
-from medcyclegan.io.nifti_write import write_nifti
+from medcyclegan.io.nifti.write import write_nifti
 from medcyclegan.io.scan import ItkPassport
 from tests.simulate.head_labels import head_labels
 from tests.tiny_model import head_on

@@ -1,0 +1,1 @@
+"""DICOM: finding, reading and deriving series with our own geometry."""

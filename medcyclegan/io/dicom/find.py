@@ -1,0 +1,193 @@
+"""Find the DICOM files below a folder, headers only, grouped by series."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from medcyclegan.errors import InputRefused
+from medcyclegan.io.dicom.header import DICOM_ROOT, DicomFile, dicom_start, load_header
+from medcyclegan.io.dicom.values import PYDICOM_ERRORS, text, uid_name, whole
+from medcyclegan.io.targets import COMPLETION_RECORD
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a folder holds: images by SeriesInstanceUID, and what was passed over."""
+
+    series: dict[str, list[DicomFile]]
+    warnings: tuple[str, ...]
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file is DICOM, or a folder holds at least one such file; raises nothing."""
+    if path.is_dir():
+        return any(_is_dicom_file(file) for file in _walk(path, []))
+    return _is_dicom_file(path)
+
+
+def find_images(folder: Path) -> Found:
+    """Read the headers of all DICOM images in a folder and below it.
+
+    Raises
+    ------
+    InputRefused
+        If a file has the DICOM prefix but cannot be read: it might be a slice of the series.
+    """
+    links: list[Path] = []
+    files, not_dicom = _load_all(_walk(folder, links))
+    images = [file for file in files if _is_image(file)]
+    if not images:
+        raise InputRefused(
+            f"{folder} holds no DICOM images ({len(files)} other DICOM objects, "
+            f"{not_dicom} other files)",
+            rule="at least one image is needed",
+            remedy="name the folder of an image series",
+        )
+    return Found(
+        _by_series(images),
+        _passed_over(not_dicom, len(files) - len(images), len(links)),
+    )
+
+
+def find_siblings(path: Path) -> Found:
+    """Read one file's header, and those of the files beside it that share its series.
+
+    A multi-frame file stands alone.
+    """
+    # Pipes and devices would block.
+    file = load_header(path) if path.is_file() else None
+    if file is None:
+        raise InputRefused(f"{path} is no DICOM file", rule="it must be one")
+    if not _is_image(file):
+        raise InputRefused(
+            f"{path} is a DICOM object without an image ({uid_name(_sop_class(file))})",
+            rule="an image is needed",
+        )
+    uid = series_uid(file)
+    if is_multiframe(file):
+        return Found({uid: [file]}, ())
+    root = Path(os.path.realpath(path.parent))
+    beside = (
+        other
+        for other in sorted(path.parent.iterdir())
+        if other == path or (_is_inside(other, root) and _is_dicom_file(other))
+    )
+    files, _ = _load_all(beside)
+    alike = [
+        other
+        for other in files
+        if _is_image(other) and series_uid(other) == uid and not is_multiframe(other)
+    ]
+    return Found({uid: alike}, ())
+
+
+def series_uid(file: DicomFile) -> str:
+    """Return the SeriesInstanceUID, empty if absent."""
+    return text(file.header, "SeriesInstanceUID", file.path)
+
+
+def is_multiframe(file: DicomFile) -> bool:
+    """Whether one file holds several frames, or describes its frame as enhanced objects do."""
+    if "PerFrameFunctionalGroupsSequence" in file.header:
+        return True
+    return whole(file.header, "NumberOfFrames", file.path, default=1) > 1
+
+
+def _load_all(paths: Iterator[Path]) -> tuple[list[DicomFile], int]:
+    files, not_dicom = [], 0
+    for path in paths:
+        file = load_header(path)
+        if file is None:
+            not_dicom += 1
+        else:
+            files.append(file)
+    return files, not_dicom
+
+
+def _by_series(images: list[DicomFile]) -> dict[str, list[DicomFile]]:
+    series: dict[str, list[DicomFile]] = {}
+    for file in images:
+        uid = series_uid(file)
+        if not uid and file.pixel_offset is None:
+            raise InputRefused(
+                f"{file.path} tells no series and has no pixel data",
+                rule="it might be a slice of the series",
+                remedy="the file is truncated: copy or export it again, or take it out",
+            )
+        series.setdefault(uid, []).append(file)
+    return series
+
+
+def _passed_over(not_dicom: int, no_image: int, links: int) -> tuple[str, ...]:
+    counts = (
+        (not_dicom, "that are not DICOM"),
+        (no_image, "that are DICOM but no image"),
+        (links, "that are links out of the folder"),
+    )
+    return tuple(f"Files {what} were passed over: {count}." for count, what in counts if count)
+
+
+def _is_image(file: DicomFile) -> bool:
+    """Whether it should hold an image; a file cut off before its pixel data counts, too."""
+    kind = _sop_class(file)
+    if not kind.startswith(DICOM_ROOT):
+        return file.pixel_offset is not None
+    # Names as in PS3.4 B.5: "MR Image Storage", "Enhanced CT Image Storage", ... Dose, segmentation
+    # and parametric map have pixel data but are no images of the patient.
+    return "Image Storage" in uid_name(kind)
+
+
+def _sop_class(file: DicomFile) -> str:
+    return text(file.header, "SOPClassUID", file.path)
+
+
+def _is_dicom_file(path: Path) -> bool:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return False
+        has_prefix, looks_bare = dicom_start(path)
+        return has_prefix or (looks_bare and load_header(path) is not None)
+    except (*PYDICOM_ERRORS, InputRefused):
+        return False
+
+
+def _walk(folder: Path, links_out: list[Path]) -> Iterator[Path]:
+    """Yield the regular files below ``folder``, each once, in the order of their names.
+
+    Links to folders are not followed, so that no loop can arise; links to files only if they end
+    inside ``folder``. The others are added to ``links_out``.
+    """
+    root = folder.resolve()
+    seen: set[Path] = set()
+    for here, folders, names in os.walk(root, onerror=_refuse_unreadable):
+        folders.sort()
+        for name in sorted(names):
+            if name == COMPLETION_RECORD:
+                continue  # ours, beside the slices of a series that we wrote
+            path = Path(here, name)
+            if not _is_inside(path, root):
+                links_out.append(path)
+                continue
+            path = Path(os.path.realpath(path))
+            if path not in seen and path.is_file():
+                seen.add(path)
+                yield path
+
+
+def _is_inside(path: Path, root: Path) -> bool:
+    """Whether a path that may be a link ends below ``root``; links to themselves count as inside.
+
+    By realpath, as Path.resolve raises for these.
+    """
+    return not path.is_symlink() or Path(os.path.realpath(path)).is_relative_to(root)
+
+
+def _refuse_unreadable(error: OSError) -> None:
+    raise InputRefused(
+        f"{error.filename} cannot be opened ({error.strerror})",
+        rule="every folder below the input must be readable",
+    ) from error

@@ -1,0 +1,184 @@
+"""From positions and orientations of slices to one grid (PS3.3 C.7.6.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medcyclegan.errors import InputRefused
+from medcyclegan.geometry import SHEAR_TOLERANCE, FloatArray, Geometry
+from medcyclegan.io.dicom.frames import SliceView
+from medcyclegan.io.dicom.values import number, numbers, text, whole
+
+# Neighbouring slices may be this much nearer or farther than usual: headers of two decimals give
+# 0.01 mm; one per cent of a slice is far below what interpolation shows.
+SPACING_TOLERANCE_MM = 0.01
+SPACING_TOLERANCE_RELATIVE = 0.01
+# A slice may lie this much, in slice distances, from where an even spacing puts it: small errors
+# of one sign add up, and the grid of the volume knows only the even spacing.
+DRIFT_TOLERANCE_RELATIVE = 0.05
+# Two slices nearer than this are at one position: no scanner moves by a micrometre.
+SAME_POSITION_MM = 1e-3
+# Direction cosines of one series may differ by this much: 1e-4 is 0.025 mm at the edge of a 250 mm
+# field of view, and above the rounding of headers that have five decimals.
+ORIENTATION_TOLERANCE = 1e-4
+# Cosines must be unit vectors at a right angle within this, as any grid (headers of 3 decimals).
+UNIT_TOLERANCE = SHEAR_TOLERANCE
+
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def sort_slices(views: Sequence[SliceView]) -> tuple[list[SliceView], Geometry, tuple[str, ...]]:
+    """Order slices along their normal and make their grid.
+
+    Parameters
+    ----------
+    views:
+        Slices of one orientation, matrix and pixel spacing.
+
+    Returns
+    -------
+    (slices by ascending k, their grid (columns, rows, slices), warnings)
+
+    Raises
+    ------
+    InputRefused
+        If the slices are no regular, rectangular grid.
+    """
+    cosines = orientation(views[0])
+    normal = np.cross(cosines[:3], cosines[3:])
+    placed = np.array([position(view) for view in views])
+    order = np.argsort(placed @ normal, kind="stable")
+    ordered, placed = [views[int(k)] for k in order], placed[order]
+    warnings: tuple[str, ...] = ()
+    if len(ordered) > 1:
+        _check_distinct(ordered, placed @ normal)
+        _check_not_tilted(ordered, placed, normal)
+        _check_even(ordered, placed, normal)
+        step = (placed[-1] - placed[0]) / (len(ordered) - 1)
+    else:
+        thickness_mm, warnings = _single_slice_spacing(ordered[0])
+        step = normal / np.linalg.norm(normal) * thickness_mm
+    return ordered, _geometry(ordered, cosines, step, placed[0]), warnings
+
+
+def position(view: SliceView) -> FloatArray:
+    """(3,) centre of the first pixel in LPS millimetres."""
+    return _required(view, "ImagePositionPatient", 3)
+
+
+def orientation(view: SliceView) -> FloatArray:
+    """(6,) direction cosines in LPS: along a row, then along a column."""
+    cosines = _required(view, "ImageOrientationPatient", 6)
+    row, column = cosines[:3], cosines[3:]
+    off = max(abs(row @ row - 1.0), abs(column @ column - 1.0), abs(row @ column))
+    if off > 2 * UNIT_TOLERANCE:
+        raise InputRefused(
+            f"{view.name}: ImageOrientationPatient is {cosines.tolist()}",
+            rule="it must be two unit vectors at a right angle",
+            remedy="repair the header",
+        )
+    return cosines
+
+
+def pixel_spacing(view: SliceView) -> FloatArray:
+    """(2,) distance of rows, then of columns, in millimetres."""
+    spacing = _required(view, "PixelSpacing", 2)
+    if spacing.min() <= 0.0:
+        raise InputRefused(
+            f"{view.name}: PixelSpacing is {spacing.tolist()} mm", rule="it must be above 0"
+        )
+    return spacing
+
+
+def _required(view: SliceView, keyword: str, count: int) -> FloatArray:
+    values = numbers(view.dataset, keyword, view.path)
+    if len(values) != count:
+        raise InputRefused(
+            f"{view.name}: {keyword} has {len(values)} values",
+            rule=f"{count} are needed to know where the slice lies",
+            remedy="give a series with geometry, or a NIfTI file",
+        )
+    return np.array(values, dtype=np.float64)
+
+
+def _geometry(
+    ordered: list[SliceView], cosines: FloatArray, step: FloatArray, first: FloatArray
+) -> Geometry:
+    view = ordered[0]
+    row_spacing_mm, column_spacing_mm = pixel_spacing(view)
+    lps = np.eye(4)
+    lps[:3, 0] = cosines[:3] * column_spacing_mm
+    lps[:3, 1] = cosines[3:] * row_spacing_mm
+    lps[:3, 2] = step
+    lps[:3, 3] = first
+    shape = (
+        whole(view.dataset, "Columns", view.path, default=0),
+        whole(view.dataset, "Rows", view.path, default=0),
+        len(ordered),
+    )
+    frame = text(view.dataset, "FrameOfReferenceUID", view.path)
+    return Geometry(shape, _LPS_TO_RAS @ lps, frame or None)
+
+
+def _check_distinct(ordered: list[SliceView], along_mm: FloatArray) -> None:
+    same = np.flatnonzero(np.diff(along_mm) < SAME_POSITION_MM)
+    if same.size:
+        k = int(same[0])
+        raise InputRefused(
+            f"Two images at one position ({along_mm[k]:.3f} mm along the normal): "
+            f"{ordered[k].name} and {ordered[k + 1].name}; {same.size} such pairs",
+            rule="a volume has one image at each position",
+            remedy="give one time point, echo or image type alone",
+        )
+
+
+def _check_not_tilted(ordered: list[SliceView], placed: FloatArray, normal: FloatArray) -> None:
+    line = placed[-1] - placed[0]
+    line = line / np.linalg.norm(line)
+    sine = float(np.linalg.norm(np.cross(line, normal)) / np.linalg.norm(normal))
+    if sine > SHEAR_TOLERANCE:
+        raise InputRefused(
+            f"{ordered[0].path.parent}: the slices are stacked "
+            f"{np.degrees(np.arcsin(min(sine, 1.0))):.2f} degrees off their normal",
+            rule="shear or gantry tilt is not accepted, as the grid must be rectangular",
+            remedy="correct the tilt first (dcm2niix does) and give the NIfTI file",
+        )
+
+
+def _check_even(ordered: list[SliceView], placed: FloatArray, normal: FloatArray) -> None:
+    gaps = np.diff(placed @ normal)
+    usual = float(np.median(gaps))
+    allowed = max(SPACING_TOLERANCE_MM, SPACING_TOLERANCE_RELATIVE * usual)
+    odd = np.flatnonzero(np.abs(gaps - usual) > allowed)
+    if odd.size:
+        k = int(odd[0])
+        raise InputRefused(
+            f"Distance {gaps[k]:.4f} mm between {ordered[k].name} and {ordered[k + 1].name}, "
+            f"{usual:.4f} mm elsewhere",
+            rule=f"slices must be evenly spaced within {allowed:.4f} mm; one may be missing",
+            remedy="complete the series, or resample it to even spacing",
+        )
+    drift = np.linalg.norm(placed - _even_positions(placed), axis=1)
+    worst = int(np.argmax(drift))
+    if drift[worst] > max(SPACING_TOLERANCE_MM, DRIFT_TOLERANCE_RELATIVE * usual):
+        raise InputRefused(
+            f"{ordered[worst].name} lies {drift[worst]:.4f} mm from where even spacing puts it",
+            rule=f"it may be {DRIFT_TOLERANCE_RELATIVE:.0%} of the slice distance ({usual:.4f} mm)",
+            remedy="resample the series to an even grid",
+        )
+
+
+def _even_positions(placed: FloatArray) -> NDArray[np.float64]:
+    share = np.linspace(0.0, 1.0, len(placed))[:, None]
+    return np.asarray(placed[0] * (1.0 - share) + placed[-1] * share)
+
+
+def _single_slice_spacing(view: SliceView) -> tuple[float, tuple[str, ...]]:
+    for keyword in ("SpacingBetweenSlices", "SliceThickness"):
+        value = number(view.dataset, keyword, view.path)
+        if value is not None and value > 0.0:
+            return value, ()
+    return 1.0, ("The single slice tells no thickness; 1 mm was assumed.",)

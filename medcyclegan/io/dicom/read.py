@@ -1,0 +1,77 @@
+"""Read one DICOM series as a scan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from medcyclegan.errors import InputRefused
+from medcyclegan.io.dicom.checks import check_alike
+from medcyclegan.io.dicom.find import find_images, find_siblings, is_dicom, is_multiframe
+from medcyclegan.io.dicom.frames import SliceView, views_of
+from medcyclegan.io.dicom.geometry import sort_slices
+from medcyclegan.io.dicom.header import DicomFile
+from medcyclegan.io.dicom.pixels import layouts_of, read_voxels, unit_of
+from medcyclegan.io.dicom.series import choose_series, drop_duplicates
+from medcyclegan.io.dicom.values import text
+from medcyclegan.io.scan import DicomPassport, Scan
+from medcyclegan.volume import Volume
+
+__all__ = ["is_dicom", "read_dicom"]
+
+
+def read_dicom(path: Path, *, series_uid: str | None = None, modality: str | None = None) -> Scan:
+    """Read one series.
+
+    Parameters
+    ----------
+    path:
+        A folder that holds DICOM, subfolders included; or one file of a series, read with the files
+        beside it that share its SeriesInstanceUID. An enhanced multi-frame file stands alone.
+    series_uid:
+        Which series to take if there are several.
+    modality:
+        The only modality to take, as ``"MR"``; None for any image.
+
+    Returns
+    -------
+    A scan of float32 voxels (i, j, k), k along the normal cross(i, j) in LPS, in HU for CT, else in
+    arbitrary units; the affine is what the header gives, neither rounded nor snapped.
+
+    Raises
+    ------
+    InputRefused
+        If there is no such series, or it is no regular volume that we would vouch for.
+    """
+    if not path.exists():
+        raise InputRefused(f"{path} does not exist", rule="a folder or a file is needed")
+    found = find_images(path) if path.is_dir() else find_siblings(path)
+    files, passed_over = choose_series(
+        found, series_uid=series_uid, modality=modality, where=str(path)
+    )
+    files, twice = drop_duplicates(files)
+    return _scan_of(files, source=path, warnings=found.warnings + passed_over + twice)
+
+
+def _scan_of(files: list[DicomFile], *, source: Path, warnings: tuple[str, ...]) -> Scan:
+    views = [view for file in files for view in views_of(file)]
+    check_alike(views)
+    layouts = layouts_of(views)
+    ordered, geometry, about_geometry = sort_slices(views)
+    modality = text(ordered[0].dataset, "Modality", ordered[0].path)
+    unit, about_values = unit_of(ordered, modality)
+    voxels = read_voxels(ordered, layouts, modality)
+    return Scan(
+        volume=Volume(voxels, geometry, unit),
+        passport=_passport(ordered),
+        source=source,
+        modality=modality,
+        warnings=warnings + about_geometry + about_values,
+    )
+
+
+def _passport(ordered: list[SliceView]) -> DicomPassport:
+    frames = tuple(view.frame + 1 for view in ordered)
+    return DicomPassport(
+        slices=tuple(view.dataset for view in ordered),
+        frame_numbers=frames if any(is_multiframe(view.file) for view in ordered) else (),
+    )

@@ -1,0 +1,112 @@
+"""Choose one series of those found, and drop what is there twice."""
+
+from __future__ import annotations
+
+from medcyclegan.errors import InputRefused
+from medcyclegan.io.dicom.find import Found
+from medcyclegan.io.dicom.header import DicomFile
+from medcyclegan.io.dicom.values import numbers, text, whole
+
+Warnings = tuple[str, ...]
+Series = dict[str, list[DicomFile]]
+
+
+def choose_series(
+    found: Found, *, series_uid: str | None, modality: str | None, where: str
+) -> tuple[list[DicomFile], Warnings]:
+    """Pick the files of one series.
+
+    Parameters
+    ----------
+    found:
+        What the folder holds.
+    series_uid:
+        The SeriesInstanceUID asked for; None if only one series may be there.
+    modality:
+        The DICOM modality asked for, as ``"MR"``; None for any.
+    where:
+        The path that messages name.
+
+    Returns
+    -------
+    (its files, warnings that mention the series passed over)
+    """
+    fitting = {
+        uid: files
+        for uid, files in found.series.items()
+        if modality is None or modality in modalities(files)
+    }
+    _check_choice(found, fitting, series_uid, modality, where)
+    uid = series_uid if series_uid is not None else next(iter(fitting))
+    others = len(found.series) - 1
+    passed_over = (f"Other series in the folder were passed over: {others}.",) if others else ()
+    return found.series[uid], passed_over
+
+
+def _check_choice(
+    found: Found, fitting: Series, series_uid: str | None, modality: str | None, where: str
+) -> None:
+    if not fitting:
+        there = sorted({name for files in found.series.values() for name in modalities(files)})
+        raise InputRefused(
+            f"{where} holds images of modality {', '.join(there)}, none of {modality}",
+            rule=f"this task takes {modality}",
+            remedy=f"give a series of modality {modality}",
+        )
+    if series_uid is not None and series_uid not in fitting:
+        raise InputRefused(
+            f"{where} holds no {modality or 'image'} series {series_uid}. It holds:\n"
+            + _listing(fitting),
+            remedy="name one of these with --series",
+        )
+    if series_uid is None and len(fitting) > 1:
+        raise InputRefused(
+            f"{where} holds {len(fitting)} {modality or 'image'} series:\n" + _listing(fitting),
+            rule="one is translated at a time",
+            remedy="name one of them with --series",
+        )
+
+
+def drop_duplicates(files: list[DicomFile]) -> tuple[list[DicomFile], Warnings]:
+    """Keep one file of each SOP instance.
+
+    Raises
+    ------
+    InputRefused
+        If two files share a SOPInstanceUID but not their position: one would be lost.
+    """
+    kept: dict[str, DicomFile] = {}
+    twice = 0
+    for file in files:
+        uid = text(file.header, "SOPInstanceUID", file.path) or str(file.path)
+        first = kept.setdefault(uid, file)
+        if first is file:
+            continue
+        twice += 1
+        if _position(first) != _position(file):
+            raise InputRefused(
+                f"{first.path} and {file.path} share a SOPInstanceUID but not a position",
+                rule="a SOPInstanceUID names one image",
+                remedy="take the wrong file out, or export the series again",
+            )
+    said = (f"Files that repeat a SOP instance were passed over: {twice}.",) if twice else ()
+    return list(kept.values()), said
+
+
+def modalities(files: list[DicomFile]) -> set[str]:
+    """The modalities that the files name, empty text for none."""
+    return {text(file.header, "Modality", file.path) for file in files}
+
+
+def _position(file: DicomFile) -> tuple[float, ...]:
+    return numbers(file.header, "ImagePositionPatient", file.path)
+
+
+def _listing(series: Series) -> str:
+    lines = []
+    for uid, files in sorted(series.items()):
+        first = files[0]
+        description = text(first.header, "SeriesDescription", first.path) or "no description"
+        slices = sum(whole(file.header, "NumberOfFrames", file.path, default=1) for file in files)
+        lines.append(f"  {uid} ({description}): {slices} slices")
+    return "\n".join(lines)

@@ -1,0 +1,196 @@
+"""What a derived slice takes from the slice of the source, and how it refers to it."""
+
+from __future__ import annotations
+
+import logging
+
+from pydicom import DataElement, Dataset
+from pydicom.uid import EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage
+
+from medcyclegan.errors import InputRefused
+from medcyclegan.io.dicom.common import blank_identity
+from medcyclegan.io.dicom.tags import (
+    CODE,
+    EQUIPMENT,
+    OPTIONAL_AS_SOURCE,
+    PLANE,
+    PRESENT_EVEN_IF_EMPTY,
+    REQUIRED_AS_SOURCE,
+)
+from medcyclegan.io.dicom.valid import is_valid
+
+_MULTI_FRAME = (EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage)
+_IS_MAXIMUM = 2**31 - 1
+_SERIES_NUMBER_STEP = 1000
+
+
+_log = logging.getLogger(__name__)
+
+
+def copy_required(source: Dataset, keywords: tuple[str, ...]) -> Dataset:
+    """Return those attributes of ``source`` that it has, values untouched.
+
+    Elements are taken as they are, not set anew: so decimal strings and encoded names keep the
+    characters that they were read with.
+
+    Raises
+    ------
+    InputRefused
+        If a value cannot be understood; the message does not show it.
+    """
+    ds = Dataset()
+    for keyword in keywords:
+        if keyword not in source:
+            continue
+        element = _readable(source, keyword)
+        if element is None or not is_valid(element):
+            raise InputRefused(
+                f"{keyword} of the source is not valid for DICOM",
+                rule="a derived series carries it unchanged",
+                remedy="mend the attribute in the source series, or write NIfTI",
+            )
+        ds.add(element)
+    return ds
+
+
+def copy_optional(source: Dataset, keywords: tuple[str, ...]) -> Dataset:
+    """Return those attributes of ``source`` that have a valid value; log the invalid ones."""
+    ds = Dataset()
+    for keyword in keywords:
+        if keyword not in source:
+            continue
+        element = _readable(source, keyword)
+        if element is None or not is_valid(element):
+            _log.warning("%s of the source is not valid for DICOM: left out", keyword)
+        else:
+            ds.add(element)
+    return ds
+
+
+def identity_of(source: Dataset) -> Dataset:
+    """Return patient, study and the statements on the source's values, for the derived series."""
+    _needed(source, "StudyInstanceUID")
+    ds = blank_identity()
+    ds.update(copy_required(source, PRESENT_EVEN_IF_EMPTY + REQUIRED_AS_SOURCE))
+    ds.update(copy_optional(source, OPTIONAL_AS_SOURCE))
+    ds.update(_deidentification_codes(source))
+    if not ds.get("BodyPartExamined") and "Laterality" not in ds:
+        ds.Laterality = ""
+    if "SpecificCharacterSet" not in ds and not _is_ascii(source):
+        ds.SpecificCharacterSet = "ISO_IR 192"
+    return ds
+
+
+def description_of(source: Dataset) -> str:
+    """Return SeriesDescription as one line of text, empty where there is none."""
+    value = source.get("SeriesDescription") or ""
+    line = value if isinstance(value, str) else " ".join(value)
+    return "".join(character for character in line if character.isprintable())
+
+
+def pixel_history_of(source: Dataset) -> Dataset:
+    """Return what the standard forbids to forget: lossy compression and burned-in text."""
+    ds = Dataset()
+    is_lossy = source.get("LossyImageCompression") == "01"
+    ds.LossyImageCompression = "01" if is_lossy else "00"
+    if is_lossy:
+        ds.update(
+            copy_required(source, ("LossyImageCompressionRatio", "LossyImageCompressionMethod"))
+        )
+    ds.BurnedInAnnotation = "YES" if source.get("BurnedInAnnotation") == "YES" else "NO"
+    return ds
+
+
+def plane_of(source: Dataset) -> Dataset:
+    """Return position, orientation, spacing and thickness, untouched; thickness may be empty."""
+    ds = Dataset()
+    ds.SliceThickness = None
+    ds.update(copy_required(source, PLANE))
+    return ds
+
+
+def equipment_of(source: Dataset) -> Dataset:
+    """Return ContributingEquipmentSequence with the scanner, or nothing if its maker is unknown."""
+    ds = Dataset()
+    scanner = copy_optional(source, tuple(name for name in EQUIPMENT if source.get(name)))
+    if "Manufacturer" not in scanner:
+        return ds  # the item needs a maker, and none is invented
+    scanner.PurposeOfReferenceCodeSequence = [_code("109101", "Acquisition Equipment")]
+    ds.ContributingEquipmentSequence = [scanner]
+    return ds
+
+
+def references_to(source: Dataset, frame_number: int | None) -> Dataset:
+    """Return the references to the slice and the series that a slice was made from.
+
+    ``frame_number`` is 1-based; it is written for multi-frame objects only, as a tile of a mosaic
+    is no frame in the sense of DICOM.
+    """
+    instance = Dataset()
+    instance.ReferencedSOPClassUID = _needed(source, "SOPClassUID")
+    instance.ReferencedSOPInstanceUID = _needed(source, "SOPInstanceUID")
+    image = Dataset()
+    image.update(instance)
+    if frame_number is not None and source.SOPClassUID in _MULTI_FRAME:
+        image.ReferencedFrameNumber = frame_number
+    image.SpatialLocationsPreserved = "YES"
+    image.PurposeOfReferenceCodeSequence = [
+        _code("121322", "Source image for image processing operation")
+    ]
+    series = Dataset()
+    series.SeriesInstanceUID = _needed(source, "SeriesInstanceUID")
+    series.ReferencedInstanceSequence = [instance]
+    ds = Dataset()
+    ds.SourceImageSequence = [image]
+    ds.ReferencedSeriesSequence = [series]
+    return ds
+
+
+def derived_series_number(source: Dataset) -> int:
+    """Return the source's number + 1000; - 1000 where that would exceed an integer string."""
+    element = _readable(source, "SeriesNumber") if "SeriesNumber" in source else None
+    number = int(element.value or 0) if element is not None and is_valid(element) else 0
+    if number > _IS_MAXIMUM - _SERIES_NUMBER_STEP:
+        return number - _SERIES_NUMBER_STEP
+    return number + _SERIES_NUMBER_STEP
+
+
+def _needed(source: Dataset, keyword: str) -> str:
+    value = source.get(keyword)
+    if not value:
+        raise InputRefused(
+            f"The source has no {keyword}",
+            rule="a derived series joins the study of its source and refers to each slice",
+            remedy="mend the source series, or write NIfTI",
+        )
+    return str(value)
+
+
+def _deidentification_codes(source: Dataset) -> Dataset:
+    ds = Dataset()
+    items = source.get("DeidentificationMethodCodeSequence")
+    if items:
+        ds.DeidentificationMethodCodeSequence = [copy_required(item, CODE) for item in items]
+    return ds
+
+
+def _code(value: str, meaning: str) -> Dataset:
+    ds = Dataset()
+    ds.CodeValue = value
+    ds.CodingSchemeDesignator = "DCM"
+    ds.CodeMeaning = meaning
+    return ds
+
+
+def _is_ascii(source: Dataset) -> bool:
+    names = (*PRESENT_EVEN_IF_EMPTY, *OPTIONAL_AS_SOURCE, *EQUIPMENT, "SeriesDescription")
+    present = (_readable(source, name) for name in names if name in source)
+    return all(str(element.value).isascii() for element in present if element is not None)
+
+
+def _readable(source: Dataset, keyword: str) -> DataElement | None:
+    """Return the element, or None where its bytes are nothing that its type allows."""
+    try:
+        return source[keyword]
+    except (ValueError, TypeError, OverflowError, NotImplementedError):
+        return None

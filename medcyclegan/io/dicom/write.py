@@ -1,0 +1,120 @@
+"""Writing a series of single-frame DICOM files, one folder a series."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset, dcmread, dcmwrite
+from pydicom.config import disable_value_validation
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from medcyclegan.errors import CannotWrite, MedcycleganError
+from medcyclegan.io.atomic import atomic_folder
+from medcyclegan.io.dicom.derive import HU_RANGE, Derivation, derive_series
+from medcyclegan.io.dicom.tags import PLANE
+from medcyclegan.io.scan import Passport
+from medcyclegan.volume import Volume
+
+StoredVoxels = NDArray[np.int16] | NDArray[np.uint16]
+
+
+def write_dicom_ct(
+    sct: Volume,
+    *,
+    passport: Passport,
+    to: Path,
+    derivation: Derivation,
+    overwrite: bool = False,
+) -> None:
+    """Write a CT series, derived from the series of ``passport``, into the folder ``to``.
+
+    The files are ``CT_0001.dcm`` and so on in the order of InstanceNumber. HU are rounded, and
+    clipped to ``HU_RANGE``. Nothing stands at ``to`` before every file was read back and compared.
+
+    Parameters
+    ----------
+    sct:
+        HU on the grid (i, j, k) of the passport's slices, or on any grid with right angles where
+        the passport is not of DICOM.
+    passport, derivation:
+        See ``derive_series``.
+    to:
+        The folder to make; its parent must exist.
+    overwrite:
+        Whether a folder that medcyclegan wrote earlier is replaced.
+
+    Raises
+    ------
+    InputRefused
+        See ``derive_series``.
+    CannotWrite
+        If the folder may not be replaced or the system refuses to write.
+    MedcycleganError
+        If the unit is not HU or the grid is not that of the passport.
+    """
+    if sct.unit != "HU":
+        raise MedcycleganError(f"A CT in {sct.unit}", rule="CT values are in HU")
+    series = derive_series(sct.geometry, passport=passport, derivation=derivation)
+    stored = np.clip(np.rint(sct.voxels), *HU_RANGE).astype("<i2")
+    save_series(series, stored, to=to, prefix="CT", overwrite=overwrite)
+
+
+def save_series(
+    series: list[tuple[int, Dataset]],
+    stored: StoredVoxels,
+    *,
+    to: Path,
+    prefix: str,
+    overwrite: bool,
+) -> None:
+    """Write data sets with their pixels into a folder that appears once all is read back.
+
+    Parameters
+    ----------
+    series:
+        (k, data set without pixels) in the order in which the files are numbered.
+    stored:
+        (i, j, k) 16 bit little endian.
+    to, overwrite:
+        See ``write_dicom_ct``.
+    prefix:
+        The beginning of the file names.
+    """
+    digits = max(4, len(str(len(series))))
+    # Slices with rows of columns, as DICOM stores them: (k, j, i).
+    frames = np.ascontiguousarray(stored.transpose(2, 1, 0))
+    with atomic_folder(to, overwrite=overwrite) as folder, disable_value_validation():
+        for number, (k, ds) in enumerate(series, start=1):
+            path = folder / f"{prefix}_{number:0{digits}d}.dcm"
+            _save(ds, frames[k].tobytes(), path)
+            _refuse_other_content(path, ds)
+
+
+def _save(ds: Dataset, pixels: bytes, path: Path) -> None:
+    ds.add_new("PixelData", "OW", pixels)
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = ds.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.file_meta = meta
+    dcmwrite(path, ds, enforce_file_format=True)
+
+
+def _refuse_other_content(path: Path, ds: Dataset) -> None:
+    """Read the file back and raise CannotWrite unless it holds the pixels, place and names."""
+    found = dcmread(path)
+    kept = ("SOPInstanceUID", "PixelData", "PatientName", "PatientID", *PLANE)
+    for keyword in kept:
+        if _as_written(found, keyword) != _as_written(ds, keyword):
+            raise CannotWrite(
+                f"{keyword} of {path.name} reads back otherwise than it was written",
+                remedy="check the disk and write again",
+            )
+
+
+def _as_written(ds: Dataset, keyword: str) -> str | bytes:
+    value = ds[keyword].value
+    return value if isinstance(value, bytes) else str(value)

@@ -1,0 +1,1 @@
+"""MetaImage and NRRD, read and written without mending silently."""

@@ -1,0 +1,157 @@
+"""Read and write MetaImage (.mha, .mhd) and NRRD.
+
+ITK's world is LPS as DICOM's; it is turned into RAS here on the way in, and back on the way out.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medcyclegan.errors import CannotWrite, DeviceError, InputRefused, UsageError
+from medcyclegan.geometry import Geometry
+from medcyclegan.io.atomic import atomic_file
+from medcyclegan.io.itk.header import read_itk_header
+from medcyclegan.io.itk.payload import read_payload
+from medcyclegan.io.itk.text import ItkText
+from medcyclegan.io.scan import ItkPassport, Passport, Scan
+from medcyclegan.io.targets import refuse_existing_file
+from medcyclegan.io.voxel_rules import mend_voxels, stored_voxels, to_float32
+from medcyclegan.volume import Volume
+
+_WRITTEN_ENDINGS = (".mha", ".mhd", ".nrrd")
+_LPS_TO_RAS = np.diag((-1.0, -1.0, 1.0, 1.0))
+# MetaImage stores spacing and direction apart: their product is the affine to rounding, which is
+# far below this.
+_GRID_TOLERANCE_MM = 1e-6
+# As for NIfTI: the time of higher levels buys some percent of the bytes.
+_PACKING_LEVEL = 3
+_GZIP, _ZLIB = 31, 15  # zlib.h: windowBits that give the stream one header or the other
+
+
+# Damaged numbers may overflow; what they give is then refused as not finite or singular.
+@np.errstate(over="ignore", invalid="ignore")
+def read_itk(path: Path) -> Scan:
+    """Read ``.mha``, ``.mhd``, ``.nrrd`` or ``.nhdr``: one volume of real numbers.
+
+    The unit of the volume is ``"a.u."`` and the modality empty, as these formats do not tell
+    them. What was mended or assumed is in the scan's warnings.
+
+    Raises
+    ------
+    InputRefused
+        If the file is damaged, truncated, or holds something else.
+    DeviceError
+        If memory does not suffice.
+    """
+    try:
+        header = read_itk_header(path)
+        stored = np.frombuffer(read_payload(header.payload), dtype=header.dtype)
+        voxels = to_float32(stored, slope=1.0, intercept=0.0, path=path)
+        warnings = mend_voxels(voxels, path)
+    except MemoryError as error:
+        raise DeviceError(
+            f"{path}: memory does not suffice for the image",
+            remedy="free some memory, or crop the image",
+        ) from error
+    if not header.is_placed:
+        warnings.append(
+            "the header does not say where the patient lies: the axes are taken to run to the "
+            "left, the back and the head"
+        )
+    try:
+        geometry = Geometry(header.shape, _LPS_TO_RAS @ header.affine_lps)
+    except InputRefused as error:
+        raise InputRefused(
+            f"{path}: {error.found}", rule=error.rule, remedy="repair the header"
+        ) from error
+    volume = Volume(voxels.reshape(header.shape, order="F"), geometry, "a.u.")
+    return Scan(volume, ItkPassport(header.metadata), source=path, warnings=tuple(warnings))
+
+
+def write_itk(sct: Volume, *, passport: Passport, to: Path, overwrite: bool = False) -> None:
+    """Write ``sct`` as ``.mha``, ``.nrrd``, or ``.mhd`` with a ``.zraw`` beside it, compressed.
+
+    The metadata of an ``ItkPassport`` are kept, line breaks in them made blanks. Types and
+    rounding are those of ``stored_voxels``. Whole or not at all; of a ``.mhd`` the header comes
+    last. The same volume gives the same bytes.
+
+    Raises
+    ------
+    CannotWrite
+        If ``to`` exists and ``overwrite`` is false, the system refuses, the grid is sheared, or
+        what was read back differs.
+    UsageError
+        If ``to`` has another ending.
+    """
+    ending = to.suffix.lower()
+    if ending not in _WRITTEN_ENDINGS:
+        raise UsageError(f"{to}: unknown ending", rule="ITK files end in .mha, .mhd or .nrrd")
+    refuse_existing_file(to, overwrite=overwrite)
+    voxels = stored_voxels(sct, to)
+    voxels = voxels.astype(voxels.dtype.newbyteorder("<"), copy=False)
+    packing = _GZIP if ending == ".nrrd" else _ZLIB
+    packed = zlib.compress(voxels.tobytes(order="F"), _PACKING_LEVEL, packing)
+    header = _header(sct.geometry, passport, code=voxels.dtype.str[1:], to=to)
+    data_file: AbstractContextManager[None] = nullcontext()
+    if ending == ".nrrd":
+        content = header.nrrd() + packed
+    elif ending == ".mha":
+        content = header.meta(packed_bytes=len(packed)) + packed
+    else:
+        data_path = to.with_suffix(".zraw")
+        content = header.meta(packed_bytes=len(packed), data_name=data_path.name)
+        data_file = _data_file(data_path, packed, overwrite=overwrite)
+    with data_file, atomic_file(to, overwrite=overwrite) as temporary:
+        temporary.write_bytes(content)
+        _check_written(temporary, voxels, geometry=sct.geometry, to=to)
+
+
+def _header(geometry: Geometry, passport: Passport, *, code: str, to: Path) -> ItkText:
+    if geometry.is_sheared:
+        raise CannotWrite(
+            f"{to}: the grid is sheared, its axes are not perpendicular",
+            rule="ITK images have perpendicular axes",
+            remedy="write .nii.gz",
+        )
+    return ItkText(
+        shape=geometry.shape,
+        code=code,
+        affine_lps=_LPS_TO_RAS @ geometry.affine_ras,
+        metadata=passport.metadata if isinstance(passport, ItkPassport) else (),
+    )
+
+
+@contextmanager
+def _data_file(path: Path, packed: bytes, *, overwrite: bool) -> Iterator[None]:
+    """Write the voxels of a header that is written in the block; remove them if that fails."""
+    with atomic_file(path, overwrite=overwrite) as temporary:
+        temporary.write_bytes(packed)
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _check_written(path: Path, voxels: NDArray[Any], *, geometry: Geometry, to: Path) -> None:
+    """Read the file back and compare grid and voxels."""
+    try:
+        header = read_itk_header(path)
+        same = read_payload(header.payload) == voxels.tobytes(order="F")
+        read = Geometry(header.shape, _LPS_TO_RAS @ header.affine_lps)
+        moved_mm = np.abs(read.corners_ras_mm() - geometry.corners_ras_mm()).max()
+    except InputRefused:
+        same, moved_mm = False, np.inf
+    if not same or moved_mm > _GRID_TOLERANCE_MM:
+        raise CannotWrite(
+            f"{to}: what was read back is not what was written",
+            rule="grid and voxels must be equal",
+            remedy="check the disk, or write to another one",
+        )

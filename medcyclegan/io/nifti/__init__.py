@@ -1,0 +1,1 @@
+"""NIfTI: headers, grids and voxels, each checked before it is believed."""

@@ -1,0 +1,123 @@
+"""Enhanced multi-frame objects give the volume that their single slices give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import Dataset, dcmread
+from pydicom.sequence import Sequence
+from pydicom.uid import EnhancedMRImageStorage, generate_uid
+
+from medcyclegan.errors import InputRefused
+from medcyclegan.io.dicom.read import read_dicom
+from tests.dicom_encoding import save
+from tests.dicom_factory import axial_affine, make_series, pattern
+
+SHAPE = (8, 6, 5)
+# The order of the frames in the file is not that of their positions.
+ORDER = (3, 0, 4, 1, 2)
+
+
+def item(source: Dataset, *keywords: str) -> Sequence:
+    """Move attributes into a sequence of one item."""
+    moved = Dataset()
+    for keyword in keywords:
+        moved[keyword] = source[keyword]
+        del source[keyword]
+    return Sequence([moved])
+
+
+def make_enhanced(
+    folder: Path, *, edit: Callable[[Dataset, list[Dataset]], None] | None = None
+) -> Path:
+    """Turn a plain series into one enhanced file; ``edit`` gets it and its frames' groups."""
+    slices = [dcmread(path) for path in make_series(folder / "plain", shape=SHAPE)]
+    frames = []
+    for k in ORDER:
+        groups = Dataset()
+        groups.PlanePositionSequence = item(slices[k], "ImagePositionPatient")
+        scale = Dataset()
+        scale.RescaleSlope, scale.RescaleIntercept, scale.RescaleType = str(k + 1), "5", "US"
+        groups.PixelValueTransformationSequence = Sequence([scale])
+        frames.append(groups)
+    shared = Dataset()
+    whole = slices[0]
+    shared.PlaneOrientationSequence = item(whole, "ImageOrientationPatient")
+    shared.PixelMeasuresSequence = item(whole, "PixelSpacing", "SliceThickness")
+    del whole.SpacingBetweenSlices, whole.EchoTime
+    whole.SOPClassUID = EnhancedMRImageStorage
+    whole.SOPInstanceUID = generate_uid()
+    # Wrong on purpose: the functional groups count.
+    whole.ImagePositionPatient = ["1", "2", "3"]
+    whole.NumberOfFrames = len(frames)
+    whole.SharedFunctionalGroupsSequence = Sequence([shared])
+    whole.PerFrameFunctionalGroupsSequence = Sequence(frames)
+    whole.PixelData = b"".join(slices[k].PixelData for k in ORDER)
+    if edit is not None:
+        edit(whole, frames)
+    path = folder / "enhanced" / "one.dcm"
+    path.parent.mkdir()
+    save(whole, path)
+    return path
+
+
+def test_frames_are_placed_and_rescaled_one_by_one(tmp_path: Path) -> None:
+    path = make_enhanced(tmp_path)
+    for given in (path, path.parent):
+        scan = read_dicom(given, modality="MR")
+        k = np.arange(SHAPE[2])
+        assert np.array_equal(scan.volume.voxels, pattern(SHAPE) * (k + 1) + 5)
+        assert np.allclose(scan.volume.geometry.affine_ras, axial_affine(), rtol=0, atol=1e-12)
+
+
+def test_passport_has_one_data_set_a_frame(tmp_path: Path) -> None:
+    path = make_enhanced(tmp_path)
+    passport = read_dicom(path).passport
+    source = dcmread(path)
+    assert passport.frame_numbers == tuple(ORDER.index(k) + 1 for k in range(SHAPE[2]))
+    for k, ds in enumerate(passport.slices):
+        assert ds.SOPInstanceUID == source.SOPInstanceUID
+        assert float(ds.ImagePositionPatient[2]) == -31.25 + 2.5 * k
+        assert list(ds.ImageOrientationPatient) == [1, 0, 0, 0, 1, 0]
+        assert list(ds.PixelSpacing) == [1.25, 0.9375]
+        assert ds.PatientName == source.PatientName
+        assert "PixelData" not in ds
+
+
+def test_frames_of_two_times_are_refused(tmp_path: Path) -> None:
+    def edit(whole: Dataset, frames: list[Dataset]) -> None:
+        for index, groups in enumerate(frames):
+            content = Dataset()
+            content.TemporalPositionIndex = 1 + index % 2
+            groups.FrameContentSequence = Sequence([content])
+
+    with pytest.raises(InputRefused, match="several time points"):
+        read_dicom(make_enhanced(tmp_path, edit=edit))
+
+
+def test_frames_without_description_are_refused(tmp_path: Path) -> None:
+    def edit(whole: Dataset, frames: list[Dataset]) -> None:
+        whole.NumberOfFrames = 7
+
+    with pytest.raises(InputRefused, match="NumberOfFrames is 7, but 5 are described"):
+        read_dicom(make_enhanced(tmp_path, edit=edit))
+
+
+def test_missing_frame_data_are_refused(tmp_path: Path) -> None:
+    def edit(whole: Dataset, frames: list[Dataset]) -> None:
+        whole.PixelData = whole.PixelData[:-10]
+
+    with pytest.raises(InputRefused, match="truncated"):
+        read_dicom(make_enhanced(tmp_path, edit=edit))
+
+
+def test_frame_without_position_is_named(tmp_path: Path) -> None:
+    def edit(whole: Dataset, frames: list[Dataset]) -> None:
+        del frames[2].PlanePositionSequence
+        del whole.ImagePositionPatient
+
+    with pytest.raises(InputRefused, match=r"one\.dcm frame 3: ImagePositionPatient has 0"):
+        read_dicom(make_enhanced(tmp_path, edit=edit))
