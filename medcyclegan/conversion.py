@@ -67,14 +67,7 @@ def convert(
     MedcycleganError
         InputRefused, CannotWrite, DeviceError or UsageError, each before anything is written.
     """
-    refuse_irregular(request.source)
-    output = output_path(request.source, out=request.out, format=request.format)
-    ensure_writable(
-        output, source=request.source, overwrite=request.overwrite, folder=is_folder(output)
-    )
-    report = report_path(output) if request.report else None
-    if report is not None:
-        ensure_writable(report, source=request.source, overwrite=request.overwrite)
+    output, report = _checked_outputs(request)
     started = time.perf_counter()
     scan = read_scan(
         request.source, series_uid=request.series_uid, modality=model.task.source.modality
@@ -84,21 +77,34 @@ def convert(
     read = time.perf_counter()
     result = synthesize(scan, model, options=options, progress=progress)
     made = time.perf_counter()
+    derivation, overwrite = derivation_of(model, maker), request.overwrite
     write_scan(
         result.image,
         passport=scan.passport,
         to=output,
-        derivation=derivation_of(model, maker),
-        overwrite=request.overwrite,
+        derivation=derivation,
+        overwrite=overwrite,
     )
     written = time.perf_counter()
     seconds = {"read": read - started, **result.seconds, "write": written - made}
+    done = Conversion(scan, result, output, report, seconds)
     if report is not None:
-        content = _report(scan, result, model, maker=maker, seconds=sum(seconds.values()))
-        with atomic_file(report, overwrite=request.overwrite) as part:
-            write_report(content, part)
+        with atomic_file(report, overwrite=overwrite) as part:
+            write_report(_report(done, model, maker), part)
         seconds["report"] = time.perf_counter() - written
-    return Conversion(scan, result, output, report, seconds)
+    return done
+
+
+def _checked_outputs(request: Request) -> tuple[Path, Path | None]:
+    """Return the paths of output and report; refuse them, or the input, before any work."""
+    refuse_irregular(request.source)
+    output = output_path(request.source, out=request.out, format=request.format)
+    report = report_path(output) if request.report else None
+    source, overwrite = request.source, request.overwrite
+    ensure_writable(output, source=source, overwrite=overwrite, folder=is_folder(output))
+    if report is not None:
+        ensure_writable(report, source=source, overwrite=overwrite)
+    return output, report
 
 
 def _refuse_underivable(scan: Scan, model: Model, maker: Maker) -> None:
@@ -119,17 +125,15 @@ def derivation_of(model: Model, maker: Maker) -> Derivation:
     )
 
 
-def _report(
-    scan: Scan, result: Synthesis, model: Model, *, maker: Maker, seconds: float
-) -> ScanReport:
+def _report(done: Conversion, model: Model, maker: Maker) -> ScanReport:
     kinds = {DicomPassport: "DICOM series", NiftiPassport: "NIfTI"}
     return ScanReport(
-        mr=scan.volume,
-        sct=result.image,
-        input_format=kinds.get(type(scan.passport), "MetaImage or NRRD"),
+        mr=done.scan.volume,
+        sct=done.synthesis.image,
+        input_format=kinds.get(type(done.scan.passport), "MetaImage or NRRD"),
         model_name=model.card.name,
         model_sha256=model.card.weights_sha256,
-        seconds=seconds,
+        seconds=sum(done.seconds.values()),
         version=maker.version,
-        warnings=result.warnings,
+        warnings=done.synthesis.warnings,
     )

@@ -29,7 +29,7 @@ def _room(floor: float, third_parties: str = "", lazy: str = "") -> Room:
 ROOMS = {
     "cli": _room(9, "click rich", lazy="rich numpy pydicom"),
     "conversion": _room(7),
-    "synthesis": _room(6, "numpy", "torch"),
+    "synthesis": _room(6, "numpy torch"),
     "translator": _room(5, "torch"),
     "training": _room(5, "torch pydantic numpy yaml"),
     "models": _room(4, "safetensors torch pydantic"),
