@@ -72,12 +72,24 @@ def eroded(mask: BoolArray, spacing_mm: Spacing, radius_mm: float) -> BoolArray:
 
 
 def fill_slices(mask: BoolArray) -> BoolArray:
-    """Fill the holes of every slice across each axis: sinuses and airways are open in 3D."""
-    filled = mask
+    """Fill the holes of every slice across each axis: sinuses and airways are open in 3D.
+
+    The background of all slices is labelled at once; what has no way to the slice's border is a
+    hole.
+    """
+    filled = np.array(mask)
     for axis in range(3):
-        plane = np.expand_dims(ndimage.generate_binary_structure(2, 1), axis)
-        filled = ndimage.binary_fill_holes(filled, structure=plane)
-    return np.asarray(filled, dtype=np.bool_)
+        plane = np.zeros((3, 3, 3), dtype=np.bool_)
+        plane[tuple(1 if a == axis else slice(None) for a in range(3))] = (
+            ndimage.generate_binary_structure(2, 1)
+        )
+        background, count = ndimage.label(~filled, structure=plane)
+        is_open = np.zeros(count + 1, dtype=np.bool_)
+        for across in {0, 1, 2} - {axis}:
+            is_open[np.take(background, (0, -1), axis=across)] = True
+        is_open[0] = False
+        filled = ~is_open[background]
+    return filled
 
 
 def enlarged(mask: BoolArray, factors: Factors, shape: tuple[int, int, int]) -> BoolArray:
