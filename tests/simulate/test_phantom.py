@@ -7,7 +7,6 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from phantom_grids import BONE, SLAB, anatomy
 from scipy import ndimage
 
 from medcyclegan.errors import UsageError
@@ -16,6 +15,7 @@ from medcyclegan.simulate.phantom import PhantomSubject, default_geometry, make_
 from medcyclegan.simulate.phantom_grid import sample_grid
 from medcyclegan.simulate.phantom_labels import label_points
 from medcyclegan.simulate.tissues import PROPERTIES, Tissue
+from tests.simulate.phantom_grids import BONE, SLAB, anatomy
 
 
 @pytest.fixture(scope="module")

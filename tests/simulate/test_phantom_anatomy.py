@@ -7,7 +7,6 @@ from itertools import product
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from phantom_grids import BONE, BRAIN, SLAB, anatomy, labels_on
 from scipy import ndimage
 
 from medcyclegan.geometry import Geometry, geometry_from_spacing
@@ -15,6 +14,7 @@ from medcyclegan.simulate.phantom import default_geometry
 from medcyclegan.simulate.phantom_anatomy import HEAD_CENTRE_MM, Anatomy
 from medcyclegan.simulate.phantom_labels import label_points
 from medcyclegan.simulate.tissues import Tissue
+from tests.simulate.phantom_grids import BONE, BRAIN, SLAB, anatomy, labels_on
 
 Array = NDArray[np.float64]
 
