@@ -2,7 +2,8 @@
 
     python -m benchmarks.score_head_mr_ct --labels LABELMAPS --heads 15 16 --model MODEL --out DIR
 
-Writes ``scores.csv`` and prints a table in Markdown. Beside the model stands bulk density: water
+Writes ``scores.csv`` and prints a table in Markdown; with ``--into FOLDER`` the model's means also
+go onto the card in that folder. Beside the model stands bulk density: water
 (0 HU) inside the body mask, air outside, which is what a planner does without a CT.
 """
 
@@ -21,6 +22,8 @@ from medcyclegan.evaluation.metrics import Scores, score
 from medcyclegan.foreground import body_mask_ct
 from medcyclegan.geometry import Geometry
 from medcyclegan.io.scan import ItkPassport, Scan
+from medcyclegan.models.card import Score
+from medcyclegan.models.store import CARD_NAME, read_card
 from medcyclegan.simulate.labelmaps import HeadAnatomy, prepare_head
 from medcyclegan.simulate.sequences import SEQUENCES
 from medcyclegan.simulate.slab_anatomy import TissueSlab, draw_tissue, middle_voxel
@@ -96,6 +99,25 @@ def summary(rows: list[dict[str, object]]) -> Iterator[str]:
         yield f"| {key[0]:g} mm | {key[1]} | {key[2]} | {values} |"
 
 
+UNITS = {"mae_hu": "HU", "psnr_db": "dB", "ssim": "", "dice_bone": ""}
+
+
+def put_on_card(rows: list[dict[str, object]], folder: Path, *, heads: list[int]) -> None:
+    """Replace the scores on a model's card by the means over heads, a contrast and spacing each."""
+    card = read_card(folder)
+    scores: list[Score] = []
+    for slice_mm in (1.0, 5.0):
+        for contrast in CONTRASTS:
+            case = {"slice_mm": slice_mm, "contrast": contrast, "method": "model"}
+            same = [r for r in rows if all(r[key] == value for key, value in case.items())]
+            on = f"simulated {contrast}, {slice_mm:g} mm slices, heads {heads}, not trained on"
+            for name, unit in UNITS.items():
+                mean = float(np.mean([float(str(row[name])) for row in same]))
+                scores.append(Score(measure=name, value=round(mean, 3), unit=unit, on=on))
+    updated = card.model_copy(update={"scores": tuple(scores)})
+    (folder / CARD_NAME).write_text(updated.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Parse the arguments, simulate, score, print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -103,6 +125,7 @@ def main() -> None:
     parser.add_argument("--heads", type=int, nargs="+", required=True, help="counted from 1")
     parser.add_argument("--model", default="head-mr-ct")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--into", type=Path, help="model folder whose card gets the scores")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     paths = sorted(arguments.labels.glob("*.nii.gz"))
@@ -117,6 +140,8 @@ def main() -> None:
         writer.writeheader()
         writer.writerows(rows)
     print("\n".join(summary(rows)))
+    if arguments.into:
+        put_on_card(rows, arguments.into, heads=arguments.heads)
 
 
 if __name__ == "__main__":

@@ -36,12 +36,8 @@ class MedcycleganError(Exception):
         self.found = found
         self.rule = rule
         self.remedy = remedy
-        parts = [found.rstrip(".")]
-        if rule:
-            parts.append(rule.rstrip("."))
-        if remedy:
-            parts.append(remedy.rstrip("."))
-        super().__init__("; ".join(parts) + ".")
+        text = "; ".join(part for part in (found, rule, remedy) if part)
+        super().__init__(text if text.endswith(".") else f"{text}.")
 
 
 class InputRefused(MedcycleganError):

@@ -51,8 +51,8 @@ def make_card(run: PairsRun, *, config_name: str, data: DataSource, hours: float
             steps=run.step,
             hours=round(hours, 2),
             machine="one CPU core for training and one for simulation, bfloat16",
-            method="L1, L2 and gradient loss on simulated MR/CT pairs of random contrast; "
-            "moving average of the weights",
+            method="L1 and L2 loss on simulated MR/CT pairs of random contrast; moving average of "
+            "the weights; no adversarial and no cycle loss",
         ),
         scores=(),
         intended_use="Research on synthetic CT from head MR. Not for diagnosis or treatment.",

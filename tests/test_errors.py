@@ -38,15 +38,15 @@ def test_every_error_is_of_the_family_and_has_its_own_code() -> None:
     ("parts", "message"),
     [
         ({}, "Shape (0, 1, 1)."),
-        ({"rule": "at least one voxel"}, "Shape (0, 1, 1). at least one voxel."),
-        ({"remedy": "crop less."}, "Shape (0, 1, 1). crop less."),
-        ({"rule": "one voxel.", "remedy": "crop less"}, "Shape (0, 1, 1). one voxel. crop less."),
+        ({"rule": "at least one voxel"}, "Shape (0, 1, 1); at least one voxel."),
+        ({"remedy": "crop less."}, "Shape (0, 1, 1); crop less."),
+        ({"rule": "one voxel", "remedy": "crop less"}, "Shape (0, 1, 1); one voxel; crop less."),
     ],
 )
 def test_a_message_joins_its_parts(parts: dict[str, str], message: str) -> None:
-    error = InputRefused("Shape (0, 1, 1).", **parts)
+    error = InputRefused("Shape (0, 1, 1)", **parts)
     assert str(error) == message
-    assert error.found == "Shape (0, 1, 1)."
+    assert error.found == "Shape (0, 1, 1)"
     assert (error.rule, error.remedy) == (parts.get("rule", ""), parts.get("remedy", ""))
 
 

@@ -45,7 +45,7 @@ class Voice:
         if self.json:
             click.echo(json.dumps({"written": [str(path) for path in paths], **facts}, indent=2))
         for path in paths:
-            self.say(f"  {path}")
+            self.say(str(path))
 
     def warn(self, text: str) -> None:
         """Print a warning to stderr."""

@@ -81,7 +81,7 @@ def test_the_config_of_the_shipped_model_is_valid() -> None:
         (("steps: ", "stepz: "), "steps"),
         (("depth: 5", "depth: 4"), "depth 4 must be odd"),
         (("workers: 1", "workers: many"), r"workers = 'many'"),
-        (("ema_decay: 0.999", "ema_decay: 2.0"), r"ema_decay = 2\.0\. .*less than 1"),
+        (("ema_decay: 0.999", "ema_decay: 2.0"), r"ema_decay = 2\.0; .*less than 1"),
         (("task:", "task: ["), "cannot be read as YAML"),
     ],
 )

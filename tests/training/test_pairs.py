@@ -116,7 +116,7 @@ def test_the_seed_fixes_the_first_weights() -> None:
 def test_checkpoints_are_whole_and_leave_nothing_else(tmp_path: Path) -> None:
     run = PairsRun(config(steps=2))
     train_on_pairs(run, Made(), tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["last.pt", "losses.csv"]
     larger = PairsRun(config(generator=TINY.model_copy(update={"widths": (4, 8)})))
     with pytest.raises(RuntimeError, match="size mismatch"):
         larger.load(tmp_path / "last.pt")
