@@ -60,7 +60,8 @@ def test_phantom_writes_what_it_says(run: Run, tmp_path: Path) -> None:
     said = sorted(Path(line) for line in out.splitlines())
     assert said == sorted(folder.iterdir())
     assert {path.name for path in said} == {
-        "mr_t1.nii.gz", "ct.nii.gz", "labels.nii.gz", "body_mask.nii.gz", "mr_t1_dicom"
+        "mr_t1.nii.gz", "ct.nii.gz", "labels.nii.gz", "body_mask.nii.gz", "mr_t1_dicom",
+        "ct_dicom",
     }  # fmt: skip
     mr, series = read_scan(folder / "mr_t1.nii.gz"), read_scan(folder / "mr_t1_dicom")
     assert mr.volume.geometry.spacing_mm == pytest.approx((8.0, 8.0, 10.0))
