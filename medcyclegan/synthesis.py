@@ -15,6 +15,7 @@ from medcyclegan.errors import InputRefused, UsageError
 from medcyclegan.foreground import body_mask_ct, body_mask_mr
 from medcyclegan.io.scan import Scan
 from medcyclegan.models.store import Model
+from medcyclegan.plausibility import bone_warning, refuse_ct, refuse_noise
 from medcyclegan.transforms.bias import correct_bias
 from medcyclegan.transforms.grid import AXIAL, CORONAL, SAGITTAL, slice_axis
 from medcyclegan.transforms.prepare import go_home, prepare
@@ -23,10 +24,6 @@ from medcyclegan.translator import DeviceName, Progress, choose_device, translat
 from medcyclegan.volume import Volume
 
 Result = TypeVar("Result")
-
-# MR signal is a magnitude and hardly ever negative; a CT has air around the patient.
-CT_AIR_HU = -500.0
-CT_AIR_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -74,9 +71,9 @@ def synthesize(
         If the device is not there or its memory does not suffice.
     """
     options = options or Options()
-    _check_modality(scan, model)
-    device = choose_device(options.device)
     clock = _Clock()
+    clock.run("body", lambda: _check_modality(scan, model))
+    device = choose_device(options.device)
     volume = scan.volume
     body = clock.run("body", lambda: _find_body(scan, options.mask))
     if options.bias_correction:
@@ -87,7 +84,10 @@ def synthesize(
         views.append(_one_view(volume, body, model, clock, _View(normal, device, report)))
     values = views[0] if len(views) == 1 else torch.stack(views).median(dim=0).values
     home = Volume(values.numpy(), scan.volume.geometry, model.task.target.unit)
-    return Synthesis(home, body, tuple(scan.warnings), clock.seconds)
+    warnings = scan.warnings
+    if home.unit == "HU":
+        warnings += bone_warning(home, body)
+    return Synthesis(home, body, warnings, clock.seconds)
 
 
 @dataclass(frozen=True)
@@ -123,13 +123,9 @@ def _check_modality(scan: Scan, model: Model) -> None:
             rule=f"the model {model.card.name} translates {wanted}",
             remedy=f"give a {wanted}, or another --model",
         )
-    if wanted == "MR" and (scan.volume.voxels < CT_AIR_HU).mean() > CT_AIR_SHARE:
-        raise InputRefused(
-            f"{scan.source} looks like a CT in HU: {CT_AIR_SHARE:.0%} of it or more lies below "
-            f"{CT_AIR_HU:g}",
-            rule=f"the model {model.card.name} translates MR",
-            remedy="give the MR",
-        )
+    if wanted == "MR":
+        refuse_ct(scan.volume, source=scan.source)
+        refuse_noise(scan.volume, source=scan.source)
 
 
 def _find_body(scan: Scan, mask: Volume | None) -> Volume:

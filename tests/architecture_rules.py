@@ -44,6 +44,7 @@ ROOMS = {
     "networks": _room(3, "torch pydantic"),
     "simulate": _room(3, "numpy scipy"),
     "foreground": _room(2.5, "numpy scipy skimage"),
+    "plausibility": _room(2.5, "numpy"),
     "morphology": _room(2.4, "numpy scipy"),
     "volume": _room(2, "numpy"),
     "geometry": _room(1, "numpy"),

@@ -1,0 +1,74 @@
+"""Signs that a volume is not what it is given for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from medcyclegan.errors import InputRefused
+from medcyclegan.volume import Volume
+
+# MR signal is a magnitude and hardly ever negative; a CT has air around the patient.
+CT_AIR_HU = -500.0
+CT_AIR_SHARE = 0.05
+
+# Neighbouring voxels of real scans correlate by 0.85 to 0.99, those of noise by 0.0.
+LEAST_CORRELATION = 0.3
+# Enough to tell 0.0 from 0.85, however large the scan.
+SAMPLED_VOXELS = 1_000_000
+
+# A head has 10 to 20 % of bone; a slab of it above the eyes still has some per cent.
+BONE_HU = 300.0
+LEAST_BONE_SHARE = 0.01
+
+
+def refuse_ct(volume: Volume, *, source: Path) -> None:
+    """Raise InputRefused if a volume given as MR has the values of a CT."""
+    if (volume.voxels < CT_AIR_HU).mean() > CT_AIR_SHARE:
+        raise InputRefused(
+            f"{source} looks like a CT in HU: more than {CT_AIR_SHARE:.0%} of it lies below "
+            f"{CT_AIR_HU:g}",
+            rule="an MR is translated",
+            remedy="give the MR",
+        )
+
+
+def refuse_noise(volume: Volume, *, source: Path) -> None:
+    """Raise InputRefused if neighbouring voxels have nothing to do with each other."""
+    correlation = neighbour_correlation(volume)
+    if correlation < LEAST_CORRELATION:
+        raise InputRefused(
+            f"{source} looks like noise: the correlation of neighbouring voxels is "
+            f"{correlation:.2f}",
+            rule=f"that of an image is above {LEAST_CORRELATION:g}",
+            remedy="check that the right series was given, and that it was decoded rightly",
+        )
+
+
+def neighbour_correlation(volume: Volume) -> float:
+    """Return the largest correlation of neighbours along an axis, -1 to 1; 1 for one voxel."""
+    voxels = volume.voxels
+    step = max(1, voxels.size // SAMPLED_VOXELS)
+    found = [1.0] if voxels.size == 1 else []
+    for axis in range(3):
+        n = voxels.shape[axis]
+        if n < 2:
+            continue
+        before = np.take(voxels, range(n - 1), axis=axis).ravel()[::step]
+        after = np.take(voxels, range(1, n), axis=axis).ravel()[::step]
+        if before.std() > 0 and after.std() > 0:
+            found.append(float(np.corrcoef(before, after)[0, 1]))
+    return max(found, default=1.0)
+
+
+def bone_warning(ct: Volume, body: Volume) -> tuple[str, ...]:
+    """Return a sentence if next to nothing in the body is as dense as bone, else nothing."""
+    inside = ct.voxels[body.voxels > 0]
+    share = float((inside > BONE_HU).mean()) if inside.size else 0.0
+    if share >= LEAST_BONE_SHARE:
+        return ()
+    return (
+        f"Only {share:.1%} of the body came out as bone (above {BONE_HU:g} HU): this may be no "
+        "head, or a contrast that the model does not know; do not trust the result.",
+    )

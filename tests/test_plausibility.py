@@ -1,0 +1,51 @@
+"""CT and noise given as MR are told from MR; a result without bone is warned of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medcyclegan.errors import InputRefused
+from medcyclegan.geometry import geometry_from_spacing
+from medcyclegan.plausibility import bone_warning, neighbour_correlation, refuse_ct, refuse_noise
+from medcyclegan.simulate.phantom import default_geometry, make_phantom
+from medcyclegan.volume import Volume
+
+SOURCE = Path("scan.nii.gz")
+GRID = geometry_from_spacing((32, 30, 6), (1.0, 1.0, 5.0))
+
+
+def test_noise_is_refused_and_a_noisy_head_is_not() -> None:
+    rng = np.random.default_rng(0)
+    noise = Volume(rng.uniform(0, 254, GRID.shape).astype(np.float32), GRID, "a.u.")
+    assert abs(neighbour_correlation(noise)) < 0.1
+    with pytest.raises(InputRefused, match=r"scan\.nii\.gz looks like noise"):
+        refuse_noise(noise, source=SOURCE)
+    head = make_phantom(default_geometry(6.0), contrast="t1", seed=3).mr
+    grainy = head.voxels + rng.normal(0, 0.2 * head.voxels.std(), head.voxels.shape)
+    refuse_noise(head.with_voxels(grainy.astype(np.float32)), source=SOURCE)
+
+
+def test_one_slice_and_one_voxel_have_a_correlation() -> None:
+    ramp = np.arange(40.0, dtype=np.float32).reshape(8, 5, 1)
+    flat = Volume(ramp, geometry_from_spacing((8, 5, 1), (1.0, 1.0, 1.0)), "a.u.")
+    assert neighbour_correlation(flat) > 0.9
+    one = geometry_from_spacing((1, 1, 1), (1.0, 1.0, 1.0))
+    assert neighbour_correlation(Volume(np.ones((1, 1, 1), np.float32), one, "a.u.")) == 1.0
+
+
+def test_a_ct_is_refused_and_its_mr_is_not() -> None:
+    subject = make_phantom(default_geometry(6.0), contrast="t2", seed=1)
+    with pytest.raises(InputRefused, match="looks like a CT in HU"):
+        refuse_ct(subject.ct, source=SOURCE)
+    refuse_ct(subject.mr, source=SOURCE)
+
+
+def test_a_head_without_bone_is_warned_of() -> None:
+    subject = make_phantom(default_geometry(6.0), contrast="t1", seed=1)
+    assert bone_warning(subject.ct, subject.body_mask) == ()
+    soft = subject.ct.with_voxels(np.minimum(subject.ct.voxels, 100.0))
+    (sentence,) = bone_warning(soft, subject.body_mask)
+    assert sentence.startswith("Only 0.0% of the body came out as bone")
