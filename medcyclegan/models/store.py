@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from medcyclegan.errors import ModelRefused
 from medcyclegan.models.card import Card
-from medcyclegan.networks.factory import make_generator
+from medcyclegan.networks.factory import GeneratorConfig, least_weights, make_generator
 from medcyclegan.task import Task
 
 CARD_NAME = "card.json"
@@ -104,11 +104,10 @@ def load_model(name_or_folder: str | Path = "head-mr-ct") -> Model:
     folder = find_model(name_or_folder)
     card = read_card(folder)
     weights = _read_weights(folder / WEIGHTS_NAME, card)
-    with torch.device("meta"):  # shapes only, so that an absurd card costs no memory
-        generator = make_generator(card.generator, depth=card.task.depth)
+    _check_size(card.generator, weights, folder / WEIGHTS_NAME)
+    generator = make_generator(card.generator, depth=card.task.depth)
     _check_shapes(generator.state_dict(), weights, folder / WEIGHTS_NAME)
-    floats = {name: value.float() for name, value in weights.items()}
-    generator.load_state_dict(floats, assign=True)
+    generator.load_state_dict({name: value.float() for name, value in weights.items()})
     generator.eval().requires_grad_(False)
     return Model(card, generator.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
 
@@ -132,6 +131,17 @@ def _read_weights(path: Path, card: Card) -> dict[str, Tensor]:
         return load(content)
     except SafetensorError as error:
         raise ModelRefused(f"{path} is no safetensors file ({error})") from error
+
+
+def _check_size(config: GeneratorConfig, found: dict[str, Tensor], path: Path) -> None:
+    """Refuse a card whose generator is far larger than its weights, before memory is taken."""
+    held, needed = sum(value.numel() for value in found.values()), least_weights(config)
+    if held < needed:
+        raise ModelRefused(
+            f"{path} holds {held} weights",
+            rule=f"the generator on the card needs more than {needed}",
+            remedy="export the model again",
+        )
 
 
 def _check_shapes(wanted: dict[str, Tensor], found: dict[str, Tensor], path: Path) -> None:

@@ -37,3 +37,12 @@ def make_generator(config: GeneratorConfig, *, depth: int) -> nn.Module:
     if config.kind == "unet":
         return UNetGenerator(depth, widths=widths, blocks=blocks, norm=norm)
     return ShuffleUNet(depth, widths=widths, blocks=blocks, norm=norm)
+
+
+def least_weights(config: GeneratorConfig) -> int:
+    """Return a lower bound of the number of weights, known without building the generator.
+
+    Every block has at least one 3 x 3 convolution from its width to the same width.
+    """
+    widths = config.widths[:1] if config.kind == "resnet" else config.widths
+    return config.blocks * sum(9 * width * width for width in widths)
