@@ -22,6 +22,9 @@ SAMPLED_VOXELS = 1_000_000
 BONE_HU = 300.0
 LEAST_BONE_SHARE = 0.01
 
+# A head has 2.5 to 5 litres, and a slab of the brain with its skull some 1.5.
+LEAST_HEAD_LITRES = 0.8
+
 
 def refuse_ct(volume: Volume, *, source: Path) -> None:
     """Raise InputRefused if a volume given as MR has the values of a CT."""
@@ -70,4 +73,15 @@ def bone_warning(ct: Volume, body: Volume) -> tuple[str, ...]:
     return (
         f"Only {share:.1%} of the body came out as bone (above {BONE_HU:g} HU): this may be no "
         "head, or a contrast that the model does not know; do not trust the result.",
+    )
+
+
+def size_warning(body: Volume) -> tuple[str, ...]:
+    """Return a sentence if the body in view is much smaller than a head, else nothing."""
+    litres = float((body.voxels > 0).sum()) * float(np.prod(body.geometry.spacing_mm)) / 1e6
+    if litres >= LEAST_HEAD_LITRES:
+        return ()
+    return (
+        f"The body in view has {litres:.2g} litres, much less than a head: the model knows heads "
+        "only, and needs to see most of one.",
     )

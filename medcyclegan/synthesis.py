@@ -15,7 +15,7 @@ from medcyclegan.errors import InputRefused, UsageError
 from medcyclegan.foreground import body_mask_ct, body_mask_mr
 from medcyclegan.io.scan import Scan
 from medcyclegan.models.store import Model
-from medcyclegan.plausibility import bone_warning, refuse_ct, refuse_noise
+from medcyclegan.plausibility import bone_warning, refuse_ct, refuse_noise, size_warning
 from medcyclegan.transforms.bias import correct_bias
 from medcyclegan.transforms.grid import AXIAL, CORONAL, SAGITTAL, slice_axis
 from medcyclegan.transforms.prepare import go_home, prepare
@@ -84,7 +84,7 @@ def synthesize(
         views.append(_one_view(volume, body, model, clock, _View(normal, device, report)))
     values = views[0] if len(views) == 1 else torch.stack(views).median(dim=0).values
     home = Volume(values.numpy(), scan.volume.geometry, model.task.target.unit)
-    warnings = scan.warnings
+    warnings = scan.warnings + size_warning(body)
     if home.unit == "HU":
         warnings += bone_warning(home, body)
     return Synthesis(home, body, warnings, clock.seconds)

@@ -9,7 +9,13 @@ import pytest
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.geometry import geometry_from_spacing
-from medcyclegan.plausibility import bone_warning, neighbour_correlation, refuse_ct, refuse_noise
+from medcyclegan.plausibility import (
+    bone_warning,
+    neighbour_correlation,
+    refuse_ct,
+    refuse_noise,
+    size_warning,
+)
 from medcyclegan.simulate.phantom import default_geometry, make_phantom
 from medcyclegan.volume import Volume
 
@@ -49,3 +55,12 @@ def test_a_head_without_bone_is_warned_of() -> None:
     soft = subject.ct.with_voxels(np.minimum(subject.ct.voxels, 100.0))
     (sentence,) = bone_warning(soft, subject.body_mask)
     assert sentence.startswith("Only 0.0% of the body came out as bone")
+
+
+def test_a_body_smaller_than_a_head_is_warned_of() -> None:
+    subject = make_phantom(default_geometry(6.0), contrast="t1", seed=1)
+    assert size_warning(subject.body_mask) == ()
+    part = np.array(subject.body_mask.voxels)
+    part[:, :, 4:] = 0.0
+    (sentence,) = size_warning(subject.body_mask.with_voxels(part))
+    assert "litres, much less than a head" in sentence

@@ -45,7 +45,7 @@ def oblique() -> Geometry:
 
 def head_mr() -> Volume:
     """A ball of MR signal, all of it positive."""
-    mr, _ = head_on(oblique(), radius_mm=50.0)
+    mr, _ = head_on(oblique(), radius_mm=60.0)
     return mr
 
 
