@@ -23,16 +23,16 @@ from medcyclegan.foreground import body_mask_ct
 from medcyclegan.geometry import Geometry
 from medcyclegan.io.scan import ItkPassport, Scan
 from medcyclegan.models.card import Score
-from medcyclegan.models.store import CARD_NAME, read_card
+from medcyclegan.models.store import CARD_NAME, Model, read_card
 from medcyclegan.simulate.labelmaps import HeadAnatomy, prepare_head
 from medcyclegan.simulate.sequences import SEQUENCES
 from medcyclegan.simulate.slab_anatomy import TissueSlab, draw_tissue, middle_voxel
 from medcyclegan.simulate.slab_grid import SlabGrid
 from medcyclegan.simulate.slab_images import render_ct, render_mr
-from medcyclegan.simulate.tissues import PROPERTIES, Tissue
+from medcyclegan.simulate.tissues import column
+from medcyclegan.transforms.grid import AXIAL
 from medcyclegan.volume import Volume
 
-AXIAL = 2
 FIELD_OF_VIEW_MM = 250
 SIGNAL_SCALE = 1000.0
 CONTRASTS = ("t1", "t2", "flair")
@@ -40,11 +40,7 @@ CONTRASTS = ("t1", "t2", "flair")
 
 def contrast_signal(name: str) -> np.ndarray:
     """Signal of every tissue in one of the named sequences, the largest being 1."""
-    columns = [
-        np.array([getattr(PROPERTIES[tissue], column) for tissue in Tissue])
-        for column in ("proton_density", "t1_ms", "t2_ms")
-    ]
-    signal = SEQUENCES[name].signal(*columns)
+    signal = SEQUENCES[name].signal(column("proton_density"), column("t1_ms"), column("t2_ms"))
     return np.asarray(signal / signal.max())
 
 
@@ -72,10 +68,9 @@ def simulate(
 
 
 def rows_of(
-    head: HeadAnatomy, number: int, *, model_name: str, slice_mm: float
+    head: HeadAnatomy, number: int, *, model: Model, slice_mm: float
 ) -> Iterator[dict[str, object]]:
     """Yield a row for the model and for bulk density, for each contrast."""
-    model = load_model(model_name)
     for contrast, mr, ct in simulate(head, slice_mm=slice_mm, seed=1000 + number):
         body = body_mask_ct(ct)
         result = synthesize(Scan(mr, ItkPassport(), Path(f"head {number}"), "MR"), model)
@@ -129,12 +124,13 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     paths = sorted(arguments.labels.glob("*.nii.gz"))
+    model = load_model(arguments.model)
     rows: list[dict[str, object]] = []
     for number in arguments.heads:
         volume = read_scan(paths[number - 1]).volume
         head = prepare_head(Volume(volume.voxels, volume.geometry, "label"))
         for slice_mm in (1.0, 5.0):
-            rows += rows_of(head, number, model_name=arguments.model, slice_mm=slice_mm)
+            rows += rows_of(head, number, model=model, slice_mm=slice_mm)
     with (arguments.out / "scores.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()

@@ -20,7 +20,7 @@ from medcyclegan.simulate.sequences import (
     SpinEcho,
     SpoiledGradientEcho,
 )
-from medcyclegan.simulate.tissues import PROPERTIES, Tissue
+from medcyclegan.simulate.tissues import PROPERTIES, Tissue, column
 
 FloatArray = NDArray[np.float64]
 FloatVoxels = NDArray[np.float32]
@@ -73,8 +73,7 @@ def mr_table(sequence: Sequence, rng: np.random.Generator) -> TissueTable:
     ]
     jitter[1, [Tissue.CSF, Tissue.EYE_FLUID]] = 1.0
     density, t1_ms, t2_ms = (
-        np.array([getattr(PROPERTIES[t], name) for t in Tissue]) * jitter[row]
-        for row, name in enumerate(("proton_density", "t1_ms", "t2_ms"))
+        column(name) * jitter[row] for row, name in enumerate(("proton_density", "t1_ms", "t2_ms"))
     )
     value = sequence.signal(density, t1_ms, t2_ms) * _MR_UNITS[type(sequence)]
     share = np.array([_MR_TEXTURE.get(t, _MR_TEXTURE_ELSE) for t in Tissue])

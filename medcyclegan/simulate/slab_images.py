@@ -15,17 +15,15 @@ from medcyclegan.simulate.sequences import (
 )
 from medcyclegan.simulate.slab_anatomy import TissueSlab
 from medcyclegan.simulate.slab_grid import Rng
-from medcyclegan.simulate.tissues import PROPERTIES, Tissue
+from medcyclegan.simulate.tissues import Tissue, column
 
-# Share of each tissue in a whole head, in percent, as counted in label maps of 16 subjects; only
-# the upper percentile of the signal, which sets the display range, is taken from it.
+# Share of each tissue in a whole head, in percent: a rough estimate, for label maps do not tell fat
+# from muscle. Only the signal's upper percentile, which sets the display range, is taken from it.
 _SHARE = {Tissue.FAT: 22, Tissue.MUSCLE: 25, Tissue.SKIN: 8, Tissue.GREY_MATTER: 15,
           Tissue.WHITE_MATTER: 13, Tissue.CSF: 10, Tissue.MARROW: 6}  # fmt: skip
 
 _COLUMNS = ("proton_density", "t1_ms", "t2_ms", "hu", "hu_sd")
-_TABLE = {
-    name: np.array([getattr(PROPERTIES[tissue], name) for tissue in Tissue]) for name in _COLUMNS
-}
+_TABLE = {name: column(name) for name in _COLUMNS}
 
 
 def render_ct(slab: TissueSlab, rng: Rng) -> Field:

@@ -10,6 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 class Tissue(IntEnum):
     """Labels that phantoms and label maps are reduced to; the value is the voxel's label."""
@@ -61,3 +64,8 @@ PROPERTIES: dict[Tissue, TissueProperties] = {
     Tissue.CORD: TissueProperties(0.75, 950.0, 78.0, 33.0, 5.0),
     Tissue.TOOTH: TissueProperties(0.05, 300.0, 1.0, 2300.0, 250.0),
 }
+
+
+def column(name: str) -> NDArray[np.float64]:
+    """Return one property of all tissues, (number of tissues,), by the tissue's label."""
+    return np.array([getattr(PROPERTIES[tissue], name) for tissue in Tissue], dtype=np.float64)
