@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.geometry import closest_axes
+from medcyclegan.simulate.temporal_bone import temporal_bone
 from medcyclegan.simulate.tissues import Tissue
 from medcyclegan.volume import Volume
 
@@ -47,17 +48,24 @@ _UNKNOWN = 255
 class HeadAnatomy:
     """One subject, ready to be sampled.
 
-    ``maps`` is uint8 (i, j, k, 5) in R, A, S order, the channels being ``CHANNELS``: the tissue,
-    the tissue that would be there without bone, orbital fat possible (0/1), and two signed
-    distances in steps of ``DISTANCE_STEP_MM`` around 128: to the outside of the head (positive
-    inside) and to the surface of bone (negative inside bone).
+    ``maps`` is uint8 (i, j, k, 6) in R, A, S order, the channels being ``CHANNELS``: the tissue,
+    the tissue that would be there without bone, orbital fat possible (0/1), two signed distances
+    in steps of ``DISTANCE_STEP_MM`` around 128: to the outside of the head (positive inside) and
+    to the surface of bone (negative inside bone); and temporal bone (0/1).
     """
 
     maps: NDArray[np.uint8]
     spacing_mm: tuple[float, float, float]
 
 
-CHANNELS = ("tissue", "tissue_without_bone", "orbit", "depth_below_skin", "bone_distance")
+CHANNELS = (
+    "tissue",
+    "tissue_without_bone",
+    "orbit",
+    "depth_below_skin",
+    "bone_distance",
+    "temporal_bone",
+)
 
 
 def prepare_head(labels: Volume) -> HeadAnatomy:
@@ -164,6 +172,7 @@ def _stack_maps(
         (from_eye < ORBIT_MM).astype(np.uint8),
         _quantise(depth),
         _quantise(signed),
+        temporal_bone(tissue, spacing_mm).astype(np.uint8),
     )
     return np.stack(channels, axis=-1)
 
@@ -174,7 +183,7 @@ def _pad_with_air(maps: NDArray[np.uint8]) -> NDArray[np.uint8]:
     padded = np.pad(maps, ((1, 1), (1, 1), (1, 1), (0, 0)))
     border = np.ones(padded.shape[:3], dtype=bool)
     border[1:-1, 1:-1, 1:-1] = False
-    padded[border] = (Tissue.AIR, Tissue.AIR, 0, 0, 255)
+    padded[border] = (Tissue.AIR, Tissue.AIR, 0, 0, 255, 0)
     return padded
 
 

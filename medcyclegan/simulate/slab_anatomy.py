@@ -115,7 +115,7 @@ def _gather(head: HeadAnatomy, index: list[Field]) -> dict[str, NDArray[np.uint8
 
 
 def _vary_bone(maps: dict[str, NDArray[np.uint8]], grid: SlabGrid, rng: Rng) -> NDArray[np.uint8]:
-    """Move the surface of bone, draw the thickness of its tables, and air cells inside it."""
+    """Move the surface of bone, draw the thickness of its tables, and the temporal bone's cells."""
     distance = to_mm(maps["bone_distance"])
     distance = distance - (rng.uniform(-0.5, 0.9) + 0.4 * grid.field(rng, 30.0))
     labelled = maps["tissue"]
@@ -130,9 +130,9 @@ def _vary_bone(maps: dict[str, NDArray[np.uint8]], grid: SlabGrid, rng: Rng) -> 
         marrow = distance < -table_mm
     tissue = np.where(bone, np.uint8(Tissue.CORTICAL_BONE), tissue)
     tissue = np.where(bone & marrow, np.uint8(Tissue.MARROW), tissue)
-    if rng.random() < 0.5:
-        cells = (grid.field(rng, 25.0) > 0.5) & (grid.field(rng, 3.0) > -0.2)
-        tissue = np.where(bone & (distance < -4.0) & cells, np.uint8(Tissue.AIR), tissue)
+    if rng.random() < 0.75:
+        cells = (maps["temporal_bone"] == 1) & (grid.field(rng, 3.0) > rng.uniform(-0.4, 1.0))
+        tissue = np.where(bone & (distance < -1.5) & cells, np.uint8(Tissue.AIR), tissue)
     return tissue
 
 

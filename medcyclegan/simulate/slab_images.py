@@ -22,6 +22,9 @@ from medcyclegan.simulate.tissues import Tissue, column
 _SHARE = {Tissue.FAT: 22, Tissue.MUSCLE: 25, Tissue.SKIN: 8, Tissue.GREY_MATTER: 15,
           Tissue.WHITE_MATTER: 13, Tissue.CSF: 10, Tissue.MARROW: 6}  # fmt: skip
 
+# How often each sequence is drawn. FLAIR, with bone and fluid both dark, takes longest to learn.
+_SEQUENCE_SHARE = {"se_t1": 0.15, "spgr": 0.15, "mprage": 0.2, "t2": 0.2, "flair": 0.22, "pd": 0.08}
+
 _COLUMNS = ("proton_density", "t1_ms", "t2_ms", "hu", "hu_sd")
 _TABLE = {name: column(name) for name in _COLUMNS}
 
@@ -93,7 +96,7 @@ def _physical_contrast(rng: Rng) -> NDArray[np.float64]:
 
 def draw_sequence(rng: Rng) -> Sequence:
     """Draw one of the usual head sequences with parameters in their usual ranges."""
-    kind = rng.choice(["se_t1", "spgr", "mprage", "t2", "flair", "pd"])
+    kind = rng.choice(list(_SEQUENCE_SHARE), p=list(_SEQUENCE_SHARE.values()))
     if kind == "se_t1":
         return SpinEcho(tr_ms=rng.uniform(400, 750), te_ms=rng.uniform(8, 20))
     if kind == "spgr":
