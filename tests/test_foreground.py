@@ -139,6 +139,21 @@ def test_axis_order_and_obliquity_do_not_matter(find: Callable[[Volume], Volume]
         assert (back != plain.voxels).mean() < 0.002
 
 
+def centre_voxels(mask: Array) -> Array:
+    return np.array([np.average(indices, weights=mask) for indices in np.indices(mask.shape)])
+
+
+def test_a_volume_stored_the_other_way_round_has_the_same_surface() -> None:
+    geometry, parts = head((0.9, 2.5, 5.0), extent_mm=222.0)  # 0.9 mm: an even box shifted it
+    signal = mr_signal(parts).astype(np.float32)
+    plain = body_mask_mr(volume(signal, geometry, "a.u.")).voxels
+    flipped = body_mask_mr(volume(signal[::-1], geometry, "a.u.")).voxels[::-1]
+    tolerance_voxels = 0.02
+    assert np.abs(centre_voxels(plain) - centre_voxels(flipped)).max() < tolerance_voxels
+    half_a_voxel_off = (plain + np.roll(plain, 1, axis=0)) / 2.0
+    assert np.abs(centre_voxels(plain) - centre_voxels(half_a_voxel_off)).max() > tolerance_voxels
+
+
 @pytest.mark.parametrize("slices", [1, 3, 4])
 def test_one_slice_and_a_few_are_volumes_too(slices: int) -> None:
     geometry, parts = head((1.5, 1.5, 5.0))
