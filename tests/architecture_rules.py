@@ -41,7 +41,7 @@ ROOMS = {
     "evaluation.__init__": _room(0),
     "io": _room(3, "nibabel pydicom gdcm numpy"),
     "transforms": _room(3, "monai torch SimpleITK numpy"),
-    "networks": _room(3, "torch pydantic"),
+    "networks": _room(3, "torch pydantic monai"),
     "simulate": _room(3, "numpy scipy"),
     "foreground": _room(2.5, "numpy scipy skimage"),
     "plausibility": _room(2.5, "numpy"),
