@@ -31,7 +31,7 @@ ROOMS = {
     "conversion": _room(7),
     "synthesis": _room(6, "numpy torch"),
     "translator": _room(5, "torch"),
-    "training": _room(5, "torch pydantic numpy yaml"),
+    "training": _room(5.5, "torch pydantic numpy yaml monai skimage matplotlib tensorboardX"),
     "models": _room(4, "safetensors torch pydantic"),
     "evaluation.report": _room(4, "matplotlib jinja2 numpy"),
     "evaluation.picture": _room(4, "matplotlib jinja2 numpy"),

@@ -27,7 +27,7 @@ class DiscriminatorConfig(BaseModel):
     @property
     def least_px(self) -> int:
         """The smallest edge of a slab that leaves at least 2 x 2 patches to judge."""
-        return 4 * 2**self.layers
+        return int(4 * 2**self.layers)
 
 
 class Discriminator(nn.Module):
