@@ -80,9 +80,13 @@ def gathered(value: object, crew: Crew) -> list[Any]:
     return values if crew.leads else []
 
 
-def meet(crew: Crew) -> None:
-    """Wait until all processes have come here."""
-    if crew.size > 1:
+@contextmanager
+def one_after_the_other(crew: Crew) -> Iterator[None]:
+    """Let rank 0 do the block first, and the others, who then find what it left, after it."""
+    if crew.size > 1 and not crew.leads:
+        distributed.barrier()
+    yield
+    if crew.size > 1 and crew.leads:
         distributed.barrier()
 
 

@@ -74,18 +74,29 @@ def start_run(folder: RunFolder, config: TrainConfig, about: Mapping[str, object
     CannotWrite
         If there is a run in it already, or the system refuses.
     """
-    if folder.config.exists():
-        raise CannotWrite(
-            f"{folder.root} holds a run",
-            rule="a run is not replaced",
-            remedy="go on with it by --resume, or give another --out",
-        )
+    refuse_an_old_run(folder)
     with refusals_of(folder.root):
         for path in (folder.checkpoints, folder.panels):
             path.mkdir(parents=True, exist_ok=True)
     write_config(folder, config)
     with atomic_file(folder.about, overwrite=True) as temporary:
         temporary.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+
+
+def refuse_an_old_run(folder: RunFolder) -> None:
+    """Refuse to start a run in a folder that holds one.
+
+    Raises
+    ------
+    CannotWrite
+        If it does.
+    """
+    if folder.config.exists():
+        raise CannotWrite(
+            f"{folder.root} holds a run",
+            rule="a run is not replaced",
+            remedy="go on with it by --resume, or give another --out",
+        )
 
 
 def write_config(folder: RunFolder, config: TrainConfig) -> None:
@@ -157,3 +168,12 @@ def _step_of(row: str) -> float:
     """The first field; a row that was cut off in the middle counts as later than all."""
     first = row.split(",", 1)[0]
     return int(first) if first.isdigit() and row.endswith("\n") else float("inf")
+
+
+def last_validation(folder: RunFolder, direction: str, *, step: int) -> dict[str, str] | None:
+    """The row of a direction's validation after exactly ``step`` steps, if there was one."""
+    if not folder.validation.exists():
+        return None
+    with folder.validation.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["direction"] == direction]
+    return next((row for row in reversed(rows) if row["step"] == str(step)), None)
