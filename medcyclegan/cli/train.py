@@ -90,7 +90,21 @@ def _folders(given: Mapping[str, Any], folder: Any) -> Folders:
 
 
 def _check(voice: Voice, config: TrainConfig, folders: Folders) -> None:
-    """Read everything, and say and show what a training would see."""
+    """Read everything, say what a training would see, and draw one batch of it."""
+    from rich.console import Console
+
+    from medcyclegan.training.data.check import draw_batch, summary_table
+    from medcyclegan.training.data.open import open_data
+
+    with voice.progress("Reading the data") as progress:
+        data = open_data(config.data, folders, seed=config.seed, progress=progress)
+    for warning in data.summary.warnings:
+        voice.warn(warning)
+    picture = Path(f"{config.name}_check.png")
+    draw_batch(data.train, to=picture, overwrite=True)
+    if voice.level >= 0 and not voice.json:
+        Console().print(summary_table(data.summary))
+    voice.say_paths([picture])
 
 
 def _prepare(

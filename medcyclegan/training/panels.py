@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -14,10 +15,13 @@ from torch import Tensor, nn
 
 from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.cyclegan import DIRECTIONS, Direction, source_of
+from medcyclegan.training.data.check import as_picture
 from medcyclegan.training.data.types import TrainingData
 from medcyclegan.training.sample import Sample
 
 SAMPLES = 3
+# Cases looked through for samples: a validation may hold hundreds, prepared when asked for.
+MOST_CASES = 64
 CELL_INCHES, TITLE_INCHES, DOTS_PER_INCH = 1.9, 0.35, 100
 
 
@@ -30,15 +34,19 @@ class Row:
 
 
 def choose_samples(data: TrainingData, *, depth: int) -> list[Sample]:
-    """The middle slabs of the first cases for validation, or the first items of the training."""
-    slabs = []
-    for case in data.validation:
-        if case.a is not None and case.b is not None:
-            paired = torch.tensor(case.paired)
-            slabs.append(Sample(_middle(case.a, depth), _middle(case.b, depth), paired))
-    if not slabs:
-        slabs = [data.train[number] for number in range(SAMPLES)]
-    return slabs[:SAMPLES]
+    """The middle slabs of the first cases for validation, pairs or from each side the next one.
+
+    Without cases of both sides, the first items of the training.
+    """
+    cases = list(islice(data.validation, MOST_CASES))
+    pairs = [case for case in cases if case.paired and case.a is not None and case.b is not None]
+    a = [case.a for case in pairs or cases if case.a is not None]
+    b = [case.b for case in pairs or cases if case.b is not None]
+    together = list(zip(a, b, strict=False))[:SAMPLES]
+    if not together:
+        return [data.train[number] for number in range(SAMPLES)]
+    paired = torch.tensor(bool(pairs))
+    return [Sample(_middle(one, depth), _middle(other, depth), paired) for one, other in together]
 
 
 def make_rows(
@@ -76,7 +84,9 @@ def draw_panel(rows: Sequence[Row], config: TrainConfig, *, step: int) -> NDArra
         for axis in axes:
             axis.set_axis_off()
         for (title, image), axis in zip(row.images.items(), axes, strict=False):
-            axis.imshow(_upright(image), cmap="gray", vmin=-1.0, vmax=1.0, interpolation="nearest")
+            axis.imshow(
+                as_picture(image), cmap="gray", vmin=-1.0, vmax=1.0, interpolation="nearest"
+            )
             axis.set_title(_titled(title, row.direction, config), color="white", fontsize=7)
     figure.subplots_adjust(
         left=0.01, right=0.99, bottom=0.01, top=1.0 - 1.6 * TITLE_INCHES / size[1],
@@ -96,11 +106,6 @@ def _titled(title: str, direction: Direction, config: TrainConfig) -> str:
         "truth": f"true {target}",
     }
     return names[title]
-
-
-def _upright(image: Tensor) -> NDArray[np.float32]:
-    """Model grid (H to the right, W to the front) -> front at the top, the right at the left."""
-    return np.asarray(image.float().numpy().T[::-1, ::-1])
 
 
 def _middle(volume: Tensor, depth: int) -> Tensor:

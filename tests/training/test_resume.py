@@ -128,8 +128,8 @@ def test_random_numbers_of_the_whole_process_go_on_too(tmp_path: Path) -> None:
     drawn = []
     for _ in range(2):
         checkpoint.restore(fresh_state(tiny_config(), torch.device("cpu")), content, crew=Crew())
-        drawn.append((float(torch.rand(())), random.random(), float(np.random.rand())))  # noqa: NPY002
-    drawn.append((float(torch.rand(())), random.random(), float(np.random.rand())))  # noqa: NPY002
+        drawn.append((float(torch.rand(())), random.random(), float(np.random.rand())))
+    drawn.append((float(torch.rand(())), random.random(), float(np.random.rand())))
     assert drawn[0] == drawn[1]
     assert all(one != other for one, other in zip(drawn[1], drawn[2], strict=True))
 

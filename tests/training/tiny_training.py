@@ -81,8 +81,8 @@ def tiny_data(*, pair_every: int = 4, cases: int = 2, paired: bool = True) -> Tr
         for number, image in enumerate(images)
     ]
     side = SideSummary(
-        folder=Path("shapes"), unit="HU", formats={"made": 1}, shape_least=(16, 16, 5),
-        shape_most=(16, 16, 5), spacing_mm=((1.0, 1.0),) * 3, values=(-1000.0, 2000.0),
+        folder=Path("shapes"), unit="HU", formats={"made": 1},
+        shape=((16, 16), (16, 16), (5, 5)), spacing_mm=((1.0, 1.0),) * 3, values=(-1000.0, 2000.0),
         training_inputs=8, training_subjects=8, validation_inputs=cases, validation_subjects=cases,
     )  # fmt: skip
     summary = DataSummary(side, side, training_pairs=0, validation_pairs=cases, warnings=(),
