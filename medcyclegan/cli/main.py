@@ -12,6 +12,7 @@ import click
 from medcyclegan.cli.demo import demo
 from medcyclegan.cli.models import models
 from medcyclegan.cli.phantom import phantom
+from medcyclegan.cli.simulate import simulate
 from medcyclegan.cli.synth_ct import synth_ct
 from medcyclegan.errors import ExitCode, MedcycleganError
 
@@ -35,6 +36,7 @@ cli.add_command(synth_ct)
 cli.add_command(demo)
 cli.add_command(phantom)
 cli.add_command(models)
+cli.add_command(simulate)
 
 
 def main() -> NoReturn:
