@@ -10,10 +10,12 @@ from medcyclegan.cli.common import Voice, voice_options
 from medcyclegan.cli.simulate_options import (
     FolderOptions,
     folder_options,
-    simulate_folder,
+    format_option,
+    simulate_volumes,
     size_option,
     spacing_option,
 )
+from medcyclegan.cli.simulate_pictures import ct_images, xray_ct
 
 Triple = tuple[float, float, float]
 Counts = tuple[int, int, int]
@@ -47,11 +49,13 @@ def simulate() -> None:
 )  # fmt: skip
 @spacing_option((1.5, 1.5, 3.0))
 @size_option(None)
+@format_option
 @folder_options
 @voice_options
 def mr_ct(
     *, voice: Voice, folder: FolderOptions, contrast: str, labels: Path | None,
     orientation: str | None, thickness: float | None, spacing: Triple, size: Counts | None,
+    form: str,
 ) -> None:  # fmt: skip
     """Heads in MR (A) and in CT (B, in HU); a subject's two images are aligned to the voxel."""
     from medcyclegan.cli.simulate_labels import SliceOptions, simulate_labels
@@ -59,8 +63,8 @@ def mr_ct(
     from medcyclegan.simulate.head_pairs import HeadGrid, MrCtHeads, whole_head_size
 
     if labels is not None:
-        slices = SliceOptions(spacing, size, orientation or "axial", thickness)
-        simulate_labels(labels, slices, contrast=contrast, folder=folder, voice=voice)
+        slices = SliceOptions(spacing, size, orientation or "axial", thickness, contrast)
+        simulate_labels(labels, slices, form=form, folder=folder, voice=voice)
         return
     if orientation is not None or thickness is not None:
         raise UsageError(
@@ -70,23 +74,26 @@ def mr_ct(
         )
     grid = HeadGrid(spacing, size or whole_head_size(spacing))
     settings = {"heads": "phantom", "contrast": contrast, "spacing_mm": spacing, "size": grid.size}
-    simulate_folder(MrCtHeads(grid, contrast), "mr-ct", settings, folder=folder, voice=voice)
+    simulate_volumes(
+        MrCtHeads(grid, contrast), "mr-ct", settings, form=form, folder=folder, voice=voice
+    )
 
 
 @simulate.command("t1-t2", epilog="Example:  medcyclegan simulate t1-t2 --out data/ --subjects 12")
 @spacing_option((1.5, 1.5, 3.0))
 @size_option(None)
+@format_option
 @folder_options
 @voice_options
 def t1_t2(
-    *, voice: Voice, folder: FolderOptions, spacing: Triple, size: Counts | None
+    *, voice: Voice, folder: FolderOptions, spacing: Triple, size: Counts | None, form: str
 ) -> None:  # fmt: skip
     """Heads in T1-weighted (A) and T2-weighted MR (B)."""
     from medcyclegan.simulate.head_pairs import HeadGrid, T1T2Heads, whole_head_size
 
     grid = HeadGrid(spacing, size or whole_head_size(spacing))
     settings = {"spacing_mm": spacing, "size": grid.size}
-    simulate_folder(T1T2Heads(grid), "t1-t2", settings, folder=folder, voice=voice)
+    simulate_volumes(T1T2Heads(grid), "t1-t2", settings, form=form, folder=folder, voice=voice)
 
 
 @simulate.command(
@@ -114,11 +121,12 @@ def t1_t2(
 )  # fmt: skip
 @spacing_option((1.0, 1.0, 5.0))
 @size_option((256, 256, 16))
+@format_option
 @folder_options
 @voice_options
 def ct_denoise(
     *, voice: Voice, folder: FolderOptions, dose: float, photons: float, electronic_noise: float,
-    views: int, kernel: str, spacing: Triple, size: Counts,
+    views: int, kernel: str, spacing: Triple, size: Counts, form: str,
 ) -> None:  # fmt: skip
     """CT of heads at a low dose (A) and at the full dose (B), in HU."""
     from dataclasses import asdict
@@ -131,4 +139,8 @@ def ct_denoise(
     )
     recipe = LowDoseHeads(HeadGrid(spacing, size, BRAIN_HEIGHT_MM), exposure)
     settings = {"spacing_mm": spacing, "size": size, **asdict(exposure)}
-    simulate_folder(recipe, "ct-denoise", settings, folder=folder, voice=voice)
+    simulate_volumes(recipe, "ct-denoise", settings, form=form, folder=folder, voice=voice)
+
+
+simulate.add_command(ct_images)
+simulate.add_command(xray_ct)

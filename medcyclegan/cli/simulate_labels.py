@@ -6,21 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medcyclegan.cli.common import Voice
-from medcyclegan.cli.simulate_options import FolderOptions, simulate_folder
+from medcyclegan.cli.simulate_options import FolderOptions, simulate_volumes
 
 
 @dataclass(frozen=True)
 class SliceOptions:
-    """How slices lie, as the options give it."""
+    """How slices lie and what they show, as the options give it."""
 
     spacing_mm: tuple[float, float, float]
     size: tuple[int, int, int] | None
     orientation: str
     thickness_mm: float | None
+    contrast: str
 
 
 def simulate_labels(
-    labels: Path, options: SliceOptions, *, contrast: str, folder: FolderOptions, voice: Voice
+    labels: Path, options: SliceOptions, *, form: str, folder: FolderOptions, voice: Voice
 ) -> None:
     """Make the heads from label maps: read those that are needed, then simulate."""
     from medcyclegan.errors import UsageError
@@ -47,8 +48,8 @@ def simulate_labels(
     with voice.progress("Reading label maps") as progress:
         dealt = read_heads(labels, folder.split, progress=progress)
     settings = {
-        "heads": dealt.names, "contrast": contrast, "spacing_mm": options.spacing_mm,
+        "heads": dealt.names, "contrast": options.contrast, "spacing_mm": options.spacing_mm,
         "size": size, "orientation": slices.orientation, "thickness_mm": slices.thickness_mm,
     }  # fmt: skip
-    recipe = LabelHeads(dealt.heads, slices, contrast)
-    simulate_folder(recipe, "mr-ct", settings, folder=folder, voice=voice)
+    recipe = LabelHeads(dealt.heads, slices, options.contrast)
+    simulate_volumes(recipe, "mr-ct", settings, form=form, folder=folder, voice=voice)

@@ -13,7 +13,7 @@ import click
 from medcyclegan.cli.common import Command, Voice
 
 if TYPE_CHECKING:
-    from medcyclegan.simulated_data.folder import Recipe
+    from medcyclegan.simulated_data.folder import Pictures, Recipe
     from medcyclegan.simulated_data.split import Split
 
 Option = Callable[[Command], Command]
@@ -95,11 +95,44 @@ def size_option(default: tuple[int, int, int] | None) -> Option[Any]:
     )  # fmt: skip
 
 
+def format_option(command: Command) -> Command:
+    """``--format``, of tasks whose images are volumes."""
+    decorated: Any = click.option(
+        "--format", "form", type=click.Choice(["nifti", "png"]), default="nifti",
+        show_default=True,
+        help="Volumes, or a PNG of each slice: MR in 8 bit, CT as HU + 1024 in 16 bit.",
+    )(command)  # fmt: skip
+    return decorated  # type: ignore[no-any-return]
+
+
+def simulate_volumes(
+    recipe: Recipe,
+    task: str,
+    settings: Mapping[str, object],
+    *,
+    form: str,
+    folder: FolderOptions,
+    voice: Voice,
+) -> None:
+    """Simulate volumes, and write them or their slices."""
+    from medcyclegan.simulate.pictures import Slices
+    from medcyclegan.simulated_data.folder import Pictures
+
+    settings = {**settings, "format": form}
+    if form == "nifti":
+        simulate_folder(recipe, task, settings, folder=folder, voice=voice)
+        return
+    types = {"mr-ct": ("uint8", "uint16"), "ct-denoise": ("uint16", "uint16")}
+    pictures = Pictures(*types.get(task, ("uint8", "uint8")))
+    simulate_folder(Slices(recipe), task, settings, pictures=pictures, folder=folder, voice=voice)
+
+
 def simulate_folder(
     recipe: Recipe,
     task: str,
     settings: Mapping[str, object],
     *,
+    pictures: Pictures | None = None,
     folder: FolderOptions,
     voice: Voice,
 ) -> None:
@@ -107,7 +140,7 @@ def simulate_folder(
     from medcyclegan.io.targets import make_parents
     from medcyclegan.simulated_data.folder import Order, write_folder
 
-    order = Order(task, folder.split, folder.seed, version("medcyclegan"), settings)
+    order = Order(task, folder.split, folder.seed, version("medcyclegan"), settings, pictures)
     make_parents(folder.out)
     with voice.progress("Simulating") as progress:
         written = write_folder(

@@ -84,7 +84,7 @@ class LabelHeads:
         grid_rng, tissue_rng, mr_rng, ct_rng = streams(seed, subject, 4)
         head = self.heads[subject - 1]
         grid = self.slices.grid_around(head, grid_rng)
-        slab = _upright(head, grid, tissue_rng)
+        slab = draw_upright(head, grid, tissue_rng)
         mr = render_mr(slab, signal=_signal(self.contrast, mr_rng), rng=mr_rng)
         geometry = geometry_of(grid)
         return Pair(
@@ -93,7 +93,7 @@ class LabelHeads:
         )
 
 
-def _upright(head: HeadAnatomy, grid: SlabGrid, rng: Rng) -> TissueSlab:
+def draw_upright(head: HeadAnatomy, grid: SlabGrid, rng: Rng) -> TissueSlab:
     """Draw until the brain does not lie below the head's middle, nor the eyes behind it.
 
     Slabs for training are at times drawn upside down or back to front; volumes of heads are not.

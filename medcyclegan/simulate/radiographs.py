@@ -140,10 +140,8 @@ def expose(line_integrals: Plane, pixel_mm: float, detector: Detector, rng: Rng)
     )
     counts = np.maximum(rng.poisson(detector.photons * behind), _LEAST_COUNTS)
     intensity = counts / (detector.photons * (1.0 + detector.scatter))
-    if detector.signal == "log":
-        share = -np.log(intensity) / _WHITE_LINE_INTEGRAL
-    else:
-        share = intensity
+    bone_bright = detector.signal == "log"
+    share = -np.log(intensity) / _WHITE_LINE_INTEGRAL if bone_bright else intensity
     share = np.clip(share, 0.0, 1.0)
     grey = np.rint((1.0 - share if detector.inverted else share) * WHITE_16_BIT)
     return np.asarray(grey, dtype=np.float32)

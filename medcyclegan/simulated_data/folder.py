@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from medcyclegan.geometry import Geometry
 from medcyclegan.io.atomic import atomic_folder
 from medcyclegan.io.nifti.write import write_nifti
-from medcyclegan.io.scan import ItkPassport
+from medcyclegan.io.plane.write import write_plane
+from medcyclegan.io.scan import ItkPassport, PlanePassport
 from medcyclegan.io.targets import COMPLETION_RECORD
 from medcyclegan.simulate.head_pairs import Pair
 from medcyclegan.simulated_data.split import Split
@@ -31,14 +33,26 @@ class Recipe(Protocol):
 
 
 @dataclass(frozen=True)
+class Pictures:
+    """A PNG file for each slice; numpy's names of the types of the two sides' grey values."""
+
+    a_dtype: str
+    b_dtype: str
+
+
+@dataclass(frozen=True)
 class Order:
-    """What is to be simulated: ``task`` and ``settings`` go into the record as they are."""
+    """What is to be simulated: ``task`` and ``settings`` go into the record as they are.
+
+    ``pictures`` says that slices are written as PNG; if None, volumes as NIfTI.
+    """
 
     task: str
     split: Split
     seed: int
     version: str
     settings: Mapping[str, object]
+    pictures: Pictures | None = None
 
 
 def write_folder(
@@ -51,8 +65,8 @@ def write_folder(
 ) -> list[Path]:
     """Write ``to/trainA``, ``trainB``, ``testA``, ``testB`` and the record, whole or not at all.
 
-    Returns the four folders and the record. Images are ``subject-001.nii.gz`` and so on; in
-    testA and testB the same name is the same subject.
+    Returns the four folders and the record. Images are ``subject-001.nii.gz``, or with pictures
+    ``subject-001_001.png``, and so on; in testA and testB the same name is the same subject.
 
     Raises
     ------
@@ -60,6 +74,11 @@ def write_folder(
         If ``to`` exists and ``overwrite`` is false, or holds what medcyclegan did not write.
     """
     everyone = order.split.sides
+    pictures = order.pictures
+    dtypes = {
+        "a": pictures.a_dtype if pictures else None,
+        "b": pictures.b_dtype if pictures else None,
+    }
     with atomic_folder(to, overwrite=overwrite) as folder:
         for name in FOLDERS:
             (folder / name).mkdir()
@@ -70,17 +89,28 @@ def write_folder(
             for side, volume in (("a", pair.a), ("b", pair.b)):
                 if side in sides:
                     where = folder / f"{'train' if train else 'test'}{side.upper()}"
-                    files += _write_image(volume, where, f"subject-{subject:03d}")
+                    files += _write_images(volume, where / f"subject-{subject:03d}", dtypes[side])
             if progress is not None:
                 progress(done, len(everyone))
         _write_records(folder, order, files)
     return [*(to / name for name in FOLDERS), to / RECORD]
 
 
-def _write_image(volume: Volume, folder: Path, name: str) -> list[Path]:
-    path = folder / f"{name}.nii.gz"
-    write_nifti(volume, passport=ItkPassport(), to=path)
-    return [path]
+def _write_images(volume: Volume, stem: Path, dtype: str | None) -> list[Path]:
+    """Write a volume, or with a type for grey values its slices, under a name without ending."""
+    if dtype is None:
+        path = stem.with_name(f"{stem.name}.nii.gz")
+        write_nifti(volume, passport=ItkPassport(), to=path)
+        return [path]
+    paths = []
+    i, j, count = volume.geometry.shape
+    plane = Geometry((i, j, 1), volume.geometry.affine_ras)
+    for k in range(count):
+        path = stem.with_name(f"{stem.name}_{k + 1:03d}.png")
+        picture = Volume(volume.voxels[:, :, k : k + 1], plane, "a.u.")
+        write_plane(picture, passport=PlanePassport(dtype, "PNG"), to=path)
+        paths.append(path)
+    return paths
 
 
 def _write_records(folder: Path, order: Order, files: list[Path]) -> None:
