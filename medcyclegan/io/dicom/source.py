@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-
-from pydicom import DataElement, Dataset
+from pydicom import Dataset
 from pydicom.uid import EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.common import blank_identity
+from medcyclegan.io.dicom.copies import copy_optional, copy_required, readable
 from medcyclegan.io.dicom.tags import (
     CODE,
     EQUIPMENT,
@@ -22,49 +21,6 @@ from medcyclegan.io.dicom.valid import is_valid
 _MULTI_FRAME = (EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage)
 _IS_MAXIMUM = 2**31 - 1
 _SERIES_NUMBER_STEP = 1000
-
-
-_log = logging.getLogger(__name__)
-
-
-def copy_required(source: Dataset, keywords: tuple[str, ...]) -> Dataset:
-    """Return those attributes of ``source`` that it has, values untouched.
-
-    Elements are taken as they are, not set anew: so decimal strings and encoded names keep the
-    characters that they were read with.
-
-    Raises
-    ------
-    InputRefused
-        If a value cannot be understood; the message does not show it.
-    """
-    ds = Dataset()
-    for keyword in keywords:
-        if keyword not in source:
-            continue
-        element = _readable(source, keyword)
-        if element is None or not is_valid(element):
-            raise InputRefused(
-                f"{keyword} of the source is not valid for DICOM",
-                rule="a derived series carries it unchanged",
-                remedy="mend the attribute in the source series, or write NIfTI",
-            )
-        ds.add(element)
-    return ds
-
-
-def copy_optional(source: Dataset, keywords: tuple[str, ...]) -> Dataset:
-    """Return those attributes of ``source`` that have a valid value; log the invalid ones."""
-    ds = Dataset()
-    for keyword in keywords:
-        if keyword not in source:
-            continue
-        element = _readable(source, keyword)
-        if element is None or not is_valid(element):
-            _log.warning("%s of the source is not valid for DICOM: left out", keyword)
-        else:
-            ds.add(element)
-    return ds
 
 
 def identity_of(source: Dataset) -> Dataset:
@@ -148,7 +104,7 @@ def references_to(source: Dataset, frame_number: int | None) -> Dataset:
 
 def derived_series_number(source: Dataset) -> int:
     """Return the source's number + 1000; - 1000 where that would exceed an integer string."""
-    element = _readable(source, "SeriesNumber") if "SeriesNumber" in source else None
+    element = readable(source, "SeriesNumber") if "SeriesNumber" in source else None
     number = int(element.value or 0) if element is not None and is_valid(element) else 0
     if number > _IS_MAXIMUM - _SERIES_NUMBER_STEP:
         return number - _SERIES_NUMBER_STEP
@@ -184,13 +140,5 @@ def _code(value: str, meaning: str) -> Dataset:
 
 def _is_ascii(source: Dataset) -> bool:
     names = (*PRESENT_EVEN_IF_EMPTY, *OPTIONAL_AS_SOURCE, *EQUIPMENT, "SeriesDescription")
-    present = (_readable(source, name) for name in names if name in source)
+    present = (readable(source, name) for name in names if name in source)
     return all(str(element.value).isascii() for element in present if element is not None)
-
-
-def _readable(source: Dataset, keyword: str) -> DataElement | None:
-    """Return the element, or None where its bytes are nothing that its type allows."""
-    try:
-        return source[keyword]
-    except (ValueError, TypeError, OverflowError, NotImplementedError):
-        return None

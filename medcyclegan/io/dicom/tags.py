@@ -96,3 +96,47 @@ CODE = ("CodeValue", "CodingSchemeDesignator", "CodingSchemeVersion", "CodeMeani
 
 # Of the matching slice: where its pixels lie.
 PLANE = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness")
+
+# Of a CT's matching slice, for a CT made from it: how the patient was exposed and reconstructed,
+# and with which contrast agent. It still holds; none of it is told of a CT made from an MR.
+CT_ACQUISITION = (
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "AcquisitionDateTime",
+    "AcquisitionNumber",
+    "ProtocolName",
+    "ScanOptions",
+    "KVP",
+    "DataCollectionDiameter",
+    "ReconstructionDiameter",
+    "DistanceSourceToDetector",
+    "DistanceSourceToPatient",
+    "GantryDetectorTilt",
+    "TableHeight",
+    "RotationDirection",
+    "ExposureTime",
+    "XRayTubeCurrent",
+    "Exposure",
+    "FilterType",
+    "GeneratorPower",
+    "FocalSpots",
+    "ConvolutionKernel",
+    "RevolutionTime",
+    "SingleCollimationWidth",
+    "TotalCollimationWidth",
+    "TableSpeed",
+    "TableFeedPerRotation",
+    "SpiralPitchFactor",
+    "ExposureModulationType",
+    "CTDIvol",
+    "SliceLocation",
+    "ContrastBolusAgent",
+    "ContrastBolusRoute",
+    "ContrastBolusVolume",
+    "ContrastBolusTotalDose",
+    "ContrastBolusIngredient",
+    "ContrastBolusIngredientConcentration",
+)
+
+# How the values were shown.
+WINDOW = ("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation")
