@@ -39,7 +39,7 @@ ROOMS = {
     "evaluation.metrics": _room(3, "numpy scipy skimage"),
     "evaluation.similarity": _room(3, "numpy scipy skimage"),
     "evaluation.__init__": _room(0),
-    "io": _room(3, "nibabel pydicom gdcm numpy"),
+    "io": _room(3, "nibabel pydicom gdcm numpy PIL"),
     "transforms": _room(3, "monai torch SimpleITK numpy"),
     "networks": _room(3, "torch pydantic"),
     "simulate": _room(3, "numpy scipy"),

@@ -13,11 +13,12 @@ Format = Literal["nifti", "dicom"]
 SUFFIX = "_sct"
 _NIFTI_ENDINGS = (".nii.gz", ".nii")
 _ITK_ENDINGS = (".mha", ".mhd", ".nrrd")
+_PLANE_ENDINGS = (".png", ".tif", ".tiff")
 _PAIRS = (".hdr.gz", ".img.gz", ".hdr", ".img")
 # Endings of files that are not written. Any other name is a folder, as those of series have dots in
 # them: "1.2.840", "T1 2.5 mm".
-NOT_WRITTEN = (".dcm", ".hdr", ".img", ".nhdr", ".gz", ".zip", ".png", ".jpg", ".tif", ".tiff")
-_ENDINGS = (*_NIFTI_ENDINGS, *_ITK_ENDINGS, *_PAIRS, *NOT_WRITTEN)
+NOT_WRITTEN = (".dcm", ".ima", ".hdr", ".img", ".nhdr", ".gz", ".zip", ".jpg", ".jpeg")
+_ENDINGS = (*_NIFTI_ENDINGS, *_ITK_ENDINGS, *_PLANE_ENDINGS, *_PAIRS, *NOT_WRITTEN)
 
 
 def output_path(source: Path, *, out: Path | None, format: Format | None) -> Path:
@@ -35,6 +36,12 @@ def output_path(source: Path, *, out: Path | None, format: Format | None) -> Pat
     if out is None:
         return _beside(source, wanted)
     ending = _kind_of_ending(out)
+    if ending == "plane" and _kind_of_input(source) in ("nifti", "itk"):
+        raise UsageError(
+            f"--out {out} for the volume {source}",
+            rule="a picture holds one slice",
+            remedy="name a .nii.gz or .mha file",
+        )
     if wanted == "dicom":
         _refuse(out, f"--format {wanted}", is_bad=not is_folder(out))
         return out
@@ -65,19 +72,24 @@ def _refuse(out: Path, wanted: str, *, is_bad: bool) -> None:
 
 
 def _kind_of_ending(out: Path | None) -> str | None:
-    """``nifti``, ``itk`` or None, by the name."""
+    """``nifti``, ``itk``, ``plane`` or None, by the name."""
     if out is None:
         return None
     name = out.name.lower()
     if name.endswith(_NIFTI_ENDINGS):
         return "nifti"
+    if name.endswith(_PLANE_ENDINGS):
+        return "plane"
     return "itk" if name.endswith(_ITK_ENDINGS) else None
 
 
 def _kind_of_input(source: Path) -> str:
     if source.is_dir() or (source.is_file() and is_dicom(source)):
         return "dicom"
-    return "itk" if source.name.lower().endswith((*_ITK_ENDINGS, ".nhdr")) else "nifti"
+    name = source.name.lower()
+    if name.endswith((*_PLANE_ENDINGS, ".jpg", ".jpeg")):
+        return "plane"
+    return "itk" if name.endswith((*_ITK_ENDINGS, ".nhdr")) else "nifti"
 
 
 def _beside(source: Path, wanted: str) -> Path:
@@ -89,6 +101,8 @@ def _beside(source: Path, wanted: str) -> Path:
     ending = ".nii.gz"
     if wanted == "itk":
         ending = {".mhd": ".mhd", ".nrrd": ".nrrd", ".nhdr": ".nrrd"}.get(source.suffix, ".mha")
+    elif wanted == "plane":
+        ending = source.suffix if source.suffix.lower() in _PLANE_ENDINGS else ".png"
     elif source.name.lower().endswith(".nii"):
         ending = ".nii"
     return named.with_name(named.name + ending)

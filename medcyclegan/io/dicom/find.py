@@ -12,6 +12,7 @@ from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.header import DICOM_ROOT, DicomFile, dicom_start, load_header
 from medcyclegan.io.dicom.values import PYDICOM_ERRORS, text, uid_name, whole
 from medcyclegan.io.targets import COMPLETION_RECORD
+from medcyclegan.task import RADIOGRAPHS
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +57,7 @@ def find_images(folder: Path) -> Found:
 def find_siblings(path: Path) -> Found:
     """Read one file's header, and those of the files beside it that share its series.
 
-    A multi-frame file stands alone.
+    A multi-frame file and a radiograph stand alone.
     """
     # Pipes and devices would block.
     file = load_header(path) if path.is_file() else None
@@ -68,7 +69,7 @@ def find_siblings(path: Path) -> Found:
             rule="an image is needed",
         )
     uid = series_uid(file)
-    if is_multiframe(file):
+    if is_multiframe(file) or text(file.header, "Modality", path) in RADIOGRAPHS:
         return Found({uid: [file]}, ())
     root = Path(os.path.realpath(path.parent))
     beside = (
