@@ -32,6 +32,8 @@ ROOMS = {
     "synthesis": _room(6, "numpy torch"),
     "translator": _room(5, "torch"),
     "training": _room(5, "torch pydantic numpy yaml"),
+    "product": _room(5),
+    "intake": _room(5, "numpy"),
     "models": _room(4, "safetensors torch pydantic"),
     "evaluation.report": _room(4, "matplotlib jinja2 numpy"),
     "evaluation.picture": _room(4, "matplotlib jinja2 numpy"),

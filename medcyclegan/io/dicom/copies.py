@@ -7,6 +7,7 @@ import logging
 from pydicom import DataElement, Dataset
 
 from medcyclegan.errors import InputRefused
+from medcyclegan.io.dicom.tags import CODE
 from medcyclegan.io.dicom.valid import is_valid
 
 _log = logging.getLogger(__name__)
@@ -59,6 +60,22 @@ def copy_valid(source: Dataset, keywords: tuple[str, ...]) -> Dataset:
         element = readable(source, keyword) if keyword in source else None
         if element is not None and is_valid(element):
             ds.add(element)
+    return ds
+
+
+def copy_codes(source: Dataset, keywords: tuple[str, ...]) -> Dataset:
+    """Return those code sequences of ``source`` that it has, of their items the code alone.
+
+    Raises
+    ------
+    InputRefused
+        If a value of a code cannot be understood.
+    """
+    ds = Dataset()
+    for keyword in keywords:
+        items = source.get(keyword)
+        if items:
+            setattr(ds, keyword, [copy_required(item, CODE) for item in items])
     return ds
 
 

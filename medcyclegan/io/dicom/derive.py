@@ -16,9 +16,10 @@ from pydicom.config import disable_value_validation
 from pydicom.uid import generate_uid
 
 from medcyclegan.geometry import Geometry
+from medcyclegan.io.dicom.choose_kind import KindName, kind_of
 from medcyclegan.io.dicom.common import times_of
-from medcyclegan.io.dicom.joining import join_source, stand_alone
-from medcyclegan.io.dicom.kinds import Kind, KindName, kind_of
+from medcyclegan.io.dicom.joining import has_place, join_source, stand_alone, without_place
+from medcyclegan.io.dicom.kinds import Kind
 from medcyclegan.io.dicom.plane import order_along_normal, plane_of_grid, refuse_other_grid
 from medcyclegan.io.dicom.source import description_of, plane_of, references_to
 from medcyclegan.io.dicom.valid import LONG_STRING, refuse_invalid, refuse_odd_text
@@ -44,9 +45,9 @@ class Derivation:
     series_label:
         The beginning of SeriesDescription; the source's description follows.
     kind:
-        What is made: a CT in HU, or an MR.
-    signal_range:
-        The range of MR signal that is stored; see ``io.dicom.kinds``.
+        What is made: ``CT`` in HU, ``MR``, ``XR`` (a radiograph) or ``SC`` (a secondary capture).
+    value_range:
+        The values, but for HU, that are stored as 0 and as the largest number; see ``kind_of``.
 
     Raises
     ------
@@ -62,7 +63,7 @@ class Derivation:
     new_uid: Callable[[], str]
     series_label: str = "sCT (synthetic, not acquired)"
     kind: KindName = "CT"
-    signal_range: tuple[float, float] = (0.0, 1000.0)
+    value_range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         for name in ("model_name", "model_sha256", "software_version", "series_label"):
@@ -118,17 +119,20 @@ def derive_series(
     Raises
     ------
     InputRefused
-        If a value of the source is not valid for DICOM, or if a grid without DICOM is sheared.
+        If a value of the source is not valid for DICOM, if a grid without DICOM is sheared, or if
+        the source has no place in space and what is made needs one.
     MedcycleganError
         If the grid is not that of the passport's slices.
     """
     # pydicom would warn of each bad value and show it; refuse_invalid names the attribute alone.
     with disable_value_validation():
         first = passport.slices[0] if isinstance(passport, DicomPassport) else Dataset()
-        kind = kind_of(derivation.kind, first, signal_range=derivation.signal_range)
+        kind = kind_of(derivation.kind, first, value_range=derivation.value_range)
         common = _of_series(geometry, passport, derivation)
         common.update(kind.header)
         common.update(kind.encoding.pixel_format(geometry))
+        if not has_place(passport):
+            without_place(common, kind)
         refuse_invalid(common)
         slices = []
         for number, k in enumerate(order_along_normal(geometry), start=1):
@@ -146,7 +150,8 @@ def derive_series(
 def _of_series(geometry: Geometry, passport: Passport, derivation: Derivation) -> Dataset:
     """Return what is the same in every slice, whatever kind of image it is."""
     if isinstance(passport, DicomPassport):
-        refuse_other_grid(passport.slices, geometry)
+        if has_place(passport):
+            refuse_other_grid(passport.slices, geometry)
         ds = join_source(passport.slices[0], geometry, derivation.new_uid)
         text = description_of(passport.slices[0])
     else:
@@ -160,9 +165,9 @@ def _of_series(geometry: Geometry, passport: Passport, derivation: Derivation) -
 
 def _of_slice(geometry: Geometry, k: int, passport: Passport, kind: Kind) -> Dataset:
     if not isinstance(passport, DicomPassport):
-        return plane_of_grid(geometry, k)
+        return plane_of_grid(geometry, k) if has_place(passport) else Dataset()
     source = passport.slices[k]
-    ds = plane_of(source)
+    ds = plane_of(source) if has_place(passport) else Dataset()
     ds.update(kind.of_acquisition(source))
     frame_number = passport.frame_numbers[k] if passport.frame_numbers else None
     ds.update(references_to(source, frame_number))

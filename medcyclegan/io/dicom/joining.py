@@ -6,14 +6,17 @@ from collections.abc import Callable
 
 from pydicom import Dataset
 
+from medcyclegan.errors import InputRefused
 from medcyclegan.geometry import Geometry
 from medcyclegan.io.dicom.common import blank_identity
+from medcyclegan.io.dicom.kinds import Kind
 from medcyclegan.io.dicom.source import (
     derived_series_number,
     equipment_of,
     identity_of,
     pixel_history_of,
 )
+from medcyclegan.io.scan import DicomPassport, Passport, PlanePassport
 
 
 def join_source(source: Dataset, geometry: Geometry, new_uid: Callable[[], str]) -> Dataset:
@@ -37,3 +40,29 @@ def stand_alone(geometry: Geometry, new_uid: Callable[[], str]) -> Dataset:
     ds.Laterality = ""
     ds.SeriesNumber = derived_series_number(Dataset())
     return ds
+
+
+def has_place(passport: Passport) -> bool:
+    """Whether the source lies in space; pictures and radiographs do not."""
+    if isinstance(passport, DicomPassport):
+        return "ImagePositionPatient" in passport.slices[0]
+    return not isinstance(passport, PlanePassport)
+
+
+def without_place(ds: Dataset, kind: Kind) -> None:
+    """Take out of ``ds`` what only images that lie in space have.
+
+    Raises
+    ------
+    InputRefused
+        If ``kind`` needs a place.
+    """
+    if kind.needs_place:
+        raise InputRefused(
+            "The source has no place in space, as pictures and radiographs have none",
+            rule=f"a DICOM series of {kind.prefix} needs one",
+            remedy="write NIfTI, PNG or TIFF",
+        )
+    for keyword in ("FrameOfReferenceUID", "PositionReferenceIndicator", "PatientPosition"):
+        if keyword in ds:
+            delattr(ds, keyword)

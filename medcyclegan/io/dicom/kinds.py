@@ -7,21 +7,18 @@ HU are stored as they are. MR signal has no unit, so the range that a model work
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.uid import CTImageStorage, MRImageStorage
 
-from medcyclegan.errors import MedcycleganError
 from medcyclegan.geometry import Geometry
 from medcyclegan.io.dicom.common import pixel_format
 from medcyclegan.io.dicom.copies import copy_valid, log_invalid
 from medcyclegan.io.dicom.tags import CT_ACQUISITION, WINDOW
 from medcyclegan.volume import FloatVoxels, Unit
 
-KindName = Literal["CT", "MR"]
 StoredVoxels = NDArray[np.int16] | NDArray[np.uint16]
 
 # What 12 bits with the usual intercept hold: what planning systems expect of a CT.
@@ -64,7 +61,8 @@ class Kind:
     """One kind of derived image.
 
     ``header`` is the same in all slices; ``acquisition`` names what each slice takes over from its
-    slice of the source where that has it; ``prefix`` begins the names of files.
+    slice of the source where that has it; ``prefix`` begins the names of files; ``needs_place``:
+    its slices must lie in space.
     """
 
     unit: Unit
@@ -72,35 +70,14 @@ class Kind:
     encoding: Encoding
     header: Dataset
     acquisition: tuple[str, ...] = ()
+    needs_place: bool = True
 
     def of_acquisition(self, source: Dataset) -> Dataset:
         """Return what a slice takes over from the acquisition of its slice of the source."""
         return copy_valid(source, self.acquisition)
 
 
-def kind_of(name: KindName, source: Dataset, *, signal_range: tuple[float, float]) -> Kind:
-    """Return the kind of image by its modality.
-
-    Parameters
-    ----------
-    source:
-        A slice of the source; empty where the source is not of DICOM.
-    signal_range:
-        MR only: the signal that is stored as 0, and that which is stored as the largest number.
-
-    Raises
-    ------
-    MedcycleganError
-        If there is no such kind.
-    """
-    if name not in get_args(KindName):
-        raise MedcycleganError(f"kind = {name!r}", rule=f"it must be one of {get_args(KindName)}")
-    if name == "MR":
-        return _mr(signal_range)
-    return _ct_of_ct(source) if source.get("Modality") == "CT" else _ct()
-
-
-def _ct() -> Kind:
+def ct() -> Kind:
     """A CT that no X-ray took part in: nothing of an acquisition is told."""
     ds = Dataset()
     ds.SOPClassUID = CTImageStorage
@@ -113,9 +90,9 @@ def _ct() -> Kind:
     return Kind("HU", "CT", Encoding(16, *HU_RANGE), ds)
 
 
-def _ct_of_ct(source: Dataset) -> Kind:
+def ct_of_ct(source: Dataset) -> Kind:
     """A CT from a CT: the exposure, the contrast agent and the window stay as they were."""
-    plain = _ct()
+    plain = ct()
     log_invalid(source, CT_ACQUISITION)
     has_window = len(copy_valid(source, WINDOW[:2])) == 2
     return Kind(
@@ -143,8 +120,9 @@ def unacquired_mr() -> Dataset:
     return ds
 
 
-def _mr(signal_range: tuple[float, float]) -> Kind:
-    lowest, highest = signal_range
+def mr(value_range: tuple[float, float]) -> Kind:
+    """An MR that no scanner measured; ``value_range`` is spread over its 12 bits."""
+    lowest, highest = value_range
     largest = 2**MR_BITS - 1
     ds = unacquired_mr()
     ds.WindowCenter, ds.WindowWidth = str(2 ** (MR_BITS - 1)), str(2**MR_BITS)

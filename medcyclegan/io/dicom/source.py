@@ -7,9 +7,8 @@ from pydicom.uid import EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageSt
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.common import blank_identity
-from medcyclegan.io.dicom.copies import copy_optional, copy_required, readable
+from medcyclegan.io.dicom.copies import copy_codes, copy_optional, copy_required, readable
 from medcyclegan.io.dicom.tags import (
-    CODE,
     EQUIPMENT,
     OPTIONAL_AS_SOURCE,
     PLANE,
@@ -29,7 +28,7 @@ def identity_of(source: Dataset) -> Dataset:
     ds = blank_identity()
     ds.update(copy_required(source, PRESENT_EVEN_IF_EMPTY + REQUIRED_AS_SOURCE))
     ds.update(copy_optional(source, OPTIONAL_AS_SOURCE))
-    ds.update(_deidentification_codes(source))
+    ds.update(copy_codes(source, ("DeidentificationMethodCodeSequence",)))
     if not ds.get("BodyPartExamined") and "Laterality" not in ds:
         ds.Laterality = ""
     if "SpecificCharacterSet" not in ds and not _is_ascii(source):
@@ -120,14 +119,6 @@ def _needed(source: Dataset, keyword: str) -> str:
             remedy="mend the source series, or write NIfTI",
         )
     return str(value)
-
-
-def _deidentification_codes(source: Dataset) -> Dataset:
-    ds = Dataset()
-    items = source.get("DeidentificationMethodCodeSequence")
-    if items:
-        ds.DeidentificationMethodCodeSequence = [copy_required(item, CODE) for item in items]
-    return ds
 
 
 def _code(value: str, meaning: str) -> Dataset:

@@ -138,5 +138,38 @@ CT_ACQUISITION = (
     "ContrastBolusIngredientConcentration",
 )
 
+# Of a radiograph, for one made from it: how it was exposed, and which way round it lies.
+RADIOGRAPH = (
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "ProtocolName",
+    "BodyPartExamined",
+    "ViewPosition",
+    "PatientOrientation",
+    "ImageLaterality",
+    "KVP",
+    "DistanceSourceToDetector",
+    "DistanceSourceToPatient",
+    "EstimatedRadiographicMagnificationFactor",
+    "ExposureTime",
+    "XRayTubeCurrent",
+    "Exposure",
+    "ExposureInuAs",
+    "ImageAndFluoroscopyAreaDoseProduct",
+    "FilterType",
+    "FocalSpots",
+    "Grid",
+    "PlateType",
+    "PhosphorType",
+    "Sensitivity",
+    "DetectorType",
+    "PositionerType",
+    "PixelSpacing",
+    "ImagerPixelSpacing",
+)
+
+# The same, as codes.
+RADIOGRAPH_CODES = ("AnatomicRegionSequence", "ViewCodeSequence")
+
 # How the values were shown.
-WINDOW = ("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation")
+WINDOW = ("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation", "VOILUTFunction")
