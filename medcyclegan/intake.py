@@ -37,21 +37,31 @@ def check_source(scan: Scan, task: Task) -> None:
         refuse_noise(scan.volume, source=scan.source)
 
 
-def find_body(scan: Scan, task: Task, mask: Volume | None) -> Volume:
+def find_body(scan: Scan, mask: Volume | None) -> Volume:
     """Return what of the scan is looked at, as a mask on its grid.
 
-    That is ``mask``, given on any grid, if there is one. Else the body, found in HU or MR signal;
-    of pictures and radiographs, which are cut to size already, all.
+    That is ``mask``, given on any grid, if there is one; else the body. Of pictures and
+    radiographs, which may fill their frame, it is all.
+
+    Raises
+    ------
+    InputRefused
+        If no body is found, or a mask is given for a picture.
     """
+    if scan.is_plane:
+        if mask is not None:
+            raise InputRefused(
+                f"A mask for {scan.source}",
+                rule="all of a picture or radiograph is looked at",
+                remedy="leave out --mask",
+            )
+        return scan.volume.with_voxels(np.ones_like(scan.volume.voxels), unit="mask")
     if mask is not None:
         marked = mask.with_voxels((mask.voxels > 0).astype(np.float32), unit="mask")
         moved = to_geometry(marked, scan.volume.geometry, fill=0.0)
         return moved.with_voxels((moved.voxels >= 0.5).astype(np.float32))
-    if task.source.unit == "HU":
-        return body_mask_ct(scan.volume)
-    if task.source.modality == "MR":
-        return body_mask_mr(scan.volume)
-    return scan.volume.with_voxels(np.ones_like(scan.volume.voxels), unit="mask")
+    find = body_mask_ct if scan.volume.unit == "HU" else body_mask_mr
+    return find(scan.volume)
 
 
 def _refuse_other_unit(scan: Scan, wanted: Domain) -> None:

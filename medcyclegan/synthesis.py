@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -23,7 +23,7 @@ from medcyclegan.plausibility import (
 from medcyclegan.task import Task
 from medcyclegan.transforms.bias import correct_bias
 from medcyclegan.transforms.grid import AXIAL, CORONAL, SAGITTAL, slice_axis
-from medcyclegan.transforms.prepare import go_home, prepare
+from medcyclegan.transforms.prepare import Prepared, go_home, prepare, prepare_plane
 from medcyclegan.transforms.unseen import keep_unseen
 from medcyclegan.translator import DeviceName, Progress, choose_device, translate
 from medcyclegan.volume import Volume
@@ -78,19 +78,18 @@ def synthesize(
     options = options or Options()
     clock = _Clock()
     clock.run("body", lambda: check_source(scan, model.task))
-    _refuse_views(scan, options.views)
+    _refuse_unfit(scan, model.task, options)
     device = choose_device(options.device)
-    volume = scan.volume
-    body = clock.run("body", lambda: find_body(scan, model.task, options.mask))
+    body = clock.run("body", lambda: find_body(scan, options.mask))
     if options.bias_correction:
-        volume = clock.run("bias", lambda: correct_bias(volume, body))
+        scan = clock.run("bias", lambda: replace(scan, volume=correct_bias(scan.volume, body)))
     views: list[Tensor] = []
     for number, normal in enumerate(_normals(scan, model, options.views)):
         report = _shifted(progress, number, options.views)
-        views.append(_one_view(volume, body, model, clock, _View(normal, device, report)))
+        views.append(_one_view(scan, body, model, clock, _View(normal, device, report)))
     values = views[0] if len(views) == 1 else torch.stack(views).median(dim=0).values
     home = Volume(values.numpy(), scan.volume.geometry, model.task.target.unit)
-    warnings = scan.warnings + _warnings(home, body, model.task)
+    warnings = scan.warnings + _warnings(scan, home, body, model.task)
     return Synthesis(home, body, warnings, clock.seconds)
 
 
@@ -101,10 +100,10 @@ class _View:
     progress: Progress | None
 
 
-def _one_view(volume: Volume, body: Volume, model: Model, clock: _Clock, view: _View) -> Tensor:
+def _one_view(scan: Scan, body: Volume, model: Model, clock: _Clock, view: _View) -> Tensor:
     """Translate along one axis; returns physical values (i, j, k) on the scan's grid."""
-    task = model.task
-    ready = clock.run("prepare", lambda: prepare(volume, body, task, normal=view.normal))
+    task, volume = model.task, scan.volume
+    ready = clock.run("prepare", lambda: _prepared(scan, body, task, view.normal))
     fake = clock.run(
         "network",
         lambda: translate(
@@ -128,16 +127,31 @@ def _one_view(volume: Volume, body: Volume, model: Model, clock: _Clock, view: _
     return torch.from_numpy(image.voxels.copy())
 
 
-def _refuse_views(scan: Scan, views: int) -> None:
-    if views > 1 and 1 in scan.volume.geometry.shape:
+def _prepared(scan: Scan, body: Volume, task: Task, normal: int) -> Prepared:
+    if scan.is_plane:
+        return prepare_plane(scan.volume, task)
+    return prepare(scan.volume, body, task, normal=normal)
+
+
+def _refuse_unfit(scan: Scan, task: Task, options: Options) -> None:
+    """Refuse options that do not go with the scan or the task."""
+    if options.bias_correction and task.source.modality != "MR":
+        raise UsageError(
+            f"Bias correction of {task.source.modality}",
+            rule="only MR has a shading of its coils",
+            remedy="leave it out",
+        )
+    if options.views > 1 and 1 in scan.volume.geometry.shape:
         raise InputRefused(
             f"{scan.source} is a single slice", rule="3 views need a volume", remedy="take 1 view"
         )
 
 
-def _warnings(image: Volume, body: Volume, task: Task) -> tuple[str, ...]:
+def _warnings(scan: Scan, image: Volume, body: Volume, task: Task) -> tuple[str, ...]:
     """Sentences on what is odd about a result, or about the scan for this task."""
     said = slices_warning(image, depth=task.depth)
+    if scan.is_plane:
+        return said
     if task.source.modality == "MR" and image.unit == "HU":
         said += size_warning(body) + bone_warning(image, body)
     if task.keeps_values:

@@ -35,14 +35,22 @@ def radiograph_of(source: Dataset, value_range: tuple[float, float] | None) -> K
     if sop_class != ComputedRadiographyImageStorage and sop_class not in _DIGITAL:
         return capture_of(source, value_range)
     encoding = _encoding(source, value_range)
-    ds = copy_optional(source, RADIOGRAPH)
-    ds.update(copy_codes(source, RADIOGRAPH_CODES))
+    ds = _of_exposure(source)
     ds.SOPClassUID, ds.Modality = sop_class, source.Modality
     for keyword in ("BodyPartExamined", "ViewPosition"):
-        ds.setdefault(keyword, "")
+        ds.setdefault(keyword, None)
     ds.ImageType = ["DERIVED", "SECONDARY"]
     if sop_class in _DIGITAL:
         ds.update(_digital(source))
+        # Must be present; nothing is invented.
+        for keyword, unknown in (
+            ("PositionerType", ""),
+            ("DetectorType", ""),
+            ("ImageLaterality", "U"),
+            ("AnatomicRegionSequence", []),
+        ):
+            if keyword not in ds:
+                setattr(ds, keyword, unknown)
     ds.update(_window(source, encoding))
     return Kind("a.u.", "XR", encoding, ds, needs_place=False)
 
@@ -55,9 +63,20 @@ def capture_of(source: Dataset, value_range: tuple[float, float] | None) -> Kind
     ds.ImageType = ["DERIVED", "SECONDARY"]
     ds.ConversionType = "WSD"  # made on a workstation
     ds.update(copy_valid(source, ("PatientOrientation",)))
-    ds.setdefault("PatientOrientation", "")
+    ds.setdefault("PatientOrientation", None)
     ds.update(_window(source, encoding))
     return Kind("a.u.", "SC", encoding, ds, needs_place=False)
+
+
+def _of_exposure(source: Dataset) -> Dataset:
+    """Return what of the source's exposure and place on the detector still holds."""
+    ds = copy_optional(source, RADIOGRAPH)
+    ds.update(copy_codes(source, RADIOGRAPH_CODES))
+    for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
+        # Zero stands for unknown in some files; the standard allows no zero.
+        if keyword in ds and not min(ds[keyword].value or [0]) > 0:
+            delattr(ds, keyword)
+    return ds
 
 
 def _encoding(source: Dataset, value_range: tuple[float, float] | None) -> Encoding:

@@ -136,5 +136,6 @@ def _refuse_other_content(path: Path, ds: Dataset) -> None:
 
 
 def _as_written(ds: Dataset, keyword: str) -> str | bytes:
-    value = ds[keyword].value
+    """The value as text or bytes; empty where it is absent, as the place of a radiograph is."""
+    value = ds[keyword].value if keyword in ds else ""
     return value if isinstance(value, bytes) else str(value)
