@@ -10,10 +10,12 @@ from typing import NoReturn
 import click
 
 from medcyclegan.cli.demo import demo
+from medcyclegan.cli.denoise_ct import denoise_ct
 from medcyclegan.cli.models import models
 from medcyclegan.cli.phantom import phantom
 from medcyclegan.cli.simulate import simulate
 from medcyclegan.cli.synth_ct import synth_ct
+from medcyclegan.cli.translate import translate
 from medcyclegan.errors import ExitCode, MedcycleganError
 
 
@@ -33,6 +35,8 @@ def cli() -> None:
 
 
 cli.add_command(synth_ct)
+cli.add_command(translate)
+cli.add_command(denoise_ct)
 cli.add_command(demo)
 cli.add_command(phantom)
 cli.add_command(models)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -21,11 +22,13 @@ NOT_WRITTEN = (".dcm", ".ima", ".hdr", ".img", ".nhdr", ".gz", ".zip", ".jpg", "
 _ENDINGS = (*_NIFTI_ENDINGS, *_ITK_ENDINGS, *_PLANE_ENDINGS, *_PAIRS, *NOT_WRITTEN)
 
 
-def output_path(source: Path, *, out: Path | None, format: Format | None) -> Path:
+def output_path(
+    source: Path, *, out: Path | None, format: Format | None, suffix: str = SUFFIX
+) -> Path:
     """Return the output of a conversion: a file, or a folder for DICOM.
 
     ``format`` None means that of ``out``'s ending, or else that of the input. A file of a DICOM
-    series stands for its folder.
+    series stands for its folder. ``suffix`` follows the input's name where ``out`` is None.
 
     Raises
     ------
@@ -34,7 +37,7 @@ def output_path(source: Path, *, out: Path | None, format: Format | None) -> Pat
     """
     wanted = format or _kind_of_ending(out) or _kind_of_input(source)
     if out is None:
-        return _beside(source, wanted)
+        return _beside(source, wanted, suffix)
     ending = _kind_of_ending(out)
     if ending == "plane" and _kind_of_input(source) in ("nifti", "itk"):
         raise UsageError(
@@ -46,14 +49,24 @@ def output_path(source: Path, *, out: Path | None, format: Format | None) -> Pat
         _refuse(out, f"--format {wanted}", is_bad=not is_folder(out))
         return out
     if ending is None and out.is_dir():
-        return out / _beside(source, wanted).name
+        return out / _beside(source, wanted, suffix).name
     _refuse(out, f"--format {wanted}", is_bad=ending is None or (bool(format) and ending != wanted))
     return out
+
+
+def suffix_for(name: str) -> str:
+    """Return ``_name`` as it may stand in the name of a file: what is odd there becomes a dash."""
+    return "_" + re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-.")
 
 
 def is_folder(output: Path) -> bool:
     """Whether an output is a folder of DICOM slices, by its name."""
     return not output.name.lower().endswith(_ENDINGS)
+
+
+def is_picture(output: Path) -> bool:
+    """Whether an output is a PNG or TIFF, by its name."""
+    return output.name.lower().endswith(_PLANE_ENDINGS)
 
 
 def report_path(output: Path) -> Path:
@@ -92,10 +105,10 @@ def _kind_of_input(source: Path) -> str:
     return "itk" if name.endswith((*_ITK_ENDINGS, ".nhdr")) else "nifti"
 
 
-def _beside(source: Path, wanted: str) -> Path:
+def _beside(source: Path, wanted: str, suffix: str) -> Path:
     source = Path(os.path.abspath(source))  # resolve() would follow links
     series = source.parent if source.is_file() and is_dicom(source) else source
-    named = series.with_name(f"{_stem(series)}{SUFFIX}")
+    named = series.with_name(f"{_stem(series)}{suffix}")
     if wanted == "dicom":
         return named
     ending = ".nii.gz"
