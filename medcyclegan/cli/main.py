@@ -11,6 +11,7 @@ import click
 
 from medcyclegan.cli.demo import demo
 from medcyclegan.cli.denoise_ct import denoise_ct
+from medcyclegan.cli.enhance_xray import enhance_xray
 from medcyclegan.cli.models import models
 from medcyclegan.cli.phantom import phantom
 from medcyclegan.cli.simulate import simulate
@@ -41,6 +42,7 @@ cli.add_command(demo)
 cli.add_command(phantom)
 cli.add_command(models)
 cli.add_command(simulate)
+cli.add_command(enhance_xray)
 
 
 def main() -> NoReturn:

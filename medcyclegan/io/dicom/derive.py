@@ -48,6 +48,9 @@ class Derivation:
         What is made: ``CT`` in HU, ``MR``, ``XR`` (a radiograph) or ``SC`` (a secondary capture).
     value_range:
         The values, but for HU, that are stored as 0 and as the largest number; see ``kind_of``.
+    synthetic:
+        Whether the image shows what was not acquired; not so for one whose grey values alone
+        were changed.
 
     Raises
     ------
@@ -64,6 +67,7 @@ class Derivation:
     series_label: str = "sCT (synthetic, not acquired)"
     kind: KindName = "CT"
     value_range: tuple[float, float] | None = None
+    synthetic: bool = True
 
     def __post_init__(self) -> None:
         for name in ("model_name", "model_sha256", "software_version", "series_label"):
@@ -79,7 +83,7 @@ class Derivation:
         return (
             f"{self.method.rstrip('.')}.{model}{digest}{'.' if model or digest else ''}"
             f" Made by medcyclegan {self.software_version}."
-            " Synthetic, not acquired. For research use only."
+            f"{' Synthetic, not acquired.' if self.synthetic else ''} For research use only."
         )
 
 
@@ -175,9 +179,10 @@ def _of_slice(geometry: Geometry, k: int, passport: Passport, kind: Kind) -> Dat
 
 
 def _made(derivation: Derivation) -> Dataset:
-    """Return what is the same in every derived series: its maker, and that it was not acquired."""
+    """Return what is the same in every derived series: its maker, and whether it was acquired."""
     ds = Dataset()
-    ds.SyntheticData = "YES"
+    if derivation.synthetic:
+        ds.SyntheticData = "YES"
     ds.SeriesInstanceUID = derivation.new_uid()
     ds.Manufacturer = "medcyclegan"
     if derivation.model_name:
