@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from medcyclegan.errors import UsageError
+from medcyclegan.io.dicom.header import load_header
+from medcyclegan.io.dicom.radiograph import is_radiograph
 from medcyclegan.io.dicom.read import is_dicom
 
 Format = Literal["nifti", "dicom"]
@@ -28,7 +30,8 @@ def output_path(
     """Return the output of a conversion: a file, or a folder for DICOM.
 
     ``format`` None means that of ``out``'s ending, or else that of the input. A file of a DICOM
-    series stands for its folder. ``suffix`` follows the input's name where ``out`` is None.
+    series stands for its folder, a radiograph for itself. ``suffix`` follows the input's
+    name where ``out`` is None.
 
     Raises
     ------
@@ -107,7 +110,7 @@ def _kind_of_input(source: Path) -> str:
 
 def _beside(source: Path, wanted: str, suffix: str) -> Path:
     source = Path(os.path.abspath(source))  # resolve() would follow links
-    series = source.parent if source.is_file() and is_dicom(source) else source
+    series = source.parent if _is_slice(source) else source
     named = series.with_name(f"{_stem(series)}{suffix}")
     if wanted == "dicom":
         return named
@@ -119,6 +122,14 @@ def _beside(source: Path, wanted: str, suffix: str) -> Path:
     elif source.name.lower().endswith(".nii"):
         ending = ".nii"
     return named.with_name(named.name + ending)
+
+
+def _is_slice(path: Path) -> bool:
+    """Whether a file is one of a DICOM series; a radiograph stands for itself."""
+    if not (path.is_file() and is_dicom(path)):
+        return False
+    file = load_header(path)
+    return file is not None and not is_radiograph(file)
 
 
 def _stem(path: Path) -> str:

@@ -14,6 +14,8 @@ from medcyclegan.volume import Volume
 
 # Below any noise around air (-1000): what scanners put outside their circle of reconstruction.
 PADDING_HU = -1500.0
+# Interpolated ones are ones but for the rounding of float32.
+WHOLE = 1.0 - 1e-3
 
 
 def keep_unseen(made: Volume, seen: Prepared, source: Volume) -> Volume:
@@ -25,6 +27,7 @@ def keep_unseen(made: Volume, seen: Prepared, source: Volume) -> Volume:
     """
     ones = Volume(np.ones(seen.geometry.shape, np.float32), seen.geometry, "mask")
     share = np.array(to_geometry(ones, source.geometry, fill=0.0).voxels)
+    share[share > WHOLE] = 1.0
     share[(source.voxels > seen.window.upper) | (source.voxels < PADDING_HU)] = 0.0
     mixed = share * made.voxels + (1.0 - share) * source.voxels
     return made.with_voxels(mixed.astype(np.float32))

@@ -103,6 +103,7 @@ def _window(source: Dataset, encoding: Encoding) -> Dataset:
     elif source.get("PhotometricInterpretation") == "MONOCHROME1":
         element = ds["WindowCenter"]
         centres = element.value if element.VM > 1 else [element.value]
+        del ds.WindowCenter  # the element is the source's own, and stays as it is
         ds.WindowCenter = [f"{count - float(centre):g}" for centre in centres]
     return ds
 
