@@ -21,9 +21,10 @@ class Augment(BaseModel):
 
     Geometry: ``flip`` is the probability of a left-right mirror image; ``turn_deg``, ``scale`` and
     ``shift_px`` are the greatest in-plane rotation, relative change of size and shift. Intensity,
-    for MR alone: ``gamma`` is the greatest change of the natural logarithm of the exponent,
-    ``bias`` that of the logarithm of a smooth shading. CT, radiographs and pictures keep their
-    values: HU mean something.
+    where ``intensity`` names a side that is MR: ``gamma`` is the greatest natural logarithm of the
+    exponent, ``bias`` the greatest coefficient of the logarithm of a smooth shading. CT,
+    radiographs and pictures keep their values, as HU mean something; so does, unless it is named,
+    the side that is only translated to, whose contrast is to be learned as it is.
     """
 
     model_config = _FROZEN
@@ -33,6 +34,7 @@ class Augment(BaseModel):
     shift_px: Annotated[float, Field(ge=0, le=64)] = 4.0
     gamma: Annotated[float, Field(ge=0, le=1)] = 0.2
     bias: Annotated[float, Field(ge=0, le=1)] = 0.2
+    intensity: frozenset[Side] = frozenset({"a"})
 
 
 class DataConfig(BaseModel):

@@ -33,16 +33,15 @@ class ValidationCase:
 class SideSummary:
     """What was found for one side, training and validation together.
 
-    ``formats`` counts inputs by format. ``shape_least`` and ``shape_most`` are voxels (i, j, k) by
-    axis; ``spacing_mm`` and ``values`` (in ``unit``) are least and greatest over all inputs.
+    ``formats`` counts inputs by format. ``shape`` (voxels) and ``spacing_mm`` hold the least and
+    the greatest of all inputs along i, j and k, ``values`` those in ``unit``.
     """
 
     folder: Path
     unit: str
     formats: dict[str, int]
-    shape_least: tuple[int, int, int]
-    shape_most: tuple[int, int, int]
-    spacing_mm: tuple[Range, Range, Range]
+    shape: tuple[Range, ...]
+    spacing_mm: tuple[Range, ...]
     values: Range
     training_inputs: int
     training_subjects: int
