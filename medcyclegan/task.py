@@ -115,3 +115,8 @@ class Task(BaseModel):
         """The range of values that the output of the network stands for."""
         assert isinstance(self.target.scaling, Window)  # the validator has seen to it
         return self.target.scaling
+
+    @property
+    def keeps_values(self) -> bool:
+        """Whether values mean the same on both sides: HU in, HU out, as in denoising."""
+        return self.source.unit == self.target.unit == "HU"
