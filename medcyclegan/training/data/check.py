@@ -72,7 +72,7 @@ def _rows(side: SideSummary) -> list[tuple[str, str]]:
         ("to validate with", _count(side.validation_inputs, side.validation_subjects)),
         ("voxels i, j, k", " x ".join(_range(part) for part in side.shape)),
         ("spacing in mm", " x ".join(_range(part) for part in side.spacing_mm)),
-        (f"values in {side.unit}", _range(side.values)),
+        ("values", f"{_range(side.values)} {side.unit}"),
     ]
 
 

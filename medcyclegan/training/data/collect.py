@@ -104,8 +104,7 @@ class Collector:
         first, side = job.inputs[0], job.sides[0]
         scans = read_input(first, self.config, side)
         if len(job.inputs) == 1:
-            parts = range(len(scans)) if len(scans) > 1 else [None]
-            ready = [self._alone(scan, part, side) for scan, part in zip(scans, parts, strict=True)]
+            ready = self._slices(scans, side) if len(scans) > 1 else [self._alone(scans[0], side)]
         else:
             partners = read_input(job.inputs[1], self.config, job.sides[1])
             if len(scans) > 1 or len(partners) > 1:
@@ -117,7 +116,19 @@ class Collector:
             ready = [self._pair(scans[0], partners[0])]
         return self.store.put(key, ready)
 
-    def _alone(self, scan: Scan, part: int | None, side: Side) -> tuple[Meta, Stored]:
+    def _slices(self, scans: Sequence[Scan], side: Side) -> list[tuple[Meta, Stored]]:
+        """Prepare the slices of a series one by one, and leave out those that show no body."""
+        ready, refused = [], []
+        for number, scan in enumerate(scans):
+            try:
+                ready.append(self._alone(scan, side, part=number))
+            except InputRefused as error:
+                refused.append(error)
+        if not ready:
+            raise refused[0]
+        return ready
+
+    def _alone(self, scan: Scan, side: Side, *, part: int | None = None) -> tuple[Meta, Stored]:
         ready, _ = prepare_scan(scan, self.config.task(side))
         return _meta(scan, ready.normal, part=part), pack([ready.values], ready.body)
 
