@@ -19,6 +19,7 @@ class ExitCode(IntEnum):
     CANNOT_WRITE = 4
     MODEL_REFUSED = 5
     DEVICE_OR_MEMORY = 6
+    TRAINING_STOPPED = 7
     SOME_REFUSED = 8
     INTERRUPTED = 130
 
@@ -68,3 +69,15 @@ class UsageError(MedcycleganError):
     """Arguments that do not go together."""
 
     exit_code = ExitCode.USAGE
+
+
+class TrainingStopped(MedcycleganError):
+    """A training that would only get worse: values that are not finite, a discriminator gone."""
+
+    exit_code = ExitCode.TRAINING_STOPPED
+
+
+class Interrupted(MedcycleganError):
+    """A run that was asked to stop, and saved what it had."""
+
+    exit_code = ExitCode.INTERRUPTED

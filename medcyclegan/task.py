@@ -5,11 +5,27 @@ A ``Domain`` says how physical values (HU, MR signal) map to [-1, 1]; the transf
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
+
+# XR: radiographs; image: pictures of any kind, whose values are grey values.
+Modality = Literal["MR", "CT", "XR", "image"]
+MODALITIES: tuple[Modality, ...] = get_args(Modality)
+# Projection radiographs in the terms of DICOM (PS3.3 C.7.3.1.1.1): computed, digital, on film.
+RADIOGRAPHS = ("CR", "DX", "RG")
+
+
+def modality_of(term: str) -> str:
+    """Return the modality of a DICOM term: ``"XR"`` for every kind of radiograph, else the term."""
+    return "XR" if term in RADIOGRAPHS else term
+
+
+def fits_modality(term: str, wanted: str | None) -> bool:
+    """Whether an image with this DICOM term may be taken where ``wanted`` is asked for."""
+    return wanted is None or wanted == "image" or modality_of(term) == wanted
 
 
 class Window(BaseModel):
@@ -46,12 +62,21 @@ class Percentiles(BaseModel):
 
 
 class Domain(BaseModel):
-    """One side of a translation: modality, unit, and how its values map to [-1, 1]."""
+    """One side of a translation: modality, unit, and how its values map to [-1, 1].
+
+    Only CT has HU; a CT whose values are the grey values of pictures has a.u., as all others.
+    """
 
     model_config = _FROZEN
-    modality: Literal["MR", "CT"]
+    modality: Modality
     unit: Literal["HU", "a.u."]
     scaling: Annotated[Window | Percentiles, Field(discriminator="kind")]
+
+    @model_validator(mode="after")
+    def _only_ct_has_hu(self) -> Domain:
+        if self.unit == "HU" and self.modality != "CT":
+            raise ValueError(f"unit HU with modality {self.modality}: only CT has HU")
+        return self
 
 
 class Task(BaseModel):
@@ -59,16 +84,20 @@ class Task(BaseModel):
 
     ``spacing_mm`` is the in-plane spacing of the model grid, and the slice spacing where the
     acquisition's slices are thinner; slices of ``thick_slice_mm`` or more keep their own axis
-    and spacing. ``depth`` is the number of slices of a slab, odd, in and out.
+    and spacing. ``spacing_mm`` None keeps every scan's own spacing, where interpolation would
+    change what a network is to learn, as noise. ``depth`` is the number of slices of a slab, odd,
+    in and out. ``plane_px`` is how many pixels plane images (pictures, radiographs) are brought to
+    along their shorter side; None keeps their pixels as they are.
     """
 
     model_config = _FROZEN
     name: str
     source: Domain
     target: Domain
-    spacing_mm: Annotated[float, Field(gt=0, le=10)] = 1.0
+    spacing_mm: Annotated[float, Field(gt=0, le=10)] | None = 1.0
     thick_slice_mm: Annotated[float, Field(gt=0, le=20)] = 2.0
     depth: Annotated[int, Field(ge=1, le=31)] = 5
+    plane_px: Annotated[int, Field(ge=16, le=4096)] | None = None
 
     @model_validator(mode="after")
     def _odd_depth(self) -> Task:
@@ -87,3 +116,8 @@ class Task(BaseModel):
         """The range of values that the output of the network stands for."""
         assert isinstance(self.target.scaling, Window)  # the validator has seen to it
         return self.target.scaling
+
+    @property
+    def keeps_values(self) -> bool:
+        """Whether values mean the same on both sides: HU in, HU out, as in denoising."""
+        return self.source.unit == self.target.unit == "HU"

@@ -20,8 +20,8 @@ from medcyclegan import __version__, read_scan
 from medcyclegan.models.card import Card, DataSource, Training
 from medcyclegan.models.store import save_model
 from medcyclegan.simulate.labelmaps import HeadAnatomy, prepare_head
-from medcyclegan.training.config import PairsConfig, read_config
 from medcyclegan.training.pairs import PairsRun, train_on_pairs
+from medcyclegan.training.pairs_config import PairsConfig, read_config
 from medcyclegan.training.simulated import SimulatedPairs
 from medcyclegan.volume import Volume
 

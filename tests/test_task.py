@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from medcyclegan.task import Domain, Percentiles, Task, Window
+from medcyclegan.task import Domain, Percentiles, Task, Window, fits_modality
 
 MR: dict[str, Any] = {
     "modality": "MR",
@@ -44,7 +44,9 @@ def test_a_task_is_read_from_plain_data_and_back() -> None:
         ({"thick_slice_mm": -1}, "greater than 0"),
         ({"target": MR}, "fixed window"),
         ({"colour": "red"}, "Extra inputs"),
-        ({"source": {**MR, "modality": "PET"}}, "'MR' or 'CT'"),
+        ({"source": {**MR, "modality": "PET"}}, "'MR', 'CT', 'XR' or 'image'"),
+        ({"source": {**MR, "unit": "HU"}}, "only CT has HU"),
+        ({"plane_px": 8}, "greater than or equal to 16"),
         ({"source": {**MR, "unit": "K"}}, "'HU' or 'a.u.'"),
         ({"source": {**MR, "scaling": {"kind": "log"}}}, "kind"),
     ],
@@ -80,3 +82,20 @@ def test_all_of_it_is_frozen() -> None:
         with pytest.raises(ValidationError, match="frozen"):
             setattr(thing, name, 1)
     assert Domain.model_validate(MR) == made.source
+
+
+@pytest.mark.parametrize(
+    ("term", "wanted", "fits"),
+    [
+        ("CR", "XR", True),
+        ("DX", "XR", True),
+        ("MR", "XR", False),
+        ("MR", "MR", True),
+        ("CT", "MR", False),
+        ("US", "image", True),
+        ("US", None, True),
+        ("", "MR", False),
+    ],
+)
+def test_dicom_terms_and_modalities(term: str, wanted: str | None, fits: bool) -> None:
+    assert fits_modality(term, wanted) is fits

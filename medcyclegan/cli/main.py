@@ -9,17 +9,24 @@ from typing import NoReturn
 
 import click
 
+from medcyclegan.cli.config import config
 from medcyclegan.cli.demo import demo
+from medcyclegan.cli.denoise_ct import denoise_ct
+from medcyclegan.cli.enhance_xray import enhance_xray
+from medcyclegan.cli.export import export
 from medcyclegan.cli.models import models
 from medcyclegan.cli.phantom import phantom
+from medcyclegan.cli.simulate import simulate
 from medcyclegan.cli.synth_ct import synth_ct
+from medcyclegan.cli.train import train
+from medcyclegan.cli.translate import translate
 from medcyclegan.errors import ExitCode, MedcycleganError
 
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, 1 our fault, 2 usage, 3 input refused, 4 cannot write, "
-    "5 model refused, 6 device or memory, 130 interrupted. Research use only.",
+    "5 model refused, 6 device or memory, 7 training stopped, 130 interrupted. Research use only.",
 )
 @click.version_option(version("medcyclegan"), message="medcyclegan %(version)s")
 def cli() -> None:
@@ -32,9 +39,16 @@ def cli() -> None:
 
 
 cli.add_command(synth_ct)
+cli.add_command(translate)
+cli.add_command(denoise_ct)
 cli.add_command(demo)
 cli.add_command(phantom)
 cli.add_command(models)
+cli.add_command(simulate)
+cli.add_command(enhance_xray)
+cli.add_command(train)
+cli.add_command(export)
+cli.add_command(config)
 
 
 def main() -> NoReturn:

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Literal
 
 from medcyclegan.errors import UsageError
+from medcyclegan.io.dicom.header import load_header
+from medcyclegan.io.dicom.radiograph import is_radiograph
 from medcyclegan.io.dicom.read import is_dicom
 
 Format = Literal["nifti", "dicom"]
 SUFFIX = "_sct"
 _NIFTI_ENDINGS = (".nii.gz", ".nii")
 _ITK_ENDINGS = (".mha", ".mhd", ".nrrd")
+_PLANE_ENDINGS = (".png", ".tif", ".tiff")
 _PAIRS = (".hdr.gz", ".img.gz", ".hdr", ".img")
 # Endings of files that are not written. Any other name is a folder, as those of series have dots in
 # them: "1.2.840", "T1 2.5 mm".
-NOT_WRITTEN = (".dcm", ".hdr", ".img", ".nhdr", ".gz", ".zip", ".png", ".jpg", ".tif", ".tiff")
-_ENDINGS = (*_NIFTI_ENDINGS, *_ITK_ENDINGS, *_PAIRS, *NOT_WRITTEN)
+NOT_WRITTEN = (".dcm", ".ima", ".hdr", ".img", ".nhdr", ".gz", ".zip", ".jpg", ".jpeg")
+_ENDINGS = (*_NIFTI_ENDINGS, *_ITK_ENDINGS, *_PLANE_ENDINGS, *_PAIRS, *NOT_WRITTEN)
 
 
-def output_path(source: Path, *, out: Path | None, format: Format | None) -> Path:
+def output_path(
+    source: Path, *, out: Path | None, format: Format | None, suffix: str = SUFFIX
+) -> Path:
     """Return the output of a conversion: a file, or a folder for DICOM.
 
     ``format`` None means that of ``out``'s ending, or else that of the input. A file of a DICOM
-    series stands for its folder.
+    series stands for its folder, a radiograph for itself. ``suffix`` follows the input's
+    name where ``out`` is None.
 
     Raises
     ------
@@ -33,20 +40,36 @@ def output_path(source: Path, *, out: Path | None, format: Format | None) -> Pat
     """
     wanted = format or _kind_of_ending(out) or _kind_of_input(source)
     if out is None:
-        return _beside(source, wanted)
+        return _beside(source, wanted, suffix)
     ending = _kind_of_ending(out)
+    if ending == "plane" and _kind_of_input(source) in ("nifti", "itk"):
+        raise UsageError(
+            f"--out {out} for the volume {source}",
+            rule="a picture holds one slice",
+            remedy="name a .nii.gz or .mha file",
+        )
     if wanted == "dicom":
         _refuse(out, f"--format {wanted}", is_bad=not is_folder(out))
         return out
     if ending is None and out.is_dir():
-        return out / _beside(source, wanted).name
+        return out / _beside(source, wanted, suffix).name
     _refuse(out, f"--format {wanted}", is_bad=ending is None or (bool(format) and ending != wanted))
     return out
+
+
+def suffix_for(name: str) -> str:
+    """Return ``_name`` as it may stand in the name of a file: what is odd there becomes a dash."""
+    return "_" + re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-.")
 
 
 def is_folder(output: Path) -> bool:
     """Whether an output is a folder of DICOM slices, by its name."""
     return not output.name.lower().endswith(_ENDINGS)
+
+
+def is_picture(output: Path) -> bool:
+    """Whether an output is a PNG or TIFF, by its name."""
+    return output.name.lower().endswith(_PLANE_ENDINGS)
 
 
 def report_path(output: Path) -> Path:
@@ -65,33 +88,48 @@ def _refuse(out: Path, wanted: str, *, is_bad: bool) -> None:
 
 
 def _kind_of_ending(out: Path | None) -> str | None:
-    """``nifti``, ``itk`` or None, by the name."""
+    """``nifti``, ``itk``, ``plane`` or None, by the name."""
     if out is None:
         return None
     name = out.name.lower()
     if name.endswith(_NIFTI_ENDINGS):
         return "nifti"
+    if name.endswith(_PLANE_ENDINGS):
+        return "plane"
     return "itk" if name.endswith(_ITK_ENDINGS) else None
 
 
 def _kind_of_input(source: Path) -> str:
     if source.is_dir() or (source.is_file() and is_dicom(source)):
         return "dicom"
-    return "itk" if source.name.lower().endswith((*_ITK_ENDINGS, ".nhdr")) else "nifti"
+    name = source.name.lower()
+    if name.endswith((*_PLANE_ENDINGS, ".jpg", ".jpeg")):
+        return "plane"
+    return "itk" if name.endswith((*_ITK_ENDINGS, ".nhdr")) else "nifti"
 
 
-def _beside(source: Path, wanted: str) -> Path:
+def _beside(source: Path, wanted: str, suffix: str) -> Path:
     source = Path(os.path.abspath(source))  # resolve() would follow links
-    series = source.parent if source.is_file() and is_dicom(source) else source
-    named = series.with_name(f"{_stem(series)}{SUFFIX}")
+    series = source.parent if _is_slice(source) else source
+    named = series.with_name(f"{_stem(series)}{suffix}")
     if wanted == "dicom":
         return named
     ending = ".nii.gz"
     if wanted == "itk":
         ending = {".mhd": ".mhd", ".nrrd": ".nrrd", ".nhdr": ".nrrd"}.get(source.suffix, ".mha")
+    elif wanted == "plane":
+        ending = source.suffix if source.suffix.lower() in _PLANE_ENDINGS else ".png"
     elif source.name.lower().endswith(".nii"):
         ending = ".nii"
     return named.with_name(named.name + ending)
+
+
+def _is_slice(path: Path) -> bool:
+    """Whether a file is one of a DICOM series; a radiograph stands for itself."""
+    if not (path.is_file() and is_dicom(path)):
+        return False
+    file = load_header(path)
+    return file is not None and not is_radiograph(file)
 
 
 def _stem(path: Path) -> str:

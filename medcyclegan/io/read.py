@@ -12,23 +12,28 @@ from medcyclegan.io.byte_source import content_name, open_bytes
 from medcyclegan.io.dicom.read import is_dicom, read_dicom
 from medcyclegan.io.itk.image import read_itk
 from medcyclegan.io.nifti.read import read_nifti
-from medcyclegan.io.scan import Scan
+from medcyclegan.io.plane.read import SIGNATURES, read_plane
+from medcyclegan.io.scan import PlanePassport, Scan
 from medcyclegan.volume import Volume
 
 _NIFTI_ENDINGS = (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz")
 _ITK_ENDINGS = (".mha", ".mhd", ".nrrd", ".nhdr")
 _NIFTI_SIZES = (348, 540)  # the first number of a header, by which NIfTI is told
-_FORMATS = "a folder or file of DICOM, .nii, .nii.gz, .hdr with .img, .mha, .mhd, .nrrd, .nhdr"
+_FORMATS = (
+    "a folder or file of DICOM, .nii, .nii.gz, .hdr with .img, .mha, .mhd, .nrrd, .nhdr, .png, "
+    ".jpg, .tif"
+)
 
 
 def read_scan(
     path: Path | str, *, series_uid: str | None = None, modality: str | None = None
 ) -> Scan:
-    """Read a DICOM series, NIfTI, MetaImage or NRRD; the content decides, then the name.
+    """Read a DICOM series, NIfTI, MetaImage, NRRD or picture; the content decides, then the name.
 
     ``series_uid`` chooses among several DICOM series; other formats have none. ``modality`` is
-    the DICOM term of what is expected: DICOM of another modality is refused, and other formats,
-    which do not tell theirs, are taken for it, with the unit HU if it is ``"CT"``.
+    that of what is expected, as a ``Domain`` names it: DICOM of another modality is refused, and
+    other formats, which do not tell theirs, are taken for it. If it is ``"CT"`` the unit is HU, but
+    for pictures of whole numbers from 0 up, as HU are not.
 
     Raises
     ------
@@ -43,9 +48,15 @@ def read_scan(
     scan = _reader(path)(path)
     if modality is None:
         return scan
-    unit = "HU" if modality == "CT" else scan.volume.unit
+    unit = "HU" if modality == "CT" and _may_be_hu(scan) else scan.volume.unit
     volume = Volume(scan.volume.voxels, scan.volume.geometry, unit)
     return replace(scan, volume=volume, modality=modality)
+
+
+def _may_be_hu(scan: Scan) -> bool:
+    """Whether the stored type can hold HU, which go below 0."""
+    passport = scan.passport
+    return not isinstance(passport, PlanePassport) or passport.dtype in ("int16", "float32")
 
 
 def refuse_irregular(path: Path) -> None:
@@ -72,6 +83,8 @@ def _reader(path: Path) -> Callable[[Path], Scan]:
     name = path.name.lower()
     if start.startswith((b"NRRD", b"ObjectType", b"NDims")):
         return read_itk
+    if start.startswith(SIGNATURES):
+        return read_plane
     sizes = {int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big")}
     if sizes.intersection(_NIFTI_SIZES) or name.endswith(_NIFTI_ENDINGS):
         return read_nifti

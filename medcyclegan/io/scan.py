@@ -47,14 +47,29 @@ class ItkPassport:
     metadata: tuple[tuple[str, str], ...] = ()
 
 
-Passport = NiftiPassport | DicomPassport | ItkPassport
+@dataclass(frozen=True)
+class PlanePassport:
+    """How a PNG, JPEG or TIFF stored its grey values.
+
+    ``dtype`` is numpy's name of their type (uint8, uint16, int16, float32); ``file_format`` is
+    Pillow's name; ``colour`` says that they are the luminance of colours.
+    """
+
+    dtype: str
+    file_format: str
+    colour: bool = False
+
+
+Passport = NiftiPassport | DicomPassport | ItkPassport | PlanePassport
 
 
 @dataclass(frozen=True)
 class Scan:
     """A volume, its passport, where it came from and what the reader has to say about it.
 
-    ``modality`` is the DICOM term (``"MR"``, ``"CT"``) where the source tells it, else empty.
+    ``modality`` is ``"MR"``, ``"CT"``, ``"XR"`` for radiographs of all kinds, or the DICOM term of
+    another kind, where the source tells it, else empty. ``is_plane``: a picture or radiograph,
+    which has no place in space, and whose pixels may have any size in the anatomy.
     ``warnings`` are sentences for the user, without patient data.
     """
 
@@ -63,3 +78,8 @@ class Scan:
     source: Path
     modality: str = ""
     warnings: tuple[str, ...] = field(default_factory=tuple)
+
+    @property
+    def is_plane(self) -> bool:
+        """Whether this is a picture or a radiograph."""
+        return isinstance(self.passport, PlanePassport) or self.modality == "XR"

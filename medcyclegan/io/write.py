@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from medcyclegan.errors import UsageError
-from medcyclegan.io.dicom.derive import Derivation
-from medcyclegan.io.dicom.write import write_dicom_ct
+from medcyclegan.io.dicom.derive import Derivation, DerivedSeries, derive_series
+from medcyclegan.io.dicom.write import write_derived
 from medcyclegan.io.itk.image import write_itk
 from medcyclegan.io.naming import NOT_WRITTEN
 from medcyclegan.io.nifti.write import write_nifti
+from medcyclegan.io.plane.write import WRITTEN_ENDINGS, write_plane
 from medcyclegan.io.scan import Passport
 from medcyclegan.volume import Volume
 
@@ -22,12 +23,13 @@ def write_scan(
     *,
     passport: Passport,
     to: Path | str,
-    derivation: Derivation | None = None,
+    derivation: Derivation | DerivedSeries | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write ``volume`` as NIfTI, MetaImage or NRRD by the ending of ``to``, else as a CT series.
+    """Write ``volume`` as NIfTI, MetaImage, NRRD, PNG or TIFF by the name, else as DICOM series.
 
-    ``passport`` is that of the source scan; ``derivation``, for DICOM, says how it was made.
+    ``passport`` is that of the source scan; ``derivation``, for DICOM, says what was made and how,
+    or is the series that was derived already.
 
     Raises
     ------
@@ -42,10 +44,13 @@ def write_scan(
         write_nifti(volume, passport=passport, to=to, overwrite=overwrite)
     elif name.endswith(_ITK_ENDINGS):
         write_itk(volume, passport=passport, to=to, overwrite=overwrite)
+    elif name.endswith(WRITTEN_ENDINGS):
+        write_plane(volume, passport=passport, to=to, overwrite=overwrite)
     elif name.endswith(NOT_WRITTEN):
         raise UsageError(
             f"{to}: files ending in {to.suffix} are not written",
-            rule="what is written is .nii, .nii.gz, .mha, .mhd, .nrrd, and DICOM into a folder",
+            rule="what is written is .nii, .nii.gz, .mha, .mhd, .nrrd, .png, .tif, and DICOM "
+            "into a folder",
             remedy="name the output accordingly",
         )
     elif derivation is None:
@@ -55,4 +60,7 @@ def write_scan(
             remedy="pass derivation=, or name a .nii.gz file",
         )
     else:
-        write_dicom_ct(volume, passport=passport, to=to, derivation=derivation, overwrite=overwrite)
+        series = derivation
+        if isinstance(series, Derivation):
+            series = derive_series(volume.geometry, passport=passport, derivation=series)
+        write_derived(volume, series, to=to, overwrite=overwrite)

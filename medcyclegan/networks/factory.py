@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
+from medcyclegan.networks.concat_unet import ConcatUNet
 from medcyclegan.networks.resnet import ResNetGenerator
 from medcyclegan.networks.shuffle_unet import ShuffleUNet
 from medcyclegan.networks.unet import UNetGenerator
@@ -23,7 +24,7 @@ class GeneratorConfig(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    kind: Literal["shuffle_unet", "resnet", "unet"] = "shuffle_unet"
+    kind: Literal["shuffle_unet", "resnet", "unet", "concat_unet"] = "shuffle_unet"
     widths: Annotated[tuple[Width, ...], Field(min_length=1, max_length=7)] = (32, 64, 128, 192)
     blocks: Annotated[int, Field(ge=1, le=32)] = 1
     norm: Literal["channel", "instance"] = "channel"
@@ -36,6 +37,8 @@ def make_generator(config: GeneratorConfig, *, depth: int) -> nn.Module:
         return ResNetGenerator(depth, width=widths[0], blocks=blocks, norm=norm)
     if config.kind == "unet":
         return UNetGenerator(depth, widths=widths, blocks=blocks, norm=norm)
+    if config.kind == "concat_unet":
+        return ConcatUNet(depth, widths=widths, blocks=blocks, norm=norm)
     return ShuffleUNet(depth, widths=widths, blocks=blocks, norm=norm)
 
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from monai.losses import PatchAdversarialLoss
 from torch import Tensor
+
+# Least squares GAN (Mao et al. 2017, arXiv 1611.04076): scores near 1 for real, near 0 for fake.
+# MONAI would put a leaky ReLU behind the discriminator, which that paper does not have.
+_LEAST_SQUARES = PatchAdversarialLoss(criterion="least_squares", no_activation_leastsq=True)
+
+# Added to a variance of gradients: of slabs of nothing but air, below the rounding of bfloat16.
+_VARIANCE_FLOOR = 1e-8
 
 
 def l1_loss(fake: Tensor, real: Tensor) -> Tensor:
@@ -21,3 +29,57 @@ def gradient_loss(fake: Tensor, real: Tensor) -> Tensor:
     rows = (error[..., 1:, :] - error[..., :-1, :]).abs().mean()
     columns = (error[..., :, 1:] - error[..., :, :-1]).abs().mean()
     return rows + columns
+
+
+def fooling_loss(scores: Tensor) -> Tensor:
+    """Mean of (score - 1)^2 over the scores of fakes, a scalar: what a generator lowers."""
+    loss: Tensor = _LEAST_SQUARES(scores.float(), target_is_real=True, for_discriminator=False)
+    return loss
+
+
+def telling_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    """Half of mean (real - 1)^2 + mean fake^2, a scalar: what a discriminator lowers.
+
+    0.25 if it cannot tell at all, 0 if it tells perfectly.
+    """
+    real = _LEAST_SQUARES(real_scores.float(), target_is_real=True, for_discriminator=True)
+    fake = _LEAST_SQUARES(fake_scores.float(), target_is_real=False, for_discriminator=True)
+    half: Tensor = 0.5 * (real + fake)
+    return half
+
+
+def paired_l1_loss(fake: Tensor, real: Tensor, paired: Tensor) -> Tensor:
+    """Mean over all items of the mean absolute difference, taken as 0 where there is no pair.
+
+    ``paired`` is bool (N,). Items are not weighted by how many pairs a batch happens to hold, so
+    that the loss of a batch is the mean of those of its parts.
+    """
+    per_item = (fake - real).abs().flatten(1).mean(dim=1)
+    return per_item.where(paired, per_item.new_zeros(())).mean()
+
+
+def gradient_consistency_loss(one: Tensor, other: Tensor) -> Tensor:
+    """1 - correlation of the in-plane gradient magnitudes, mean over items, a scalar in [0, 2].
+
+    Edges should lie at the same places; whether bright turns dark or dark bright, and by how much,
+    does not count. Hiasa et al. 2018 (arXiv 1803.06629) correlate the components of the gradient,
+    which does depend on the sign of the contrast.
+    """
+    x, y = (_centred(_gradient_magnitude(slabs.float())) for slabs in (one, other))
+    covariance = (x * y).mean(dim=1)
+    spread = (x.square().mean(dim=1) + _VARIANCE_FLOOR) * (y.square().mean(dim=1) + _VARIANCE_FLOOR)
+    return (1.0 - covariance / spread.sqrt()).mean()
+
+
+def _gradient_magnitude(slabs: Tensor) -> Tensor:
+    """(N, depth, H, W) -> (N, depth, H - 1, W - 1), by forward differences."""
+    corner = slabs[..., :-1, :-1]
+    rows, columns = slabs[..., 1:, :-1] - corner, slabs[..., :-1, 1:] - corner
+    # the floor keeps the slope of the root finite where there is no edge
+    return (rows.square() + columns.square() + _VARIANCE_FLOOR).sqrt()
+
+
+def _centred(values: Tensor) -> Tensor:
+    """(N, ...) -> (N, V) with mean 0."""
+    flat = values.flatten(1)
+    return flat - flat.mean(dim=1, keepdim=True)

@@ -16,8 +16,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from medcyclegan.networks.factory import make_generator
-from medcyclegan.training.config import PairsConfig
 from medcyclegan.training.losses import gradient_loss, l1_loss, l2_loss
+from medcyclegan.training.pairs_config import PairsConfig
 
 log = logging.getLogger(__name__)
 

@@ -21,8 +21,10 @@ THICK_TO_PIXEL = 1.4
 def slice_axis(geometry: Geometry, task: Task) -> int:
     """World axis (0 sagittal, 1 coronal, 2 axial) that slabs run along.
 
-    The acquisition's own slice axis where slices are thick; else axial.
+    The acquisition's own slice axis where slices are thick or there is but one; else axial.
     """
+    if geometry.shape.count(1) == 1:
+        return closest_axes(geometry.directions_ras)[geometry.shape.index(1)][0]
     spacing = np.asarray(geometry.spacing_mm)
     thickest = int(np.argmax(spacing))
     others = np.delete(spacing, thickest)
@@ -39,8 +41,8 @@ def model_geometry(geometry: Geometry, head: Volume, task: Task, *, normal: int)
     pointing to R, A, S; so no scan is turned, only resampled along its axes. It covers the box
     around ``head`` (a mask on the scan's grid) with a margin.
 
-    Distances: ``task.spacing_mm``; the scan's own where that is within 5 %, and along the normal
-    where its slices are thick.
+    Distances: ``task.spacing_mm``; the scan's own if that is None, where it is within 5 %, and
+    along the normal where its slices are thick or there is but one.
     """
     low, high = _head_box(head)
     axes = closest_axes(geometry.directions_ras)
@@ -48,11 +50,14 @@ def model_geometry(geometry: Geometry, head: Volume, task: Task, *, normal: int)
     order = [[world for world, _ in axes].index(world) for world in wanted]
     signs = np.array([axes[axis][1] for axis in order], dtype=float)
     spacing = np.asarray(geometry.spacing_mm)[order]
-    kept = np.abs(spacing / task.spacing_mm - 1.0) <= KEEP_WITHIN
+    wanted_mm = spacing if task.spacing_mm is None else np.full(3, task.spacing_mm)
+    kept = np.abs(spacing / wanted_mm - 1.0) <= KEEP_WITHIN
     margin_mm = np.full(3, MARGIN_MM)
     if slice_axis(geometry, task) == normal and spacing[0] >= task.thick_slice_mm:
         kept[0], margin_mm[0] = True, 0.0
-    step_mm = np.where(kept, spacing, task.spacing_mm)
+    if geometry.shape[order[0]] == 1:
+        kept[0], margin_mm[0] = True, 0.0
+    step_mm = np.where(kept, spacing, wanted_mm)
     # whole voxels on both sides alike: where the spacing is kept, voxels coincide with the scan's
     margin = np.ceil(margin_mm / step_mm)
     covered = np.maximum(1.0, np.round((high - low + 1.0)[order] * spacing / step_mm))
@@ -61,6 +66,29 @@ def model_geometry(geometry: Geometry, head: Volume, task: Task, *, normal: int)
     return Geometry(
         (int(shape[0]), int(shape[1]), int(shape[2])),
         _affine(geometry.directions_ras[:, order] * signs * step_mm, centre, shape),
+        geometry.frame_of_reference_uid,
+    )
+
+
+def plane_model_geometry(geometry: Geometry, task: Task) -> Geometry:
+    """Return the grid (1, H, W) for a picture or radiograph: its pixels, in the order of volumes.
+
+    With ``task.plane_px`` the shorter side gets so many pixels; the outermost pixels of the two
+    grids coincide, so that nothing lies outside on the way there or back.
+    """
+    axes = closest_axes(geometry.directions_ras)
+    order = [[world for world, _ in axes].index(world) for world in (AXIAL, SAGITTAL, CORONAL)]
+    signs = np.array([axes[axis][1] for axis in order], dtype=float)
+    shape = np.asarray(geometry.shape)[order]
+    step_mm = np.asarray(geometry.spacing_mm)[order]
+    wanted = shape.copy()
+    if task.plane_px is not None:
+        wanted[1:] = np.maximum(2, np.round(shape[1:] * (task.plane_px / shape[1:].min())))
+        step_mm = step_mm * np.maximum(shape - 1, 1) / np.maximum(wanted - 1, 1)
+    centre = geometry.to_world((np.asarray(geometry.shape) - 1) / 2.0)
+    return Geometry(
+        (int(wanted[0]), int(wanted[1]), int(wanted[2])),
+        _affine(geometry.directions_ras[:, order] * signs * step_mm, centre, wanted),
         geometry.frame_of_reference_uid,
     )
 

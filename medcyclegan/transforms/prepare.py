@@ -10,7 +10,7 @@ from torch import Tensor
 
 from medcyclegan.geometry import Geometry
 from medcyclegan.task import Task, Window
-from medcyclegan.transforms.grid import model_geometry
+from medcyclegan.transforms.grid import model_geometry, plane_model_geometry
 from medcyclegan.transforms.resample import to_geometry
 from medcyclegan.transforms.scaling import WindowScaling, fit_window
 from medcyclegan.volume import Volume
@@ -31,7 +31,21 @@ def prepare(volume: Volume, body: Volume, task: Task, *, normal: int) -> Prepare
     ``body`` is a mask on the volume's grid; it sets the field of view and the percentiles.
     """
     window = fit_window(volume, body, task.source)
-    geometry = model_geometry(volume.geometry, body, task, normal=normal)
+    return on_grid(volume, model_geometry(volume.geometry, body, task, normal=normal), window)
+
+
+def prepare_plane(volume: Volume, task: Task) -> Prepared:
+    """Bring a picture or radiograph to the model grid, scaled to [-1, 1]; D is 1.
+
+    It has no place in space and may fill its frame, so all of it counts for the percentiles.
+    """
+    everything = volume.with_voxels(np.ones_like(volume.voxels), unit="mask")
+    window = fit_window(volume, everything, task.source)
+    return on_grid(volume, plane_model_geometry(volume.geometry, task), window)
+
+
+def on_grid(volume: Volume, geometry: Geometry, window: Window) -> Prepared:
+    """Resample to a grid (D, H, W), and scale ``window`` to [-1, 1]."""
     resampled = to_geometry(volume, geometry, fill=window.lower)
     values = WindowScaling(window)(torch.from_numpy(np.array(resampled.voxels)))
     return Prepared(torch.as_tensor(values), geometry, window)

@@ -15,6 +15,8 @@ from medcyclegan.volume import Volume
 SAME_GRID_MM = 1e-3
 # Full width at half maximum of a Gaussian in standard deviations.
 _FWHM = 2.355
+# As far as MONAI's Gaussian reaches, in standard deviations.
+_SMOOTHED_SIGMAS = 4.0
 
 
 def to_geometry(volume: Volume, geometry: Geometry, *, fill: float) -> Volume:
@@ -93,5 +95,10 @@ def _smooth_for(volume: Volume, geometry: Geometry) -> NDArray[np.float32]:
     sigma = np.sqrt(np.maximum(ratio**2 - 1.0, 0.0)) / _FWHM
     if sigma.max() < 0.2:
         return np.array(volume.voxels)
+    # Edge voxels are repeated, as MONAI takes what lies outside for 0: a rim in every image.
+    reach = np.ceil(_SMOOTHED_SIGMAS * sigma).astype(int)
+    padded = np.pad(volume.voxels, [(int(n), int(n)) for n in reach], mode="edge")
     smooth = GaussianSmooth(sigma=[max(float(s), 1e-6) for s in sigma])
-    return np.asarray(smooth(torch.from_numpy(np.array(volume.voxels))[None])[0].numpy())
+    wide = np.asarray(smooth(torch.from_numpy(padded)[None])[0].numpy())
+    inner = tuple(slice(n, n + size) for n, size in zip(reach, volume.voxels.shape, strict=True))
+    return wide[inner]

@@ -77,7 +77,7 @@ def test_modality_is_taken_on_trust_where_the_format_has_none(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"\x89PNG\r\n\x1a\n" + bytes(500), "a PNG image"),
+        (b"%PDF-1.7" + bytes(500), "a PDF document"),
         (b"hello\n" * 100, "text"),
         (bytes(900), "an unknown kind of data"),
         (b"", "empty"),

@@ -75,7 +75,7 @@ def test_anything_else_is_a_dicom_folder(tmp_path: Path, name: str) -> None:
         write_scan(sct, passport=scan.passport, to=to, derivation=derivation())
 
 
-@pytest.mark.parametrize("name", ["a.dcm", "a.hdr", "a.img", "a.nhdr", "a.mha.gz", "a.png"])
+@pytest.mark.parametrize("name", ["a.dcm", "a.hdr", "a.img", "a.nhdr", "a.mha.gz", "a.jpg"])
 def test_endings_that_are_not_written(tmp_path: Path, name: str) -> None:
     volume = volume_of(Geometry(SHAPE, OBLIQUE))
     with pytest.raises(UsageError, match=r"are not written.*\.nii\.gz"):

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from medcyclegan.training.losses import gradient_loss, l1_loss, l2_loss
+from medcyclegan.training.losses import (
+    fooling_loss,
+    gradient_consistency_loss,
+    gradient_loss,
+    l1_loss,
+    l2_loss,
+    paired_l1_loss,
+    telling_loss,
+)
 
 REAL = torch.tensor([[[[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]]])
 FAKE = torch.tensor([[[[1.0, -2.0, 0.0], [0.5, 0.0, 3.0]]]])
@@ -45,3 +53,64 @@ def test_losses_are_scalars_that_can_be_derived(loss) -> None:  # type: ignore[n
     value.backward()
     assert fake.grad is not None
     assert fake.grad.abs().sum() > 0
+
+
+def test_a_generator_lowers_the_squared_distance_of_its_scores_from_1() -> None:
+    scores = torch.tensor([[[[1.0, 0.0], [-2.0, 3.0]]]])
+    assert float(fooling_loss(scores)) == pytest.approx((0 + 1 + 9 + 4) / 4)
+    assert float(fooling_loss(torch.ones(1, 1, 2, 2))) == 0.0
+
+
+def test_a_discriminator_wants_1_for_real_and_0_for_fake() -> None:
+    real, fake = torch.tensor([[[[1.0, 0.0]]]]), torch.tensor([[[[0.0, 2.0]]]])
+    assert float(telling_loss(real, fake)) == pytest.approx(0.5 * (1 / 2 + 4 / 2))
+    half = torch.full((1, 1, 3, 3), 0.5)
+    assert float(telling_loss(half, half)) == pytest.approx(0.25)  # it cannot tell at all
+    assert float(telling_loss(torch.ones_like(half), torch.zeros_like(half))) == 0.0
+    # negative scores are no better than they look: no leaky ReLU stands between
+    assert float(telling_loss(torch.ones_like(half), -half)) == pytest.approx(0.125)
+
+
+def test_only_pairs_count_for_the_paired_l1() -> None:
+    real = torch.zeros(4, 1, 2, 2)
+    fake = torch.arange(1.0, 5.0).view(4, 1, 1, 1).expand(4, 1, 2, 2)
+    paired = torch.tensor([True, False, False, True])
+    assert float(paired_l1_loss(fake, real, paired)) == pytest.approx((1 + 4) / 4)
+    assert float(paired_l1_loss(fake, real, torch.zeros(4, dtype=torch.bool))) == 0.0
+    assert float(paired_l1_loss(fake, real, ~paired)) == pytest.approx((2 + 3) / 4)
+    # NaN where there is no pair must not come through: such items hold other anatomy, or nothing
+    fake = fake.clone()
+    fake[1] = float("nan")
+    assert float(paired_l1_loss(fake, real, paired)) == pytest.approx(5 / 4)
+
+
+def test_the_paired_l1_of_a_batch_is_the_mean_of_its_halves() -> None:
+    fake, real = torch.rand(2, 4, 3, 5, 5)
+    paired = torch.tensor([True, True, True, False])
+    halves = [paired_l1_loss(fake[i : i + 2], real[i : i + 2], paired[i : i + 2]) for i in (0, 2)]
+    assert float(sum(halves)) / 2 == pytest.approx(float(paired_l1_loss(fake, real, paired)))
+
+
+def test_gradient_consistency_by_hand() -> None:
+    one, other = torch.zeros(1, 1, 2, 4), torch.zeros(1, 1, 2, 4)
+    one[..., 1:] = 1.0  # gradient magnitudes 1, 0, 0
+    other[..., 2:] = 7.0  # gradient magnitudes 0, 7, 0
+    # centred (2, -1, -1)/3 and (-1, 2, -1) 7/3: the correlation is -3 / 6
+    assert float(gradient_consistency_loss(one, other)) == pytest.approx(1.5, abs=1e-3)
+    assert float(gradient_consistency_loss(one, one)) == pytest.approx(0.0, abs=1e-3)
+
+
+def test_gradient_consistency_asks_where_edges_are_not_which_way_they_go() -> None:
+    image = torch.randn(2, 3, 9, 9, generator=torch.Generator().manual_seed(1))
+    other = torch.randn(2, 3, 9, 9, generator=torch.Generator().manual_seed(2))
+    for same in (-image, 0.3 * image + 0.5):
+        assert float(gradient_consistency_loss(image, same)) == pytest.approx(0.0, abs=1e-3)
+    assert float(gradient_consistency_loss(image, other)) > 0.7
+    assert float(gradient_consistency_loss(image, image.roll(1, -1))) > 0.3
+
+
+def test_air_alone_has_a_gradient_consistency_that_can_be_derived() -> None:
+    fake = torch.full((1, 1, 6, 6), -1.0, requires_grad=True)
+    gradient_consistency_loss(fake, torch.full((1, 1, 6, 6), -1.0)).backward()
+    assert fake.grad is not None
+    assert fake.grad.isfinite().all()

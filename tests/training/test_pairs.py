@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from medcyclegan.training.config import PairsConfig
 from medcyclegan.training.pairs import PairsRun, train_on_pairs
+from medcyclegan.training.pairs_config import PairsConfig
 from tests.tiny_model import TINY, tiny_task
 
 

@@ -12,6 +12,7 @@ from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.header import DICOM_ROOT, DicomFile, dicom_start, load_header
 from medcyclegan.io.dicom.values import PYDICOM_ERRORS, text, uid_name, whole
 from medcyclegan.io.targets import COMPLETION_RECORD
+from medcyclegan.task import RADIOGRAPHS
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ def find_images(folder: Path) -> Found:
     """
     links: list[Path] = []
     files, not_dicom = _load_all(_walk(folder, links))
-    images = [file for file in files if _is_image(file)]
+    images = [file for file in files if is_image(file)]
     if not images:
         raise InputRefused(
             f"{folder} holds no DICOM images ({len(files)} other DICOM objects, "
@@ -56,19 +57,19 @@ def find_images(folder: Path) -> Found:
 def find_siblings(path: Path) -> Found:
     """Read one file's header, and those of the files beside it that share its series.
 
-    A multi-frame file stands alone.
+    A multi-frame file and a radiograph stand alone.
     """
     # Pipes and devices would block.
     file = load_header(path) if path.is_file() else None
     if file is None:
         raise InputRefused(f"{path} is no DICOM file", rule="it must be one")
-    if not _is_image(file):
+    if not is_image(file):
         raise InputRefused(
             f"{path} is a DICOM object without an image ({uid_name(_sop_class(file))})",
             rule="an image is needed",
         )
     uid = series_uid(file)
-    if is_multiframe(file):
+    if is_multiframe(file) or text(file.header, "Modality", path) in RADIOGRAPHS:
         return Found({uid: [file]}, ())
     root = Path(os.path.realpath(path.parent))
     beside = (
@@ -80,7 +81,7 @@ def find_siblings(path: Path) -> Found:
     alike = [
         other
         for other in files
-        if _is_image(other) and series_uid(other) == uid and not is_multiframe(other)
+        if is_image(other) and series_uid(other) == uid and not is_multiframe(other)
     ]
     return Found({uid: alike}, ())
 
@@ -131,7 +132,7 @@ def _passed_over(not_dicom: int, no_image: int, links: int) -> tuple[str, ...]:
     return tuple(f"Files {what} were passed over: {count}." for count, what in counts if count)
 
 
-def _is_image(file: DicomFile) -> bool:
+def is_image(file: DicomFile) -> bool:
     """Whether it should hold an image; a file cut off before its pixel data counts, too."""
     kind = _sop_class(file)
     if not kind.startswith(DICOM_ROOT):

@@ -11,12 +11,14 @@ from medcyclegan.io.dicom.frames import SliceView, views_of
 from medcyclegan.io.dicom.geometry import sort_slices
 from medcyclegan.io.dicom.header import DicomFile
 from medcyclegan.io.dicom.pixels import layouts_of, read_voxels, unit_of
+from medcyclegan.io.dicom.radiograph import is_radiograph, radiograph_geometry
 from medcyclegan.io.dicom.series import choose_series, drop_duplicates
 from medcyclegan.io.dicom.values import text
 from medcyclegan.io.scan import DicomPassport, Scan
+from medcyclegan.task import modality_of
 from medcyclegan.volume import Volume
 
-__all__ = ["is_dicom", "read_dicom"]
+__all__ = ["is_dicom", "read_dicom", "read_files"]
 
 
 def read_dicom(path: Path, *, series_uid: str | None = None, modality: str | None = None) -> Scan:
@@ -26,16 +28,18 @@ def read_dicom(path: Path, *, series_uid: str | None = None, modality: str | Non
     ----------
     path:
         A folder that holds DICOM, subfolders included; or one file of a series, read with the files
-        beside it that share its SeriesInstanceUID. An enhanced multi-frame file stands alone.
+        beside it that share its SeriesInstanceUID. An enhanced multi-frame file and a radiograph
+        stand alone.
     series_uid:
         Which series to take if there are several.
     modality:
-        The only modality to take, as ``"MR"``; None for any image.
+        The only modality to take, as ``"MR"`` or ``"XR"``; None or ``"image"`` for any image.
 
     Returns
     -------
     A scan of float32 voxels (i, j, k), k along the normal cross(i, j) in LPS, in HU for CT, else in
-    arbitrary units; the affine is what the header gives, neither rounded nor snapped.
+    arbitrary units; the affine is what the header gives, neither rounded nor snapped. MONOCHROME1
+    is inverted but for CT, so that in a radiograph bone is brighter than air.
 
     Raises
     ------
@@ -48,15 +52,21 @@ def read_dicom(path: Path, *, series_uid: str | None = None, modality: str | Non
     files, passed_over = choose_series(
         found, series_uid=series_uid, modality=modality, where=str(path)
     )
+    return read_files(files, source=path, warnings=found.warnings + passed_over)
+
+
+def read_files(files: list[DicomFile], *, source: Path, warnings: tuple[str, ...] = ()) -> Scan:
+    """Read files that are known to be one series, or one slice of it, as ``read_dicom`` does."""
     files, twice = drop_duplicates(files)
-    return _scan_of(files, source=path, warnings=found.warnings + passed_over + twice)
-
-
-def _scan_of(files: list[DicomFile], *, source: Path, warnings: tuple[str, ...]) -> Scan:
+    warnings += twice
     views = [view for file in files for view in views_of(file)]
-    check_alike(views)
+    plane = is_radiograph(files[0])
+    if not plane:
+        check_alike(views)
     layouts = layouts_of(views)
-    ordered, geometry, about_geometry = sort_slices(views)
+    ordered, geometry, about_geometry = (
+        (views, *radiograph_geometry(views)) if plane else sort_slices(views)
+    )
     modality = text(ordered[0].dataset, "Modality", ordered[0].path)
     unit, about_values = unit_of(ordered, modality)
     voxels = read_voxels(ordered, layouts, modality)
@@ -64,7 +74,7 @@ def _scan_of(files: list[DicomFile], *, source: Path, warnings: tuple[str, ...])
         volume=Volume(voxels, geometry, unit),
         passport=_passport(ordered),
         source=source,
-        modality=modality,
+        modality=modality_of(modality),
         warnings=warnings + about_geometry + about_values,
     )
 

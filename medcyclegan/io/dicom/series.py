@@ -6,6 +6,7 @@ from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.find import Found
 from medcyclegan.io.dicom.header import DicomFile
 from medcyclegan.io.dicom.values import numbers, text, whole
+from medcyclegan.task import fits_modality
 
 Warnings = tuple[str, ...]
 Series = dict[str, list[DicomFile]]
@@ -34,7 +35,7 @@ def choose_series(
     fitting = {
         uid: files
         for uid, files in found.series.items()
-        if modality is None or modality in modalities(files)
+        if any(fits_modality(term, modality) for term in modalities(files))
     }
     _check_choice(found, fitting, series_uid, modality, where)
     uid = series_uid if series_uid is not None else next(iter(fitting))

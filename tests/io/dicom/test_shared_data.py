@@ -47,7 +47,6 @@ REFUSED = {
     "failing/sliceorientation/001": "orientation",
     "ge_ct_head_tilt": r"18\.50 degrees",
     "vendors/generic/rgb/001": "colour",
-    "single/RG1_J2KI.dcm": "ImageOrientationPatient has 0",
     "single/emri_small.dcm": "10 frames without saying where",
 }
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 import medcyclegan
 from medcyclegan.errors import ExitCode, UsageError
 from medcyclegan.networks.factory import GeneratorConfig
-from medcyclegan.training.config import PairsConfig, read_config
+from medcyclegan.training.pairs_config import PairsConfig, read_config
 from tests.tiny_model import TINY, tiny_task
 
 CONFIGS = Path(medcyclegan.__file__).parent.parent / "configs"

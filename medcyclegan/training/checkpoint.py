@@ -1,0 +1,175 @@
+"""Checkpoints: everything that the rest of a run depends on, written whole or not at all.
+
+``last.pt`` is the newest, ``previous.pt`` the one before. They are read with torch's loader of
+plain data (``weights_only=True``), which runs no code, after the checksums inside were compared.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import random
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from medcyclegan.errors import InputRefused, UsageError
+from medcyclegan.io.atomic import atomic_file
+from medcyclegan.training.config import TrainConfig
+from medcyclegan.training.parallel import Crew, gathered
+from medcyclegan.training.state import TrainState, Window, weights_of
+
+LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
+
+_log = logging.getLogger(__name__)
+
+
+def save_checkpoint(folder: Path, state: TrainState, config: TrainConfig, *, crew: Crew) -> None:
+    """Write ``last.pt`` and keep the one before; all processes call it, rank 0 writes."""
+    members = gathered(_own_part(state), crew)
+    if not crew.leads:
+        return
+    content = {
+        **_weights_to_export(state, config),
+        "generators": _states(state.networks.generators),
+        "discriminators": _states(state.networks.discriminators),
+        "generator_optimiser": state.generator_optimiser.state_dict(),
+        "discriminator_optimiser": (
+            None
+            if state.discriminator_optimiser is None
+            else state.discriminator_optimiser.state_dict()
+        ),
+        "window": asdict(state.window),
+        "quiet_steps": dict(state.quiet_steps),
+        "best": state.best,
+        "members": members,
+    }
+    last = folder / LAST
+    with atomic_file(last, overwrite=True) as temporary:
+        torch.save(content, temporary)
+        if last.exists():
+            last.replace(folder / PREVIOUS)
+
+
+def save_best(folder: Path, state: TrainState, config: TrainConfig) -> None:
+    """Write the averaged generators alone, for the export."""
+    with atomic_file(folder / BEST, overwrite=True) as temporary:
+        torch.save(_weights_to_export(state, config), temporary)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint as plain data.
+
+    Raises
+    ------
+    InputRefused
+        If it is missing or damaged.
+    """
+    try:
+        # torch does not compare the checksums of its files
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise zipfile.BadZipFile(f"the checksum of {damaged} does not fit")
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return content
+    except (OSError, EOFError, zipfile.BadZipFile, RuntimeError, pickle.UnpicklingError) as error:
+        reason = str(error).split("\n", maxsplit=1)[0]
+        raise InputRefused(f"{path} cannot be read ({reason})") from error
+
+
+def newest_checkpoint(folder: Path) -> dict[str, Any]:
+    """Read ``last.pt``, or if it is damaged the one before, with a warning to the log.
+
+    Raises
+    ------
+    UsageError
+        If there is no checkpoint.
+    InputRefused
+        If none of them can be read.
+    """
+    there = [folder / name for name in (LAST, PREVIOUS) if (folder / name).exists()]
+    if not there:
+        raise UsageError(
+            f"{folder} holds no checkpoint",
+            rule="a run is resumed from one",
+            remedy="leave out --resume, or name the folder of a run",
+        )
+    for number, path in enumerate(there):
+        try:
+            return read_checkpoint(path)
+        except InputRefused as error:
+            if number == len(there) - 1:
+                raise
+            _log.warning("%s Going back to the checkpoint before, %s.", error, there[number + 1])
+    raise AssertionError("the loop returns or raises")
+
+
+def restore(state: TrainState, content: dict[str, Any], *, crew: Crew) -> None:
+    """Take up a checkpoint in a fresh state of the same settings."""
+    device = weights_of(state.generator_optimiser)[0].device
+    for name, generator in state.networks.generators.items():
+        generator.load_state_dict(content["generators"][name])
+        state.averages[name].load_state_dict(content["averages"][name])
+    for side, discriminator in state.networks.discriminators.items():
+        discriminator.load_state_dict(content["discriminators"][side])
+    state.generator_optimiser.load_state_dict(content["generator_optimiser"])
+    if state.discriminator_optimiser is not None:
+        state.discriminator_optimiser.load_state_dict(content["discriminator_optimiser"])
+    state.step, state.seconds = content["step"], content["seconds"]
+    state.window = Window(**content["window"])
+    state.quiet_steps, state.best = dict(content["quiet_steps"]), content["best"]
+    members = content["members"]
+    if len(members) != crew.size:
+        _log.warning(
+            "The checkpoint is of %d processes, now there are %d: the run goes on, but not as it "
+            "would have gone on.", len(members), crew.size,
+        )  # fmt: skip
+    own = members[crew.rank % len(members)]
+    for side, pool in state.pools.items():
+        pool.restore(own["pools"][side], device)
+    _restore_random(own["random"])
+
+
+def _weights_to_export(state: TrainState, config: TrainConfig) -> dict[str, Any]:
+    return {
+        "config": config.model_dump_json(),
+        "step": state.step,
+        "seconds": state.seconds,
+        "averages": _states(state.averages),
+    }
+
+
+def _states(networks: Any) -> dict[str, dict[str, Any]]:
+    return {name: dict(network.state_dict()) for name, network in networks.items()}
+
+
+def _own_part(state: TrainState) -> dict[str, Any]:
+    """What each process has of its own: pools and random numbers."""
+    return {
+        "pools": {side: pool.state() for side, pool in state.pools.items()},
+        "random": _random_state(),
+    }
+
+
+def _random_state() -> dict[str, Any]:
+    name, keys, *rest = np.random.get_state(legacy=True)
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "python": random.getstate(),
+        "numpy": (name, torch.from_numpy(np.asarray(keys).astype(np.int64)), *rest),
+    }
+
+
+def _restore_random(content: dict[str, Any]) -> None:
+    torch.set_rng_state(content["torch"])
+    if torch.cuda.is_available() and len(content["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(content["cuda"])
+    random.setstate(content["python"])
+    name, keys, *rest = content["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))

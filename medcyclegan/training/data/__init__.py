@@ -1,0 +1,1 @@
+"""From folders of images of two kinds to the slabs of a training."""

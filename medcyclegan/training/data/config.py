@@ -1,0 +1,96 @@
+"""What a training takes from its data, checked when it is read."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from medcyclegan.task import Domain, Percentiles, Task, Window
+
+Side = Literal["a", "b"]
+_FROZEN = ConfigDict(frozen=True, extra="forbid")
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+# What a target in percentiles is brought to, in a.u.: a network's output knows no percentiles.
+OUTPUT_WINDOW = Window(lower=0, upper=1000)
+
+
+class Augment(BaseModel):
+    """Random changes of the slabs of a training; 0 leaves a change out.
+
+    Geometry: ``flip`` is the probability of a left-right mirror image; ``turn_deg``, ``scale`` and
+    ``shift_px`` are the greatest in-plane rotation, relative change of size and shift. Intensity,
+    where ``intensity`` names a side that is MR: ``gamma`` is the greatest natural logarithm of the
+    exponent, ``bias`` the greatest coefficient of the logarithm of a smooth shading. CT,
+    radiographs and pictures keep their values, as HU mean something; so does, unless it is named,
+    the side that is only translated to, whose contrast is to be learned as it is.
+    """
+
+    model_config = _FROZEN
+    flip: _Share = 0.5
+    turn_deg: Annotated[float, Field(ge=0, le=180)] = 5.0
+    scale: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+    shift_px: Annotated[float, Field(ge=0, le=64)] = 4.0
+    gamma: Annotated[float, Field(ge=0, le=1)] = 0.2
+    bias: Annotated[float, Field(ge=0, le=1)] = 0.2
+    intensity: frozenset[Side] = frozenset({"a"})
+
+
+class DataConfig(BaseModel):
+    """Two sides, the grid that both are brought to, and how slabs are drawn; units in the names.
+
+    ``spacing_mm``, ``thick_slice_mm``, ``depth`` and ``plane_px`` are those of ``Task``.
+
+    ``size_px`` is the edge of a patch; smaller images are padded with what their side has for air.
+    ``pairs`` "by-name": two inputs of the same relative name, endings aside, show the same anatomy,
+    aligned; ``validation_pairs`` says the same of the folders for validation.
+    ``position_matched`` takes, for volumes that are no pair, slabs from the same relative height.
+    ``validation_share`` is the share of subjects held back where no folders for validation are
+    given. ``subjects`` "name" finds the subject in the file's name or header, "file" takes every
+    file for a subject of its own.
+    """
+
+    model_config = _FROZEN
+    a: Domain
+    b: Domain
+    spacing_mm: Annotated[float, Field(gt=0, le=10)] | None = 1.0
+    thick_slice_mm: Annotated[float, Field(gt=0, le=20)] = 2.0
+    depth: Annotated[int, Field(ge=1, le=31)] = 5
+    plane_px: Annotated[int, Field(ge=16, le=4096)] | None = None
+    size_px: Annotated[int, Field(ge=16, le=1024)] = 128
+    pairs: Literal["none", "by-name"] = "none"
+    validation_pairs: Literal["none", "by-name"] = "by-name"
+    position_matched: bool = True
+    validation_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    subjects: Literal["name", "file"] = "name"
+    augment: Augment = Augment()
+    cache: Literal["memory", "disk"] = "memory"
+
+    @model_validator(mode="after")
+    def _tasks_are_valid(self) -> DataConfig:
+        self.task("a")
+        self.task("b")
+        return self
+
+    def domain(self, side: Side) -> Domain:
+        """The domain of a side."""
+        return self.a if side == "a" else self.b
+
+    def task(self, source: Side) -> Task:
+        """The translation from ``source`` to the other side, as a model's card has it.
+
+        A target in percentiles gets ``OUTPUT_WINDOW``.
+        """
+        start, end = (self.a, self.b) if source == "a" else (self.b, self.a)
+        if isinstance(end.scaling, Percentiles):
+            end = end.model_copy(update={"scaling": OUTPUT_WINDOW})
+        return Task(
+            name=f"{start.modality}-{end.modality}".lower(),
+            source=start,
+            target=end,
+            spacing_mm=self.spacing_mm,
+            thick_slice_mm=self.thick_slice_mm,
+            depth=self.depth,
+            plane_px=self.plane_px,
+        )

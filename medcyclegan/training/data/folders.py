@@ -1,0 +1,33 @@
+"""Where the images of a training lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from medcyclegan.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Folders:
+    """A folder for each side, and for validation either none or both.
+
+    Raises
+    ------
+    UsageError
+        If only one folder for validation is given.
+    """
+
+    a: Path
+    b: Path
+    validation_a: Path | None = None
+    validation_b: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.validation_a is None) != (self.validation_b is None):
+            given = self.validation_a or self.validation_b
+            raise UsageError(
+                f"Only one folder for validation is given ({given})",
+                rule="both sides have one, or neither",
+                remedy="give --validation-a and --validation-b, or leave both out",
+            )

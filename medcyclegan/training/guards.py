@@ -1,0 +1,125 @@
+"""What ends a training before its last step, and how it is told."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+
+import torch
+from torch import Tensor
+
+from medcyclegan.errors import DeviceError, TrainingStopped
+from medcyclegan.training.config import TrainConfig
+
+_KEPT = "the last checkpoint is as it was before"
+
+
+def check_finite(norm: Tensor, losses: Mapping[str, Tensor], *, step: int) -> None:
+    """Stop if the length of the gradient is NaN or infinite; ``losses`` go into the message.
+
+    Raises
+    ------
+    TrainingStopped
+        If it is.
+    """
+    if bool(torch.isfinite(norm)):
+        return
+    values = ", ".join(f"{name} {float(loss):.3g}" for name, loss in losses.items())
+    raise TrainingStopped(
+        f"Step {step}: a gradient is not finite ({values})",
+        rule=f"losses and gradients are finite; nothing of this step was kept, {_KEPT}",
+        remedy="resume with lower generator_rate and discriminator_rate, or precision=float32",
+    )
+
+
+def watch_discriminators(
+    quiet_steps: dict[str, int], losses: Mapping[str, float], config: TrainConfig, *, step: int
+) -> None:
+    """Count for how long each discriminator's loss has been about 0; stop if too long.
+
+    Raises
+    ------
+    TrainingStopped
+        If a loss stayed below ``vanished_below`` for ``vanished_steps`` steps.
+    """
+    for name, loss in losses.items():
+        if not name.startswith("discriminator"):
+            continue
+        quiet_steps[name] = quiet_steps.get(name, 0) + 1 if loss < config.vanished_below else 0
+        if quiet_steps[name] >= config.vanished_steps:
+            raise TrainingStopped(
+                f"Step {step}: {name} has had a loss below {config.vanished_below:g} for "
+                f"{config.vanished_steps} steps",
+                rule=f"a discriminator that tells every fake teaches no more; {_KEPT}",
+                remedy="start again with a lower discriminator_rate, "
+                "discriminator.spectral_norm=true or a smaller discriminator.width",
+            )
+
+
+@contextmanager
+def memory_errors(config: TrainConfig) -> Iterator[None]:
+    """Say which settings to lower where the memory does not suffice.
+
+    Raises
+    ------
+    DeviceError
+        In place of the errors by which torch and Python tell it.
+    """
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise _out_of_memory(config) from error
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error):  # the words of torch's allocator for the CPU
+            raise
+        raise _out_of_memory(config) from error
+
+
+def _out_of_memory(config: TrainConfig) -> DeviceError:
+    widths = list(config.generator.widths)
+    return DeviceError(
+        f"Out of memory with data.size_px {config.data.size_px}, batch_size {config.batch_size} "
+        f"in accumulate {config.accumulate} parts, generator.widths {widths}, "
+        f"discriminator.width {config.discriminator.width}",
+        rule=f"a step must fit into memory; {_KEPT}",
+        remedy="raise accumulate, or lower batch_size, data.size_px or the widths",
+    )
+
+
+class StopRequest:
+    """Whether the user or the system asked the run to stop, and by which signal."""
+
+    def __init__(self) -> None:
+        self.name = ""
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Note the first signal; a second Ctrl-C interrupts at once."""
+        if self.name and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.name = signal.Signals(number).name
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[StopRequest]:
+    """Let SIGINT (Ctrl-C) and SIGTERM end the run after the step in work, not in the middle.
+
+    Outside the main thread, where Python allows no handlers, signals do what they did before.
+    """
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def ignore_interrupts(worker: int) -> None:
+    """For a process that loads data: Ctrl-C is for the training, which ends its loaders itself."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

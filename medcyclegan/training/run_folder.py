@@ -1,0 +1,179 @@
+"""The folder of a run: what it was asked to do, what it measured, its checkpoints and pictures."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from medcyclegan.errors import CannotWrite, UsageError
+from medcyclegan.io.atomic import atomic_file
+from medcyclegan.io.targets import refusals_of
+from medcyclegan.training.config import TrainConfig
+from medcyclegan.training.settings import read_settings
+
+# What may be changed when a run is resumed: how long it goes on, and what does not touch weights.
+MAY_CHANGE = (
+    "checkpoint_every", "compile", "decay_from_step", "log_every", "panel_every", "panel_steps",
+    "steps", "summary", "validate_every", "validation_cases", "vanished_below", "vanished_steps",
+    "workers",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths inside a run folder."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The settings as resolved."""
+        return self.root / "config.yaml"
+
+    @property
+    def about(self) -> Path:
+        """Data, machine and version, as JSON."""
+        return self.root / "run.json"
+
+    @property
+    def metrics(self) -> Path:
+        """A row of mean losses every ``log_every`` steps."""
+        return self.root / "metrics.csv"
+
+    @property
+    def validation(self) -> Path:
+        """A row for each validation and direction."""
+        return self.root / "validation.csv"
+
+    @property
+    def checkpoints(self) -> Path:
+        """``last.pt``, ``previous.pt``, ``best.pt``."""
+        return self.root / "checkpoints"
+
+    @property
+    def panels(self) -> Path:
+        """Pictures of samples, by step."""
+        return self.root / "panels"
+
+    @property
+    def tensorboard(self) -> Path:
+        """What TensorBoard reads."""
+        return self.root / "tensorboard"
+
+
+def start_run(folder: RunFolder, config: TrainConfig, about: Mapping[str, object]) -> None:
+    """Make the folder of a new run.
+
+    Raises
+    ------
+    CannotWrite
+        If there is a run in it already, or the system refuses.
+    """
+    refuse_an_old_run(folder)
+    with refusals_of(folder.root):
+        for path in (folder.checkpoints, folder.panels):
+            path.mkdir(parents=True, exist_ok=True)
+    write_config(folder, config)
+    with atomic_file(folder.about, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+
+
+def refuse_an_old_run(folder: RunFolder) -> None:
+    """Refuse to start a run in a folder that holds one.
+
+    Raises
+    ------
+    CannotWrite
+        If it does.
+    """
+    if folder.config.exists():
+        raise CannotWrite(
+            f"{folder.root} holds a run",
+            rule="a run is not replaced",
+            remedy="go on with it by --resume, or give another --out",
+        )
+
+
+def write_config(folder: RunFolder, config: TrainConfig) -> None:
+    """Write the settings as resolved."""
+    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    with atomic_file(folder.config, overwrite=True) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def read_run(folder: RunFolder) -> tuple[TrainConfig, dict[str, object]]:
+    """Return the settings of a run, and what ``run.json`` says about it.
+
+    Raises
+    ------
+    UsageError
+        If it is no run folder.
+    """
+    if not folder.config.is_file():
+        raise UsageError(
+            f"{folder.root} holds no run", rule="a run folder holds config.yaml", remedy="see --out"
+        )
+    config = read_settings(folder.config, TrainConfig)
+    try:
+        about: dict[str, object] = json.loads(folder.about.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder.about} cannot be read ({error})") from error
+    return config, about
+
+
+def refuse_other_settings(old: TrainConfig, new: TrainConfig) -> None:
+    """Refuse to resume a run with settings under which its weights mean something else.
+
+    Raises
+    ------
+    UsageError
+        Names the first key that differs.
+    """
+    before, now = old.model_dump(mode="json"), new.model_dump(mode="json")
+    for key, value in before.items():
+        if key not in MAY_CHANGE and now[key] != value:
+            raise UsageError(
+                f"{key} is {now[key]!r}, but the run has {value!r}",
+                rule=f"a run keeps its settings, but for {', '.join(MAY_CHANGE)}",
+                remedy="leave the change out, or start a new run with another --out",
+            )
+
+
+def append_row(path: Path, row: Mapping[str, object]) -> None:
+    """Add a row to a CSV file; the first row's keys are the header."""
+    new = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def drop_rows_after(path: Path, step: int) -> None:
+    """Take back what a stopped run logged after its last checkpoint; it is done again."""
+    if not path.exists():
+        return
+    header, *rows = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [row for row in rows if _step_of(row) <= step]
+    with atomic_file(path, overwrite=True) as temporary:
+        temporary.write_text("".join([header, *kept]), encoding="utf-8")
+
+
+def _step_of(row: str) -> float:
+    """The first field; a row that was cut off in the middle counts as later than all."""
+    first = row.split(",", 1)[0]
+    return int(first) if first.isdigit() and row.endswith("\n") else float("inf")
+
+
+def last_validation(folder: RunFolder, direction: str, *, step: int) -> dict[str, str] | None:
+    """The row of a direction's validation after exactly ``step`` steps, if there was one."""
+    if not folder.validation.exists():
+        return None
+    with folder.validation.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["direction"] == direction]
+    return next((row for row in reversed(rows) if row["step"] == str(step)), None)

@@ -1,0 +1,192 @@
+"""How good the averaged generators are: against the truth on pairs, else without a reference.
+
+On pairs MAE, PSNR and SSIM, in the values that the output stands for (HU for CT) and inside the
+body; without pairs the cycle error and the normalised mutual information of input and output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skimage.metrics import normalized_mutual_information, structural_similarity
+from torch import Tensor, nn
+
+from medcyclegan.task import Window
+from medcyclegan.training.config import TrainConfig
+from medcyclegan.training.cyclegan import DIRECTIONS, Direction, source_of
+from medcyclegan.training.data.types import ValidationCase
+from medcyclegan.translator import translate
+
+# SSIM's window in pixels, and bins a side of the joint histogram for the mutual information.
+WINDOW_PX = 7
+BINS = 64
+
+Image = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Mean figures of one direction over ``cases`` cases; NaN where there is nothing to compare.
+
+    ``mae`` and ``cycle_mae`` are in ``unit`` (of the target, of the source). ``psnr_db`` and
+    ``ssim`` take the width of the target's window as the range of values; ``ssim`` is of slices,
+    7 x 7 pixels. ``nmi`` is between 1 (independent) and 2 (one a function of the other).
+    ``error`` is ``mae`` of pairs, or without pairs ``cycle_mae``, as a share of that range.
+    """
+
+    direction: Direction
+    cases: int
+    unit: str
+    mae: float
+    psnr_db: float
+    ssim: float
+    cycle_mae: float
+    nmi: float
+    error: float
+
+
+def validate(
+    generators: Mapping[Direction, nn.Module],
+    cases: Sequence[ValidationCase],
+    config: TrainConfig,
+    device: torch.device,
+) -> list[Validation]:
+    """Validate every direction that there is a generator and a case for."""
+    results = []
+    for way in DIRECTIONS:
+        chosen = _chosen(cases, way, config.validation_cases) if way in generators else []
+        if chosen:
+            results.append(_validate_one(generators, chosen, way, config, device))
+    return results
+
+
+def mean_error(results: Sequence[Validation]) -> float:
+    """The one number that the best checkpoint is chosen by; lower is better."""
+    return float(np.mean([result.error for result in results]))
+
+
+def plane_ssim(fake: Image, real: Image, mask: Mask, *, data_range: float) -> float:
+    """Mean SSIM (Wang et al. 2004) of slices (D, H, W) inside the mask; windows of 7 x 7.
+
+    NaN if slices are smaller than a window.
+    """
+    if min(fake.shape[1:]) < WINDOW_PX:
+        return float("nan")
+    maps = [
+        structural_similarity(x, y, win_size=WINDOW_PX, data_range=data_range, full=True)[1]
+        for x, y in zip(fake, real, strict=True)
+    ]
+    return float(np.stack(maps)[mask].mean())
+
+
+def psnr_db(fake: Image, real: Image, mask: Mask, *, data_range: float) -> float:
+    """Peak signal to noise ratio inside the mask, in dB; infinite for equal images."""
+    mean_square = float(np.square(fake[mask].astype(np.float64) - real[mask]).mean())
+    if mean_square == 0.0:
+        return float("inf")
+    return float(10.0 * np.log10(data_range**2 / mean_square))
+
+
+def _chosen(cases: Sequence[ValidationCase], way: Direction, most: int) -> list[ValidationCase]:
+    """The first pairs, or if there are none the first cases with a source.
+
+    Pairs come first in a validation, and cases are unpacked when they are asked for.
+    """
+    pairs: list[ValidationCase] = []
+    singles: list[ValidationCase] = []
+    for case in cases:
+        if _image(case, source_of(way)) is not None:
+            (pairs if case.paired else singles).append(case)
+        if most in (len(pairs), len(singles)):
+            break
+    return pairs or singles
+
+
+def _image(case: ValidationCase, side: str) -> Tensor | None:
+    return case.a if side == "a" else case.b
+
+
+def _validate_one(
+    generators: Mapping[Direction, nn.Module],
+    cases: Sequence[ValidationCase],
+    way: Direction,
+    config: TrainConfig,
+    device: torch.device,
+) -> Validation:
+    back: Direction = "b-to-a" if way == "a-to-b" else "a-to-b"
+    task, back_task = config.data.task(source_of(way)), config.data.task(source_of(back))
+
+    def through(direction: Direction, image: Tensor) -> Tensor:
+        depth = config.data.depth
+        return translate(generators[direction], image, depth=depth, device=device)
+
+    rows = []
+    for case in cases:
+        source, target = _image(case, source_of(way)), _image(case, source_of(back))
+        assert source is not None  # chosen by it
+        mask = np.ones(source.shape, bool) if case.mask is None else case.mask.numpy()
+        fake = through(way, source)
+        row = {"nmi": _nmi(source, fake, mask)}
+        if case.paired and target is not None:
+            row |= _against_truth(fake, target, mask, task.target_window)
+        elif back in generators:
+            again = through(back, fake)
+            row |= _cycle(again, source, mask, back_task.target_window)
+        rows.append(row)
+    mean = _means(rows)
+    error = mean("mae") / _width(task.target_window)
+    if np.isnan(error):
+        error = mean("cycle_mae") / _width(back_task.target_window)
+    return Validation(
+        direction=way,
+        cases=len(rows),
+        unit=task.target.unit,
+        mae=mean("mae"),
+        psnr_db=mean("psnr_db"),
+        ssim=mean("ssim"),
+        cycle_mae=mean("cycle_mae"),
+        nmi=mean("nmi"),
+        error=error,
+    )
+
+
+def _means(rows: Sequence[Mapping[str, float]]) -> Callable[[str], float]:
+    def mean(name: str) -> float:
+        values = [row[name] for row in rows if name in row]
+        return float(np.mean(values)) if values else float("nan")
+
+    return mean
+
+
+def _against_truth(fake: Tensor, real: Tensor, mask: Mask, window: Window) -> dict[str, float]:
+    x, y = _physical(fake, window), _physical(real, window)
+    width = _width(window)
+    return {
+        "mae": float(np.abs(x - y)[mask].mean()),
+        "psnr_db": psnr_db(x, y, mask, data_range=width),
+        "ssim": plane_ssim(x, y, mask, data_range=width),
+    }
+
+
+def _cycle(again: Tensor, source: Tensor, mask: Mask, window: Window) -> dict[str, float]:
+    apart = np.abs(_physical(again, window) - _physical(source, window))
+    return {"cycle_mae": float(apart[mask].mean())}
+
+
+def _nmi(source: Tensor, fake: Tensor, mask: Mask) -> float:
+    return float(normalized_mutual_information(source.numpy()[mask], fake.numpy()[mask], bins=BINS))
+
+
+def _physical(values: Tensor, window: Window) -> Image:
+    """[-1, 1] -> the values it stands for, clipped to the window as an output is."""
+    unit = (values.clamp(-1.0, 1.0).numpy() + 1.0) / 2.0
+    return np.asarray(window.lower + unit * _width(window), dtype=np.float32)
+
+
+def _width(window: Window) -> float:
+    return window.upper - window.lower

@@ -1,0 +1,61 @@
+"""The folder of a run: what is in it, what is refused, rows taken back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from medcyclegan.errors import CannotWrite, UsageError
+from medcyclegan.training.run_folder import (
+    MAY_CHANGE,
+    RunFolder,
+    append_row,
+    drop_rows_after,
+    read_run,
+    refuse_other_settings,
+    start_run,
+)
+from tests.training.tiny_training import tiny_config
+
+
+def test_settings_survive_and_a_run_is_not_replaced(tmp_path: Path) -> None:
+    folder, config = RunFolder(tmp_path / "deep" / "run"), tiny_config()
+    start_run(folder, config, {"machine": "any"})
+    assert read_run(folder) == (config, {"machine": "any"})
+    with pytest.raises(CannotWrite, match="a run is not replaced; go on with it by --resume"):
+        start_run(folder, config, {})
+
+
+def test_what_is_no_run_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds no run"):
+        read_run(RunFolder(tmp_path))
+    start_run(RunFolder(tmp_path), tiny_config(), {})
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(UsageError, match=r"run\.json cannot be read"):
+        read_run(RunFolder(tmp_path))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CannotWrite):
+        start_run(RunFolder(tmp_path / "file" / "run"), tiny_config(), {})
+
+
+def test_a_resumed_run_keeps_what_its_weights_depend_on() -> None:
+    old = tiny_config()
+    for changes in ({"steps": 99}, {"workers": 1}, {"log_every": 7}):
+        refuse_other_settings(old, tiny_config(**changes))
+    for changes in ({"seed": 4}, {"batch_size": 4}, {"losses": {}}, {"generator_rate": 1e-3}):
+        with pytest.raises(UsageError, match=f"^{next(iter(changes))} is .*but the run has"):
+            refuse_other_settings(old, tiny_config(**changes))
+    assert set(MAY_CHANGE) < set(type(old).model_fields)
+
+
+def test_rows_after_a_step_are_taken_back_and_so_is_a_torn_one(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    drop_rows_after(path, 3)
+    assert not path.exists()
+    for step in (1, 2, 3, 4):
+        append_row(path, {"step": step, "loss": step / 8})
+    with path.open("a") as file:
+        file.write("2,0.2")  # the process died while it wrote
+    drop_rows_after(path, 3)
+    assert path.read_text().split() == ["step,loss", "1,0.125", "2,0.25", "3,0.375"]

@@ -1,0 +1,153 @@
+"""Settings from YAML: numbers as people write them, changes by key, refusals by key and rule."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from medcyclegan.errors import UsageError
+from medcyclegan.training.config import TrainConfig
+from medcyclegan.training.settings import read_settings
+from medcyclegan.training.shipped import find_config, shipped_configs
+
+NAMES = ("ct_denoise", "ct_images", "mr_ct", "t1_t2", "xray_ct")
+
+
+def written(tmp_path: Path, *replacements: tuple[str, str]) -> Path:
+    """The shipped mr_ct.yaml with some of its text replaced."""
+    text = shipped_configs()["mr_ct"].read_text(encoding="utf-8")
+    for old, new in replacements:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def read(path: Path, *changes: str) -> TrainConfig:
+    return read_settings(path, TrainConfig, changes=changes)
+
+
+def test_the_five_are_there_and_valid() -> None:
+    assert tuple(shipped_configs()) == NAMES
+    for name, path in shipped_configs().items():
+        made = read(path)
+        assert made.name == name
+        assert made.decay_from_step < made.steps
+        comments = " ".join(re.findall("#(.*)", path.read_text(encoding="utf-8")))
+        for unit in ("channels at 1", "edge of a "):
+            assert unit in comments, (name, unit)
+        for kind, unit in (("percentiles", "percent"), ("window", "HU")):
+            if f"kind: {kind}" in path.read_text(encoding="utf-8"):
+                assert unit in comments, (name, unit)
+
+
+def test_what_the_five_promise() -> None:
+    made = {name: read(path) for name, path in shipped_configs().items()}
+    denoise, heads, slices = made["ct_denoise"], made["mr_ct"], made["ct_images"]
+    assert (denoise.losses.cycle, denoise.losses.identity) == (30.0, 2.0)
+    assert (denoise.generator.kind, denoise.generator.widths[0]) == ("unet", 64)
+    assert denoise.data.task("a").target.unit == "HU"
+    assert (heads.generator.kind, heads.data.depth, heads.data.size_px) == ("shuffle_unet", 5, 128)
+    assert heads.losses.structure > 0
+    assert (slices.data.depth, slices.data.size_px) == (1, 256)
+    assert made["xray_ct"].data.a.modality == "XR"
+    t1_t2 = made["t1_t2"]
+    assert (t1_t2.generator.kind, t1_t2.generator.norm) == ("concat_unet", "instance")
+    assert (t1_t2.data.size_px, 1 in t1_t2.panel_steps) == (256, True)
+
+
+@pytest.mark.parametrize("text", ["2e-4", "2.0e-4", "0.0002", "2E-4", ".2e-3", "'2e-4'"])
+def test_a_rate_is_a_number_however_it_is_written(text: str, tmp_path: Path) -> None:
+    path = written(tmp_path, ("generator_rate: 2e-4", f"generator_rate: {text}"))
+    assert read(path).generator_rate == 2e-4
+    assert read(path, f"discriminator_rate={text}").discriminator_rate == 2e-4
+
+
+def test_changes_reach_into_the_settings(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    made = read(
+        path, "losses.cycle=20", "data.a.scaling.lower=1", "data.augment.flip=0.25",
+        "generator.widths=[8, 16]", "steps=2e4", "compile=true", "name=my.own-run_2",
+    )  # fmt: skip
+    assert made.losses.cycle == 20.0
+    assert made.losses.structure == read(path).losses.structure
+    assert made.data.a.scaling.lower == 1.0
+    assert made.data.augment.flip == 0.25
+    assert made.generator.widths == (8, 16)
+    assert (made.steps, made.compile, made.name) == (20000, True, "my.own-run_2")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("losses.cycel=20", r"losses\.cycel = 20; .*[Ee]xtra"),
+        ("losses.cycle=-1", r"losses\.cycle = -1; .*greater than or equal to 0"),
+        ("losses.cycle=much", r"losses\.cycle = 'much'; .*number"),
+        ("losses.cycle=.inf", r"losses\.cycle = inf; .*finite"),
+        ("losses={adversarial: 0, cycle: 0, identity: 0}", "nothing to learn"),
+        ("steps=0", r"steps = 0; .*greater than or equal to 1"),
+        ("steps=1.5", r"steps = 1\.5; .*integer"),
+        ("steps=100", "decay_from_step 10000 is after steps 100"),
+        ("ema_decay=1", r"ema_decay = 1; .*less than 1"),
+        ("directions=a-to-b", r"losses\.cycle 10 needs both directions"),
+        ("accumulate=3", "batch_size 1 cannot be worked through in accumulate 3"),
+        ("data.size_px=16", r"data\.size_px 16 is below 32"),
+        ("data.depth=4", "depth 4 must be odd"),
+        ("data.b.scaling.lower=3000", "must be below upper"),
+        ("discriminator.layers=9", r"discriminator\.layers = 9"),
+        ("generator.kind=transformer", r"generator\.kind = 'transformer'"),
+        ("name=a/b", "name = 'a/b'"),
+        ("precision=float16", "precision = 'float16'"),
+        ("steps", "is no setting; a setting is key=value"),
+        ("=5", "is no setting"),
+        ("losses..cycle=5", "is no setting"),
+        ("steps.more=5", r"steps has no keys below it"),
+        ("steps=[1", r"'\[1' cannot be read as a value"),
+    ],
+)
+def test_what_breaks_a_rule_is_told_by_key_value_and_rule(
+    change: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        read(written(tmp_path), change)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("steps: 20000", "steps: 20000\nsteps: 5", "the key steps is there twice"),
+        ("  cycle: 10.0", "  cycle: 10.0\n  cycle: 1.0", "the key cycle is there twice"),
+        ("losses:  #", "losses: [  #", "cannot be read as YAML"),
+        ("name: mr_ct", "name: !!python/object/apply:os.getcwd []", "cannot be read as YAML"),
+        ("summary: ", "sumary: ", "summary"),
+    ],
+)
+def test_a_file_that_breaks_a_rule_is_refused(
+    old: str, new: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=message) as refused:
+        read(written(tmp_path, (old, new)))
+    assert "mine.yaml" in str(refused.value)
+
+
+@pytest.mark.parametrize("content", ["", "[1, 2]", "text"])
+def test_what_holds_no_keys_is_refused(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(content)
+    with pytest.raises(UsageError, match=r"mine\.yaml"):
+        read(path)
+    with pytest.raises(UsageError, match="holds no keys"):
+        read(path, "steps=1")
+
+
+def test_a_config_is_found_by_name_or_path(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    assert find_config(str(path)) == path
+    assert find_config("mr_ct").name == "mr_ct.yaml"
+    with pytest.raises(UsageError, match=r"one of ct_denoise, .*xray_ct, or a YAML file"):
+        find_config("none")
+    with pytest.raises(UsageError, match="No configuration"):
+        find_config("head_mr_ct")  # the settings of a pipeline, which are of another kind

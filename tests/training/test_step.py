@@ -1,0 +1,154 @@
+"""One step: schedule, moving average, clipping, parts of a batch, precision."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from medcyclegan.training.config import TrainConfig
+from medcyclegan.training.sample import Sample
+from medcyclegan.training.state import TrainState, fresh_state, make_average
+from medcyclegan.training.step import train_step
+from tests.training.tiny_training import Shapes, differing, numbers_of, tiny_config
+
+CPU = torch.device("cpu")
+
+
+def batch(*items: int) -> Sample:
+    samples = [Shapes(pair_every=2)[item] for item in items]
+    return Sample(*(torch.stack(parts) for parts in zip(*samples, strict=True)))
+
+
+def stepped(config: TrainConfig, *parts: Sample, steps: int = 1) -> TrainState:
+    state = fresh_state(config, CPU)
+    for _ in range(steps):
+        train_step(state, parts, config)
+    return state
+
+
+def largest_difference(one: TrainState, other: TrainState) -> float:
+    ours, theirs = numbers_of(one), numbers_of(other)
+    return max(
+        float((ours[name].float() - theirs[name].float()).abs().max())
+        for name in ours
+        if name.startswith("ShuffleUNet")
+    )
+
+
+def test_rates_are_constant_then_fall_linearly_to_0() -> None:
+    made = tiny_config(steps=10, decay_from_step=6)
+    factors = [made.rate_factor(step) for step in range(11)]
+    assert factors == pytest.approx([1, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0])
+    state = fresh_state(made, CPU)
+    used = []
+    for _ in range(10):
+        train_step(state, [batch(0)], made)
+        used.append(state.generator_optimiser.param_groups[0]["lr"])
+    assert used == pytest.approx([1e-2 * factor for factor in factors[:10]])
+
+
+def test_the_average_follows_the_formula_and_forgets_faster_at_first() -> None:
+    weight = torch.nn.Linear(1, 1, bias=False)
+    average = make_average(weight, tiny_config(ema_decay=0.5))
+    expected = None
+    for count, value in enumerate((1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0)):
+        torch.nn.init.constant_(weight.weight, value)
+        average.update_parameters(weight)
+        decay = min(0.5, (1 + count) / (10 + count))
+        expected = value if expected is None else decay * expected + (1 - decay) * value
+        assert float(average.module.weight.detach()) == pytest.approx(expected)
+    assert not any(parameter.requires_grad for parameter in average.parameters())
+
+
+def test_a_step_changes_every_network_and_returns_every_loss() -> None:
+    made = tiny_config()
+    fresh, state = fresh_state(made, CPU), fresh_state(made, CPU)
+    assert differing(fresh, state) == []
+    losses = train_step(state, [batch(0, 1)], made)
+    assert set(losses) == {
+        "adversarial", "cycle", "identity", "structure", "gradient", "paired_l1", "generator",
+        "discriminator_a", "discriminator_b",
+    }  # fmt: skip
+    assert state.step == 1
+    before, after = numbers_of(fresh), numbers_of(state)
+    for start in ("ShuffleUNet.a-to-b", "ShuffleUNet.b-to-a", "discriminator.a", "discriminator.b"):
+        assert any(not torch.equal(before[n], after[n]) for n in before if n.startswith(start))
+
+
+def test_a_batch_in_parts_is_the_same_step() -> None:
+    made = tiny_config(pool_size=0)
+    whole = stepped(made, batch(0, 1, 2, 3))
+    parts = stepped(made, batch(0, 1), batch(2, 3))
+    assert largest_difference(whole, parts) < 1e-4
+    # The controls: half of the batch is another step, and so is one without pairs.
+    assert largest_difference(whole, stepped(made, batch(0, 1))) > 1e-3
+
+
+def test_gradients_are_clipped() -> None:
+    # After clipping to almost nothing, Adam's first moment is that small.
+    state = stepped(tiny_config(clip_norm=1e-6), batch(0, 1))
+    for optimiser in (state.generator_optimiser, state.discriminator_optimiser):
+        assert optimiser is not None
+        moments = [slot["exp_avg"] for slot in optimiser.state_dict()["state"].values()]
+        norm = float(torch.cat([moment.flatten() for moment in moments]).norm()) / (1 - 0.5)
+        assert norm == pytest.approx(1e-6, rel=1e-2)
+
+
+def test_the_discriminators_learn_from_the_pool_not_from_the_generators_step() -> None:
+    made = tiny_config(losses={"adversarial": 1e-9, "cycle": 1.0})
+    state = fresh_state(made, CPU)
+    train_step(state, [batch(0, 1)], made)
+    gradients = [w.grad for d in state.networks.discriminators.values() for w in d.parameters()]
+    alone = fresh_state(made.model_copy(update={"losses": made.losses.model_copy(
+        update={"adversarial": 1.0})}), CPU)  # fmt: skip
+    train_step(alone, [batch(0, 1)], tiny_config(losses={"adversarial": 1.0, "cycle": 1.0}))
+    others = [w.grad for d in alone.networks.discriminators.values() for w in d.parameters()]
+    for one, other in zip(gradients, others, strict=True):
+        assert one is not None
+        assert other is not None
+        torch.testing.assert_close(one, other)
+
+
+def test_without_adversarial_loss_there_is_no_discriminator() -> None:
+    made = tiny_config(losses={"adversarial": 0.0, "cycle": 0.0, "identity": 0.0, "paired_l1": 1.0},
+                       directions="a-to-b")  # fmt: skip
+    state = stepped(made, batch(0, 2))
+    assert list(state.networks.generators) == ["a-to-b"]
+    assert not state.networks.discriminators
+    assert not state.pools
+    assert state.discriminator_optimiser is None
+
+
+@pytest.mark.parametrize(
+    ("precision", "kind"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)]
+)
+def test_the_networks_run_in_the_precision_asked_for(precision: str, kind: torch.dtype) -> None:
+    made = tiny_config(precision=precision)
+    state = fresh_state(made, CPU)
+    seen: list[torch.dtype] = []
+    generator = state.networks.generators["a-to-b"]
+    generator.stem.register_forward_hook(lambda *args: seen.append(args[-1].dtype))
+    train_step(state, [batch(0)], made)
+    assert set(seen) == {kind}
+    assert {weight.dtype for weight in generator.parameters()} == {torch.float32}
+
+
+def test_the_seed_fixes_the_first_weights() -> None:
+    assert differing(fresh_state(tiny_config(), CPU), fresh_state(tiny_config(), CPU)) == []
+    assert differing(fresh_state(tiny_config(), CPU), fresh_state(tiny_config(seed=4), CPU)) != []
+
+
+def test_spectral_norm_bounds_the_slope() -> None:
+    plain = {"width": 4, "layers": 1, "norm": "none"}
+    slopes = []
+    for spectral in (True, False):
+        made = tiny_config(discriminator={**plain, "spectral_norm": spectral})
+        discriminator = fresh_state(made, CPU).networks.discriminators["a"]
+        for parameter in discriminator.parameters():
+            torch.nn.init.normal_(parameter)
+        for _ in range(30):  # each pass brings the estimate of the norm closer
+            discriminator(batch(0, 1).a)
+        x, y = batch(0, 1).a, batch(2, 3).a
+        apart = (discriminator(x) - discriminator(y)).detach().norm() / (x - y).norm()
+        slopes.append(float(apart))
+    assert slopes[0] < 8.0 < slopes[1]

@@ -1,0 +1,141 @@
+"""A training small enough for tests: two kinds of made images, tiny networks, a few steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from medcyclegan.task import Domain, Window
+from medcyclegan.training.config import TrainConfig
+from medcyclegan.training.data.types import (
+    DataSummary,
+    SideSummary,
+    TrainingData,
+    ValidationCase,
+)
+from medcyclegan.training.loop import Job, train
+from medcyclegan.training.parallel import Crew
+from medcyclegan.training.run_folder import RunFolder, start_run
+from medcyclegan.training.sample import Sample
+from medcyclegan.training.state import TrainState
+
+DEPTH, SIZE = 3, 16
+
+
+def shapes(seed: int, *, depth: int = DEPTH, size: int = SIZE) -> Tensor:
+    """Smooth blobs (depth, size, size) in [-1, 1] that depend on the seed alone."""
+    rng = torch.Generator().manual_seed(seed)
+    coarse = torch.randn((1, depth, 4, 4), generator=rng)
+    smooth = torch.nn.functional.interpolate(coarse, size=(size, size), mode="bilinear")
+    return smooth[0].clamp(-1.0, 1.0)
+
+
+class Shapes(Dataset[Sample]):
+    """Side b is half of side a, plus a quarter; item n depends on n alone.
+
+    Every ``pair_every``-th item is a pair, 0 for none.
+    """
+
+    def __init__(self, *, pair_every: int = 0) -> None:
+        self.pair_every = pair_every
+
+    def __getitem__(self, index: int) -> Sample:
+        paired = self.pair_every > 0 and index % self.pair_every == 0
+        a = shapes(2 * index)
+        other = a if paired else shapes(2 * index + 1)
+        return Sample(a, to_b(other), torch.tensor(paired))
+
+
+def to_b(a: Tensor) -> Tensor:
+    """What side b is for side a."""
+    return 0.25 + 0.5 * a
+
+
+def tiny_config(**changes: Any) -> TrainConfig:
+    """Six steps of two items, all losses on; or with ``changes``, of the top level."""
+    window = Window(lower=-1000.0, upper=2000.0)
+    hounsfield = Domain(modality="CT", unit="HU", scaling=window)
+    plain = {
+        "name": "tiny", "summary": "made shapes for tests",
+        "data": {"a": hounsfield, "b": hounsfield, "depth": DEPTH, "size_px": SIZE},
+        "generator": {"widths": (4, 4)},
+        "discriminator": {"width": 4, "layers": 1, "spectral_norm": True},
+        "losses": {"structure": 1.0, "gradient": 1.0, "paired_l1": 1.0},
+        "steps": 6, "decay_from_step": 4, "batch_size": 2, "seed": 3, "workers": 0,
+        "generator_rate": 1e-2, "discriminator_rate": 1e-2, "ema_decay": 0.9, "pool_size": 3,
+        "log_every": 2, "validate_every": 3, "checkpoint_every": 3, "panel_every": 100,
+        "panel_steps": (), "precision": "float32",
+    }  # fmt: skip
+    return TrainConfig.model_validate({**plain, **changes})
+
+
+def tiny_data(*, pair_every: int = 4, cases: int = 2, paired: bool = True) -> TrainingData:
+    """Shapes to train on, and some that were never trained on to validate with."""
+    images = [shapes(-number - 1, depth=5) for number in range(cases)]
+    validation = [
+        ValidationCase(f"case-{number}", image, to_b(image), image > -2.0, paired)
+        for number, image in enumerate(images)
+    ]
+    side = SideSummary(
+        folder=Path("shapes"), unit="HU", formats={"made": 1},
+        shape=((16, 16), (16, 16), (5, 5)), spacing_mm=((1.0, 1.0),) * 3, values=(-1000.0, 2000.0),
+        training_inputs=8, training_subjects=8, validation_inputs=cases, validation_subjects=cases,
+    )  # fmt: skip
+    summary = DataSummary(side, side, training_pairs=0, validation_pairs=cases, warnings=(),
+                          seconds=0.0)  # fmt: skip
+    return TrainingData(Shapes(pair_every=pair_every), validation, summary)
+
+
+def tiny_job(
+    folder: Path, config: TrainConfig | None = None, data: TrainingData | None = None
+) -> Job:
+    """A job of one process on the CPU."""
+    return Job(
+        config or tiny_config(), data or tiny_data(), RunFolder(folder), torch.device("cpu"), Crew()
+    )
+
+
+def run_tiny(job: Job, *, resume: bool = False) -> TrainState:
+    """Start the run's folder if need be, and train."""
+    if not resume:
+        start_run(job.folder, job.config, {})
+    return train(job, resume=resume, on_step=lambda step, losses: None)
+
+
+def numbers_of(state: TrainState) -> dict[str, Tensor]:
+    """All tensors that a training changes, by name."""
+    found: dict[str, Tensor] = {}
+    for name, network in [*state.networks.generators.items(), *state.averages.items()]:
+        for key, value in network.state_dict().items():
+            found[f"{type(network).__name__}.{name}.{key}"] = value
+    for side, network in state.networks.discriminators.items():
+        found |= {f"discriminator.{side}.{k}": v for k, v in network.state_dict().items()}
+    for kind, optimiser in (
+        ("generators", state.generator_optimiser),
+        ("discriminators", state.discriminator_optimiser),
+    ):
+        slots = optimiser.state_dict()["state"] if optimiser is not None else {}
+        for number, values in slots.items():
+            found |= {f"{kind}.{number}.{k}": v for k, v in values.items()}
+    for side, pool in state.pools.items():
+        content = pool.state()
+        found |= {f"pool.{side}.{n}": fake for n, fake in enumerate(content["kept"])}
+        found[f"pool.{side}.rng"] = content["rng"]
+    return found
+
+
+def differing(one: TrainState, other: TrainState) -> list[str]:
+    """The names of tensors that are not equal to the last bit."""
+    ours, theirs = numbers_of(one), numbers_of(other)
+    assert ours.keys() == theirs.keys()
+    return [name for name, value in ours.items() if not torch.equal(value, theirs[name])]
+
+
+def parallel_config() -> TrainConfig:
+    """Eight steps of four items, without a pool: what each process keeps differs by its nature."""
+    return tiny_config(batch_size=4, pool_size=0, steps=8, decay_from_step=8, generator_rate=1e-3,
+                       discriminator_rate=1e-3)  # fmt: skip
