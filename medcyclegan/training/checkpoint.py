@@ -77,7 +77,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             raise zipfile.BadZipFile(f"the checksum of {damaged} does not fit")
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         return content
-    except (OSError, EOFError, zipfile.BadZipFile, RuntimeError, pickle.UnpicklingError) as error:
+    except pickle.UnpicklingError as error:
+        raise InputRefused(
+            f"{path} cannot be read (it holds more than plain data)",
+            rule="a checkpoint holds tensors, numbers and text, and no code",
+        ) from error
+    except (OSError, EOFError, zipfile.BadZipFile, RuntimeError) as error:
         reason = str(error).split("\n", maxsplit=1)[0]
         raise InputRefused(f"{path} cannot be read ({reason})") from error
 
