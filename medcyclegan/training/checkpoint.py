@@ -10,6 +10,7 @@ import logging
 import pickle
 import random
 import zipfile
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,9 @@ def newest_checkpoint(folder: Path) -> dict[str, Any]:
             if number == len(there) - 1:
                 raise
             _log.warning("%s Going back to the checkpoint before, %s.", error, there[number + 1])
+            # out of the way, or the next checkpoint would keep it in place of the good one
+            with suppress(OSError):
+                path.replace(path.with_suffix(".damaged"))
     raise AssertionError("the loop returns or raises")
 
 

@@ -14,7 +14,8 @@ from medcyclegan.io.read import read_scan
 from medcyclegan.models.store import read_card, shipped_models
 from tests.cli.conversion_inputs import Run, runner, tree_hash
 
-COMMANDS = [(), ("synth-ct",), ("demo",), ("phantom",), ("models",), ("models", "show")]
+COMMANDS = [(), ("synth-ct",), ("demo",), ("phantom",), ("models",), ("models", "show"), ("train",),
+            ("export",), ("config",), ("config", "list"), ("config", "show")]  # fmt: skip
 
 
 @pytest.fixture

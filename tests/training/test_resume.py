@@ -174,6 +174,8 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_says_so(
     assert "previous.pt" in warning
     assert differing(whole[0], state) == []
     assert rows(RunFolder(folder).metrics) == rows(whole[1].metrics)
+    for name in (LAST, PREVIOUS):  # the damaged one was not kept in place of the good one
+        read_checkpoint(folder / "checkpoints" / name)
 
     damage(folder / "checkpoints" / LAST)
     damage(folder / "checkpoints" / PREVIOUS)
