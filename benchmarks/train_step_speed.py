@@ -163,9 +163,7 @@ def main() -> None:
             taken = seconds_of(step, device)
             if repeat > 0:
                 times[name].append((taken[0] / sizes[name][0], taken[1] / sizes[name][0]))
-    print(
-        f"{device.type}, {arguments.threads} thread(s), torch {torch.__version__}, {config.losses}"
-    )
+    print(f"{device.type}, {arguments.threads} thread(s), {config.losses}")
     print("| recipe | voxels an item | s an item | core-s an item |\n| --- | --- | --- | --- |")
     middle = {
         name: [statistics.median(column) for column in zip(*rows, strict=True)]
@@ -173,10 +171,8 @@ def main() -> None:
     }
     for name, (clock, core) in middle.items():
         print(f"| {name} | {sizes[name][1]} | {clock:.3f} | {core:.3f} |")
-    ratios = [a / b for a, b in zip(middle["reference"], middle[config.name], strict=True)]
-    print(
-        f"{config.name}: {ratios[0]:.1f} times as fast by the clock, {ratios[1]:.1f} by core time"
-    )
+    clock, core = (a / b for a, b in zip(middle["reference"], middle[config.name], strict=True))
+    print(f"{config.name}: {clock:.1f} times as fast by the clock, {core:.1f} times by core time")
 
 
 if __name__ == "__main__":

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from medcyclegan.evaluation.report import ScanReport, write_report
 from medcyclegan.io.atomic import atomic_file, ensure_writable
-from medcyclegan.io.dicom.derive import Derivation, derive_series, seeded_uid_maker
-from medcyclegan.io.naming import Format, is_folder, output_path, report_path
+from medcyclegan.io.dicom.derive import Derivation, DerivedSeries, derive_series
+from medcyclegan.io.naming import Format, is_folder, is_picture, output_path, report_path
+from medcyclegan.io.plane.spread import spread
 from medcyclegan.io.read import read_scan, refuse_irregular
 from medcyclegan.io.scan import DicomPassport, NiftiPassport, Scan
 from medcyclegan.io.write import write_scan
+from medcyclegan.models.card import Card
 from medcyclegan.models.store import Model
+from medcyclegan.product import kind_of_target, method_of, series_label, suffix_of
 from medcyclegan.synthesis import Options, Synthesis, synthesize
+from medcyclegan.task import Task
 from medcyclegan.translator import Progress
+from medcyclegan.volume import Volume
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,21 @@ class Maker:
     version: str
     now: Callable[[], datetime]
     new_uid: Callable[[], str]
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A request that was read and found fit to be translated; the outputs can be written.
+
+    ``series`` holds the headers of a DICOM output.
+    """
+
+    request: Request
+    scan: Scan
+    output: Path
+    report: Path | None
+    series: DerivedSeries | None
+    seconds: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,38 +87,54 @@ def convert(
     MedcycleganError
         InputRefused, CannotWrite, DeviceError or UsageError, each before anything is written.
     """
-    output, report = _checked_outputs(request)
+    opened = open_scan(request, model, maker=maker)
+    result = synthesize(opened.scan, model, options=options, progress=progress)
+    return finish(opened, result, model, maker=maker)
+
+
+def open_scan(request: Request, model: Model, *, maker: Maker) -> Opened:
+    """Do the first third of ``convert``: check and read, so that what follows cannot be refused."""
+    output, report = _checked_outputs(request, model.card)
     started = time.perf_counter()
     scan = read_scan(
         request.source, series_uid=request.series_uid, modality=model.task.source.modality
     )
+    series = None
     if is_folder(output):
-        _refuse_underivable(scan, model, maker)
-    read = time.perf_counter()
-    result = synthesize(scan, model, options=options, progress=progress)
-    made = time.perf_counter()
-    derivation, overwrite = derivation_of(model, maker), request.overwrite
+        # Before the network runs, as odd values or shear may forbid it.
+        series = derive_series(
+            scan.volume.geometry, passport=scan.passport, derivation=derivation_of(model, maker)
+        )
+    return Opened(request, scan, output, report, series, time.perf_counter() - started)
+
+
+def finish(opened: Opened, result: Synthesis, model: Model, *, maker: Maker) -> Conversion:
+    """Do the last third of ``convert``: write the image, and the report if one is asked for."""
+    started = time.perf_counter()
+    overwrite = opened.request.overwrite
     write_scan(
-        result.image,
-        passport=scan.passport,
-        to=output,
-        derivation=derivation,
+        as_stored(result.image, opened, model.task),
+        passport=opened.scan.passport,
+        to=opened.output,
+        derivation=opened.series,
         overwrite=overwrite,
     )
     written = time.perf_counter()
-    seconds = {"read": read - started, **result.seconds, "write": written - made}
-    done = Conversion(scan, result, output, report, seconds)
-    if report is not None:
-        with atomic_file(report, overwrite=overwrite) as part:
+    seconds = {"read": opened.seconds, **result.seconds, "write": written - started}
+    done = Conversion(opened.scan, result, opened.output, opened.report, seconds)
+    if opened.report is not None:
+        with atomic_file(opened.report, overwrite=overwrite) as part:
             write_report(_report(done, model, maker), part)
         seconds["report"] = time.perf_counter() - written
     return done
 
 
-def _checked_outputs(request: Request) -> tuple[Path, Path | None]:
+def _checked_outputs(request: Request, card: Card) -> tuple[Path, Path | None]:
     """Return the paths of output and report; refuse them, or the input, before any work."""
     refuse_irregular(request.source)
-    output = output_path(request.source, out=request.out, format=request.format)
+    output = output_path(
+        request.source, out=request.out, format=request.format, suffix=suffix_of(card)
+    )
     report = report_path(output) if request.report else None
     source, overwrite = request.source, request.overwrite
     ensure_writable(output, source=source, overwrite=overwrite, folder=is_folder(output))
@@ -107,21 +143,27 @@ def _checked_outputs(request: Request) -> tuple[Path, Path | None]:
     return output, report
 
 
-def _refuse_underivable(scan: Scan, model: Model, maker: Maker) -> None:
-    """Find out before the network runs that a series cannot be derived: odd values, shear."""
-    trial = replace(derivation_of(model, maker), new_uid=seeded_uid_maker("trial"))
-    derive_series(scan.volume.geometry, passport=scan.passport, derivation=trial)
+def as_stored(image: Volume, opened: Opened, task: Task) -> Volume:
+    """Return grey values spread over what a picture stores; other images as they are."""
+    if image.unit == "HU" or not is_picture(opened.output):
+        return image
+    return spread(image, task.target_window, passport=opened.scan.passport)
 
 
 def derivation_of(model: Model, maker: Maker) -> Derivation:
-    """Say how a synthetic CT series was made, for its DICOM headers."""
+    """Say what a series is and how it was made, for its DICOM headers."""
+    task = model.task
+    window = task.target_window
     return Derivation(
         model_name=model.card.name,
         model_sha256=model.card.weights_sha256,
         software_version=maker.version,
-        method="Synthetic CT from MR by a 2.5D convolutional network",
+        method=method_of(task),
         now=maker.now(),
         new_uid=maker.new_uid,
+        series_label=series_label(model.card),
+        kind=kind_of_target(task),
+        value_range=None if task.target.unit == "HU" else (window.lower, window.upper),
     )
 
 

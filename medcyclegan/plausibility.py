@@ -13,6 +13,10 @@ from medcyclegan.volume import Volume
 CT_AIR_HU = -500.0
 CT_AIR_SHARE = 0.05
 
+# Every CT of a patient has air or fat in view.
+FAT_HU = -50.0
+LEAST_FAT_SHARE = 0.001
+
 # Neighbouring voxels of real scans correlate by 0.85 to 0.99, those of noise by 0.0.
 LEAST_CORRELATION = 0.3
 # Enough to tell 0.0 from 0.85, however large the scan.
@@ -21,6 +25,9 @@ SAMPLED_VOXELS = 1_000_000
 # A head has 10 to 20 % of bone; a slab of it above the eyes still has some per cent.
 BONE_HU = 300.0
 LEAST_BONE_SHARE = 0.01
+
+# A model grid this much coarser than the pixels is told of; nearer ones keep the pixels.
+COARSER_BY = 1.05
 
 # A head has 2.5 to 5 litres, and a slab of the brain with its skull some 1.5.
 LEAST_HEAD_LITRES = 0.8
@@ -34,6 +41,18 @@ def refuse_ct(volume: Volume, *, source: Path) -> None:
             f"{CT_AIR_HU:g}",
             rule="an MR is translated",
             remedy="give the MR",
+        )
+
+
+def refuse_no_ct(volume: Volume, *, source: Path) -> None:
+    """Raise InputRefused if a volume given as CT has next to nothing as thin as fat or air."""
+    share = float((volume.voxels < FAT_HU).mean())
+    if share < LEAST_FAT_SHARE:
+        raise InputRefused(
+            f"{source} does not look like a CT in HU: {share:.2%} of it lies below {FAT_HU:g}, "
+            "where air and fat are",
+            rule=f"in a CT at least {LEAST_FAT_SHARE:.1%} do",
+            remedy="give a CT in HU: check the modality, and the rescale of the values",
         )
 
 
@@ -85,3 +104,29 @@ def size_warning(body: Volume) -> tuple[str, ...]:
         f"The body in view has {litres:.2g} litres, much less than a head: the model knows heads "
         "only, and needs to see most of one.",
     )
+
+
+def slices_warning(image: Volume, *, depth: int) -> tuple[str, ...]:
+    """Return a sentence if there are fewer slices than a network looks at together."""
+    slices = min(image.geometry.shape)
+    if slices >= depth:
+        return ()
+    return (
+        f"The model looks at {depth} neighbouring slices at a time, and there {_are(slices)}: the "
+        "missing ones are repeats; expect a worse result than in a whole volume.",
+    )
+
+
+def coarse_warning(image: Volume, *, spacing_mm: float) -> tuple[str, ...]:
+    """Return a sentence if the model's pixels are coarser than the image's, else nothing."""
+    finest_mm = min(image.geometry.spacing_mm)
+    if spacing_mm <= COARSER_BY * finest_mm:
+        return ()
+    return (
+        f"The model works on pixels of {spacing_mm:.3g} mm and the image has {finest_mm:.3g} mm: "
+        "detail finer than the model's pixels is smoothed away.",
+    )
+
+
+def _are(count: int) -> str:
+    return "is one" if count == 1 else f"are {count}"

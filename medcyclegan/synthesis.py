@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from medcyclegan.errors import InputRefused, UsageError
-from medcyclegan.foreground import body_mask_ct, body_mask_mr
+from medcyclegan.errors import InputRefused, ModelRefused, UsageError
+from medcyclegan.intake import check_source, find_body
 from medcyclegan.io.scan import Scan
 from medcyclegan.models.store import Model
-from medcyclegan.plausibility import bone_warning, refuse_ct, refuse_noise, size_warning
+from medcyclegan.plausibility import (
+    bone_warning,
+    coarse_warning,
+    size_warning,
+    slices_warning,
+)
+from medcyclegan.task import Task
 from medcyclegan.transforms.bias import correct_bias
 from medcyclegan.transforms.grid import AXIAL, CORONAL, SAGITTAL, slice_axis
-from medcyclegan.transforms.prepare import go_home, prepare
-from medcyclegan.transforms.resample import to_geometry
+from medcyclegan.transforms.prepare import Prepared, go_home, prepare, prepare_plane
+from medcyclegan.transforms.unseen import keep_unseen
 from medcyclegan.translator import DeviceName, Progress, choose_device, translate
 from medcyclegan.volume import Volume
 
@@ -72,21 +77,19 @@ def synthesize(
     """
     options = options or Options()
     clock = _Clock()
-    clock.run("body", lambda: _check_modality(scan, model))
+    clock.run("body", lambda: check_source(scan, model.task))
+    _refuse_unfit(scan, model.task, options)
     device = choose_device(options.device)
-    volume = scan.volume
-    body = clock.run("body", lambda: _find_body(scan, options.mask))
+    body = clock.run("body", lambda: find_body(scan, options.mask))
     if options.bias_correction:
-        volume = clock.run("bias", lambda: correct_bias(volume, body))
+        scan = clock.run("bias", lambda: replace(scan, volume=correct_bias(scan.volume, body)))
     views: list[Tensor] = []
     for number, normal in enumerate(_normals(scan, model, options.views)):
         report = _shifted(progress, number, options.views)
-        views.append(_one_view(volume, body, model, clock, _View(normal, device, report)))
+        views.append(_one_view(scan, body, model, clock, _View(normal, device, report)))
     values = views[0] if len(views) == 1 else torch.stack(views).median(dim=0).values
     home = Volume(values.numpy(), scan.volume.geometry, model.task.target.unit)
-    warnings = scan.warnings + size_warning(body)
-    if home.unit == "HU":
-        warnings += bone_warning(home, body)
+    warnings = scan.warnings + _warnings(scan, home, body, model.task)
     return Synthesis(home, body, warnings, clock.seconds)
 
 
@@ -97,10 +100,10 @@ class _View:
     progress: Progress | None
 
 
-def _one_view(volume: Volume, body: Volume, model: Model, clock: _Clock, view: _View) -> Tensor:
+def _one_view(scan: Scan, body: Volume, model: Model, clock: _Clock, view: _View) -> Tensor:
     """Translate along one axis; returns physical values (i, j, k) on the scan's grid."""
-    task = model.task
-    ready = clock.run("prepare", lambda: prepare(volume, body, task, normal=view.normal))
+    task, volume = model.task, scan.volume
+    ready = clock.run("prepare", lambda: _prepared(scan, body, task, view.normal))
     fake = clock.run(
         "network",
         lambda: translate(
@@ -111,30 +114,49 @@ def _one_view(volume: Volume, body: Volume, model: Model, clock: _Clock, view: _
             progress=view.progress,
         ),
     )
+    if not torch.isfinite(fake).all():
+        raise ModelRefused(
+            f"The model {model.card.name} gave NaN or infinity for this scan",
+            rule="its output must be finite",
+            remedy="try --device cpu; if that does not help, train or export it again",
+        )
     image = clock.run("home", lambda: go_home(fake, ready, task, volume.geometry))
+    if task.keeps_values:
+        made = image
+        image = clock.run("home", lambda: keep_unseen(made, ready, volume))
     return torch.from_numpy(image.voxels.copy())
 
 
-def _check_modality(scan: Scan, model: Model) -> None:
-    wanted = model.task.source.modality
-    if scan.modality and scan.modality != wanted:
-        raise InputRefused(
-            f"{scan.source} is of modality {scan.modality}",
-            rule=f"the model {model.card.name} translates {wanted}",
-            remedy=f"give a {wanted}, or another --model",
+def _prepared(scan: Scan, body: Volume, task: Task, normal: int) -> Prepared:
+    if scan.is_plane:
+        return prepare_plane(scan.volume, task)
+    return prepare(scan.volume, body, task, normal=normal)
+
+
+def _refuse_unfit(scan: Scan, task: Task, options: Options) -> None:
+    """Refuse options that do not go with the scan or the task."""
+    if options.bias_correction and task.source.modality != "MR":
+        raise UsageError(
+            f"Bias correction of {task.source.modality}",
+            rule="only MR has a shading of its coils",
+            remedy="leave it out",
         )
-    if wanted == "MR":
-        refuse_ct(scan.volume, source=scan.source)
-        refuse_noise(scan.volume, source=scan.source)
+    if options.views > 1 and 1 in scan.volume.geometry.shape:
+        raise InputRefused(
+            f"{scan.source} is a single slice", rule="3 views need a volume", remedy="take 1 view"
+        )
 
 
-def _find_body(scan: Scan, mask: Volume | None) -> Volume:
-    if mask is not None:
-        marked = mask.with_voxels((mask.voxels > 0).astype(np.float32), unit="mask")
-        moved = to_geometry(marked, scan.volume.geometry, fill=0.0)
-        return moved.with_voxels((moved.voxels >= 0.5).astype(np.float32))
-    find = body_mask_ct if scan.volume.unit == "HU" else body_mask_mr
-    return find(scan.volume)
+def _warnings(scan: Scan, image: Volume, body: Volume, task: Task) -> tuple[str, ...]:
+    """Sentences on what is odd about a result, or about the scan for this task."""
+    said = slices_warning(image, depth=task.depth)
+    if scan.is_plane:
+        return said
+    if task.source.modality == "MR" and image.unit == "HU":
+        said += size_warning(body) + bone_warning(image, body)
+    if task.keeps_values and task.spacing_mm is not None:
+        said += coarse_warning(image, spacing_mm=task.spacing_mm)
+    return said
 
 
 def _normals(scan: Scan, model: Model, views: int) -> list[int]:

@@ -84,7 +84,8 @@ class Task(BaseModel):
 
     ``spacing_mm`` is the in-plane spacing of the model grid, and the slice spacing where the
     acquisition's slices are thinner; slices of ``thick_slice_mm`` or more keep their own axis
-    and spacing. ``depth`` is the number of slices of a slab, odd, in and out. ``plane_px`` is how
+    and spacing. None keeps every scan's own spacing, where interpolation would change what a
+    network is to learn, as noise. ``depth`` is the number of slices of a slab, odd, in and out. ``plane_px`` is how
     many pixels plane images (pictures, radiographs) are brought to along their shorter side; None
     keeps their pixels as they are.
     """
@@ -93,7 +94,7 @@ class Task(BaseModel):
     name: str
     source: Domain
     target: Domain
-    spacing_mm: Annotated[float, Field(gt=0, le=10)] = 1.0
+    spacing_mm: Annotated[float, Field(gt=0, le=10)] | None = 1.0
     thick_slice_mm: Annotated[float, Field(gt=0, le=20)] = 2.0
     depth: Annotated[int, Field(ge=1, le=31)] = 5
     plane_px: Annotated[int, Field(ge=16, le=4096)] | None = None
@@ -115,3 +116,8 @@ class Task(BaseModel):
         """The range of values that the output of the network stands for."""
         assert isinstance(self.target.scaling, Window)  # the validator has seen to it
         return self.target.scaling
+
+    @property
+    def keeps_values(self) -> bool:
+        """Whether values mean the same on both sides: HU in, HU out, as in denoising."""
+        return self.source.unit == self.target.unit == "HU"

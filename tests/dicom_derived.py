@@ -83,7 +83,7 @@ def derive(scan: Scan, how: Derivation | None = None) -> list[Dataset]:
     series = derive_series(
         scan.volume.geometry, passport=scan.passport, derivation=how or derivation()
     )
-    return [ds for _, ds in series]
+    return [ds for _, ds in series.slices]
 
 
 def texts(ds: Dataset, keyword: str) -> list[str]:

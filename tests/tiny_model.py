@@ -56,9 +56,10 @@ def tiny_weights(seed: int = 0, *, depth: int = 3) -> dict[str, torch.Tensor]:
     return make_generator(TINY, depth=depth).state_dict()
 
 
-def tiny_folder(folder: Path, *, seed: int = 0) -> Path:
+def tiny_folder(folder: Path, *, seed: int = 0, task: Task | None = None) -> Path:
     """Save a tiny model into ``folder``, which must not exist, and return it."""
-    save_model(folder, card=tiny_card(), weights=tiny_weights(seed))
+    card = tiny_card(task)
+    save_model(folder, card=card, weights=tiny_weights(seed, depth=card.task.depth))
     return folder
 
 

@@ -42,8 +42,8 @@ def demo(*, voice: Voice, out: Path) -> None:
 
 def _write_all(subject: PhantomSubject, out: Path, voice: Voice) -> tuple[list[Path], Volume]:
     """Write the phantom, its sCT as NIfTI and DICOM, and the picture."""
+    from medcyclegan.cli.conversions import default_maker
     from medcyclegan.cli.phantom_files import write_phantom
-    from medcyclegan.cli.synth_ct import default_maker
     from medcyclegan.conversion import Request, convert
     from medcyclegan.evaluation.picture import save_panel
     from medcyclegan.io.atomic import atomic_file

@@ -11,11 +11,15 @@ import click
 
 from medcyclegan.cli.config import config
 from medcyclegan.cli.demo import demo
+from medcyclegan.cli.denoise_ct import denoise_ct
+from medcyclegan.cli.enhance_xray import enhance_xray
 from medcyclegan.cli.export import export
 from medcyclegan.cli.models import models
 from medcyclegan.cli.phantom import phantom
+from medcyclegan.cli.simulate import simulate
 from medcyclegan.cli.synth_ct import synth_ct
 from medcyclegan.cli.train import train
+from medcyclegan.cli.translate import translate
 from medcyclegan.errors import ExitCode, MedcycleganError
 
 
@@ -35,9 +39,13 @@ def cli() -> None:
 
 
 cli.add_command(synth_ct)
+cli.add_command(translate)
+cli.add_command(denoise_ct)
 cli.add_command(demo)
 cli.add_command(phantom)
 cli.add_command(models)
+cli.add_command(simulate)
+cli.add_command(enhance_xray)
 cli.add_command(train)
 cli.add_command(export)
 cli.add_command(config)

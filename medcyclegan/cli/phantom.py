@@ -48,8 +48,8 @@ def phantom(
     size: tuple[int, int, int] | None, tilt: float, seed: int, dicom: bool,
 ) -> None:  # fmt: skip
     """Make a head phantom from code alone: MR, its true CT, labels and body mask."""
+    from medcyclegan.cli.conversions import default_maker
     from medcyclegan.cli.phantom_files import write_phantom
-    from medcyclegan.cli.synth_ct import default_maker
     from medcyclegan.simulate.phantom import make_phantom
 
     subject = make_phantom(grid_of(spacing, size=size, tilt_deg=tilt), contrast=contrast, seed=seed)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Literal
 
 from medcyclegan.errors import UsageError
+from medcyclegan.io.dicom.header import load_header
+from medcyclegan.io.dicom.radiograph import is_radiograph
 from medcyclegan.io.dicom.read import is_dicom
 
 Format = Literal["nifti", "dicom"]
@@ -21,11 +24,14 @@ NOT_WRITTEN = (".dcm", ".ima", ".hdr", ".img", ".nhdr", ".gz", ".zip", ".jpg", "
 _ENDINGS = (*_NIFTI_ENDINGS, *_ITK_ENDINGS, *_PLANE_ENDINGS, *_PAIRS, *NOT_WRITTEN)
 
 
-def output_path(source: Path, *, out: Path | None, format: Format | None) -> Path:
+def output_path(
+    source: Path, *, out: Path | None, format: Format | None, suffix: str = SUFFIX
+) -> Path:
     """Return the output of a conversion: a file, or a folder for DICOM.
 
     ``format`` None means that of ``out``'s ending, or else that of the input. A file of a DICOM
-    series stands for its folder.
+    series stands for its folder, a radiograph for itself. ``suffix`` follows the input's
+    name where ``out`` is None.
 
     Raises
     ------
@@ -34,7 +40,7 @@ def output_path(source: Path, *, out: Path | None, format: Format | None) -> Pat
     """
     wanted = format or _kind_of_ending(out) or _kind_of_input(source)
     if out is None:
-        return _beside(source, wanted)
+        return _beside(source, wanted, suffix)
     ending = _kind_of_ending(out)
     if ending == "plane" and _kind_of_input(source) in ("nifti", "itk"):
         raise UsageError(
@@ -46,14 +52,24 @@ def output_path(source: Path, *, out: Path | None, format: Format | None) -> Pat
         _refuse(out, f"--format {wanted}", is_bad=not is_folder(out))
         return out
     if ending is None and out.is_dir():
-        return out / _beside(source, wanted).name
+        return out / _beside(source, wanted, suffix).name
     _refuse(out, f"--format {wanted}", is_bad=ending is None or (bool(format) and ending != wanted))
     return out
+
+
+def suffix_for(name: str) -> str:
+    """Return ``_name`` as it may stand in the name of a file: what is odd there becomes a dash."""
+    return "_" + re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-.")
 
 
 def is_folder(output: Path) -> bool:
     """Whether an output is a folder of DICOM slices, by its name."""
     return not output.name.lower().endswith(_ENDINGS)
+
+
+def is_picture(output: Path) -> bool:
+    """Whether an output is a PNG or TIFF, by its name."""
+    return output.name.lower().endswith(_PLANE_ENDINGS)
 
 
 def report_path(output: Path) -> Path:
@@ -92,10 +108,10 @@ def _kind_of_input(source: Path) -> str:
     return "itk" if name.endswith((*_ITK_ENDINGS, ".nhdr")) else "nifti"
 
 
-def _beside(source: Path, wanted: str) -> Path:
+def _beside(source: Path, wanted: str, suffix: str) -> Path:
     source = Path(os.path.abspath(source))  # resolve() would follow links
-    series = source.parent if source.is_file() and is_dicom(source) else source
-    named = series.with_name(f"{_stem(series)}{SUFFIX}")
+    series = source.parent if _is_slice(source) else source
+    named = series.with_name(f"{_stem(series)}{suffix}")
     if wanted == "dicom":
         return named
     ending = ".nii.gz"
@@ -106,6 +122,14 @@ def _beside(source: Path, wanted: str) -> Path:
     elif source.name.lower().endswith(".nii"):
         ending = ".nii"
     return named.with_name(named.name + ending)
+
+
+def _is_slice(path: Path) -> bool:
+    """Whether a file is one of a DICOM series; a radiograph stands for itself."""
+    if not (path.is_file() and is_dicom(path)):
+        return False
+    file = load_header(path)
+    return file is not None and not is_radiograph(file)
 
 
 def _stem(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,14 +51,35 @@ def refuse_existing_folder(target: Path, *, overwrite: bool) -> None:
         return
     if not overwrite:
         _refuse_without_overwrite(target)
-    is_ours = any(entry.name == COMPLETION_RECORD for entry in entries)
-    foreign = [e for e in entries if e.suffix != ".dcm" and e.name != COMPLETION_RECORD]
-    if not is_ours or foreign or any(entry.is_dir() for entry in entries):
+    if not _is_ours_alone(target, entries):
         raise CannotWrite(
             f"{target} holds files that medcyclegan did not write",
             rule="only a folder that medcyclegan wrote is replaced",
             remedy="name another folder, or empty this one by hand",
         )
+
+
+def _is_ours_alone(target: Path, entries: list[Path]) -> bool:
+    """Whether a folder holds a record of ours, and nothing but the files that it goes with."""
+    record = target / COMPLETION_RECORD
+    if record not in entries:
+        return False
+    listed = _files_listed(record)
+    if listed is None:
+        others = [entry for entry in entries if entry != record]
+        return all(entry.suffix == ".dcm" and not entry.is_dir() for entry in others)
+    known = {record, *(target / name for name in listed)}
+    return all(path in known for path in target.rglob("*") if not path.is_dir())
+
+
+def _files_listed(record: Path) -> list[str] | None:
+    """The files that a record names, relative to its folder; None for a DICOM series, or damage."""
+    try:
+        content = json.loads(record.read_text(encoding="utf-8"))
+    except (ValueError, OSError):
+        return None
+    names = content.get("files") if isinstance(content, dict) else None
+    return [str(name) for name in names] if isinstance(names, list) else None
 
 
 def _refuse_without_overwrite(target: Path) -> None:
@@ -84,6 +106,18 @@ def refuse_own_input(target: Path, *, source: Path, folder: bool) -> None:
             rule="the input is never written to",
             remedy="name an output apart from the input",
         )
+
+
+def make_parents(target: Path) -> None:
+    """Make the folders above ``target`` that are missing.
+
+    Raises
+    ------
+    CannotWrite
+        If the system refuses.
+    """
+    with refusals_of(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
 
 
 @contextmanager

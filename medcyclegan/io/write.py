@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from medcyclegan.errors import UsageError
-from medcyclegan.io.dicom.derive import Derivation
-from medcyclegan.io.dicom.write import write_dicom_ct
+from medcyclegan.io.dicom.derive import Derivation, DerivedSeries, derive_series
+from medcyclegan.io.dicom.write import write_derived
 from medcyclegan.io.itk.image import write_itk
 from medcyclegan.io.naming import NOT_WRITTEN
 from medcyclegan.io.nifti.write import write_nifti
@@ -23,12 +23,13 @@ def write_scan(
     *,
     passport: Passport,
     to: Path | str,
-    derivation: Derivation | None = None,
+    derivation: Derivation | DerivedSeries | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write ``volume`` as NIfTI, MetaImage, NRRD, PNG or TIFF by the name, else as a CT series.
+    """Write ``volume`` as NIfTI, MetaImage, NRRD, PNG or TIFF by the name, else as DICOM series.
 
-    ``passport`` is that of the source scan; ``derivation``, for DICOM, says how it was made.
+    ``passport`` is that of the source scan; ``derivation``, for DICOM, says what was made and how,
+    or is the series that was derived already.
 
     Raises
     ------
@@ -59,4 +60,7 @@ def write_scan(
             remedy="pass derivation=, or name a .nii.gz file",
         )
     else:
-        write_dicom_ct(volume, passport=passport, to=to, derivation=derivation, overwrite=overwrite)
+        series = derivation
+        if isinstance(series, Derivation):
+            series = derive_series(volume.geometry, passport=passport, derivation=series)
+        write_derived(volume, series, to=to, overwrite=overwrite)

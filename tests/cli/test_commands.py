@@ -14,8 +14,25 @@ from medcyclegan.io.read import read_scan
 from medcyclegan.models.store import read_card, shipped_models
 from tests.cli.conversion_inputs import Run, runner, tree_hash
 
-COMMANDS = [(), ("synth-ct",), ("demo",), ("phantom",), ("models",), ("models", "show"), ("train",),
-            ("export",), ("config",), ("config", "list"), ("config", "show")]  # fmt: skip
+COMMANDS = [
+    (),
+    ("synth-ct",),
+    ("demo",),
+    ("phantom",),
+    ("models",),
+    ("models", "show"),
+    ("train",),
+    ("export",),
+    ("config",),
+    ("config", "list"),
+    ("config", "show"),
+    ("simulate",),
+    ("simulate", "mr-ct"),
+    ("simulate", "t1-t2"),
+    ("simulate", "ct-denoise"),
+    ("simulate", "ct-images"),
+    ("simulate", "xray-ct"),
+]
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.config import disable_value_validation
-from pydicom.uid import MRImageStorage
 
 from medcyclegan.errors import MedcycleganError
 from medcyclegan.geometry import Geometry
 from medcyclegan.io.dicom.common import blank_identity, pixel_format, times_of
+from medcyclegan.io.dicom.kinds import MR_BITS, unacquired_mr
 from medcyclegan.io.dicom.plane import order_along_normal, plane_of_grid
 from medcyclegan.io.dicom.valid import LONG_STRING, refuse_odd_text
 from medcyclegan.io.dicom.write import save_series
@@ -22,10 +22,6 @@ from medcyclegan.volume import Volume
 
 PHANTOM_NAME = "Phantom^Head"
 PHANTOM_ID = "PHANTOM"
-
-# MR scanners store 12 bits. The unit of MR signal is arbitrary, so a factor loses nothing, and
-# rounding to a 4095th of the brightest voxel stays below the noise of any acquisition.
-_BITS = 12
 
 
 def write_dicom_mr(
@@ -78,7 +74,7 @@ def write_dicom_mr(
         common.update(_series(description, new_uid))
         common.update(_acquisition())
         common.update(times_of(now))
-        common.update(pixel_format(volume.geometry, bits_stored=_BITS, signed=False))
+        common.update(pixel_format(volume.geometry, bits_stored=MR_BITS, signed=False))
         series = _slices(volume.geometry, common, new_uid)
     save_series(series, _stored(volume), to=to, prefix="MR", overwrite=overwrite)
 
@@ -98,7 +94,7 @@ def _slices(
 
 def _stored(volume: Volume) -> NDArray[np.uint16]:
     brightest = float(volume.voxels.max())
-    factor = (2**_BITS - 1) / brightest if brightest > 0 else 1.0
+    factor = (2**MR_BITS - 1) / brightest if brightest > 0 else 1.0
     return np.rint(volume.voxels * factor).astype("<u2")
 
 
@@ -115,8 +111,6 @@ def _patient_and_study(now: datetime, new_uid: Callable[[], str]) -> Dataset:
 
 def _series(description: str, new_uid: Callable[[], str]) -> Dataset:
     ds = Dataset()
-    ds.SOPClassUID = MRImageStorage
-    ds.Modality = "MR"
     ds.SeriesInstanceUID = new_uid()
     ds.FrameOfReferenceUID = new_uid()
     ds.SeriesNumber = 1
@@ -126,13 +120,9 @@ def _series(description: str, new_uid: Callable[[], str]) -> Dataset:
 
 
 def _acquisition() -> Dataset:
-    """Return what MR images must tell of their acquisition: that there was none."""
-    ds = Dataset()
-    ds.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
+    """Return how the images came about: simulated, without a scanner."""
+    ds = unacquired_mr()
     ds.SyntheticData = "YES"
     ds.DerivationDescription = "Simulated from a digital phantom, not acquired."
-    ds.ScanningSequence, ds.SequenceVariant, ds.ScanOptions = "RM", "NONE", ""
-    for keyword in ("MRAcquisitionType", "RepetitionTime", "EchoTime", "EchoTrainLength"):
-        setattr(ds, keyword, None)
     ds.LossyImageCompression, ds.BurnedInAnnotation = "00", "NO"
     return ds

@@ -13,30 +13,22 @@ from datetime import datetime
 
 from pydicom import Dataset
 from pydicom.config import disable_value_validation
-from pydicom.uid import CTImageStorage, generate_uid
+from pydicom.uid import generate_uid
 
 from medcyclegan.geometry import Geometry
-from medcyclegan.io.dicom.common import blank_identity, pixel_format, times_of
+from medcyclegan.io.dicom.choose_kind import KindName, kind_of
+from medcyclegan.io.dicom.common import times_of
+from medcyclegan.io.dicom.joining import has_place, join_source, stand_alone, without_place
+from medcyclegan.io.dicom.kinds import Kind
 from medcyclegan.io.dicom.plane import order_along_normal, plane_of_grid, refuse_other_grid
-from medcyclegan.io.dicom.source import (
-    derived_series_number,
-    description_of,
-    equipment_of,
-    identity_of,
-    pixel_history_of,
-    plane_of,
-    references_to,
-)
+from medcyclegan.io.dicom.source import description_of, plane_of, references_to
 from medcyclegan.io.dicom.valid import LONG_STRING, refuse_invalid, refuse_odd_text
 from medcyclegan.io.scan import DicomPassport, Passport
-
-# What 12 bits with the usual intercept hold: what planning systems expect of a CT.
-HU_RANGE = (-1024, 3071)
 
 
 @dataclass(frozen=True)
 class Derivation:
-    """Who made the series, how and when.
+    """Who made the series, what, how and when.
 
     Parameters
     ----------
@@ -52,6 +44,13 @@ class Derivation:
         Gives another UID at each call.
     series_label:
         The beginning of SeriesDescription; the source's description follows.
+    kind:
+        What is made: ``CT`` in HU, ``MR``, ``XR`` (a radiograph) or ``SC`` (a secondary capture).
+    value_range:
+        The values, but for HU, that are stored as 0 and as the largest number; see ``kind_of``.
+    synthetic:
+        Whether the image shows what was not acquired; not so for one whose grey values alone
+        were changed.
 
     Raises
     ------
@@ -66,6 +65,9 @@ class Derivation:
     now: datetime
     new_uid: Callable[[], str]
     series_label: str = "sCT (synthetic, not acquired)"
+    kind: KindName = "CT"
+    value_range: tuple[float, float] | None = None
+    synthetic: bool = True
 
     def __post_init__(self) -> None:
         for name in ("model_name", "model_sha256", "software_version", "series_label"):
@@ -81,7 +83,7 @@ class Derivation:
         return (
             f"{self.method.rstrip('.')}.{model}{digest}{'.' if model or digest else ''}"
             f" Made by medcyclegan {self.software_version}."
-            " Synthetic, not acquired. For research use only."
+            f"{' Synthetic, not acquired.' if self.synthetic else ''} For research use only."
         )
 
 
@@ -91,108 +93,101 @@ def seeded_uid_maker(seed: str) -> Callable[[], str]:
     return lambda: str(generate_uid(entropy_srcs=[seed, str(next(counter))]))
 
 
+@dataclass(frozen=True, eq=False)
+class DerivedSeries:
+    """The data sets of a series, without pixels, and what its voxels are stored as.
+
+    ``slices`` holds (k, data set) in the order of InstanceNumber, which runs from 1 along the slice
+    normal.
+    """
+
+    slices: list[tuple[int, Dataset]]
+    kind: Kind
+
+
 def derive_series(
     geometry: Geometry, *, passport: Passport, derivation: Derivation
-) -> list[tuple[int, Dataset]]:
-    """Make the data sets of a CT series on the grid of its source.
+) -> DerivedSeries:
+    """Make the data sets of a series on the grid of its source.
 
     Parameters
     ----------
     geometry:
-        The grid (i, j, k) of the CT; with a DICOM passport, that of the passport's slices.
+        The grid (i, j, k) of the series; with a DICOM passport, that of the passport's slices.
     passport:
         What was read. Without one of DICOM, patient and study are left empty and the planes are
         made from the grid.
     derivation:
-        Who made it, how and when.
-
-    Returns
-    -------
-    list of (k, data set without pixels), in the order of InstanceNumber, which runs from 1 along
-    the slice normal.
+        Who made it, what, how and when.
 
     Raises
     ------
     InputRefused
-        If a value of the source is not valid for DICOM, or if a grid without DICOM is sheared.
+        If a value of the source is not valid for DICOM, if a grid without DICOM is sheared, or if
+        the source has no place in space and what is made needs one.
     MedcycleganError
         If the grid is not that of the passport's slices.
     """
     # pydicom would warn of each bad value and show it; refuse_invalid names the attribute alone.
     with disable_value_validation():
-        if isinstance(passport, DicomPassport):
-            refuse_other_grid(passport.slices, geometry)
-            common = _from_dicom(passport.slices[0], geometry, derivation)
-        else:
-            common = _from_grid(geometry, derivation)
-        common.update(_made(derivation))
-        common.update(times_of(derivation.now))
-        common.update(pixel_format(geometry, bits_stored=16, signed=True))
+        first = passport.slices[0] if isinstance(passport, DicomPassport) else Dataset()
+        kind = kind_of(derivation.kind, first, value_range=derivation.value_range)
+        common = _of_series(geometry, passport, derivation)
+        common.update(kind.header)
+        common.update(kind.encoding.pixel_format(geometry))
+        if not has_place(passport):
+            without_place(common, kind)
         refuse_invalid(common)
-        series = []
+        slices = []
         for number, k in enumerate(order_along_normal(geometry), start=1):
-            ds = _of_slice(geometry, k, passport)
-            ds.SOPInstanceUID = derivation.new_uid()
-            ds.InstanceNumber = number
-            refuse_invalid(ds)
+            own = _of_slice(geometry, k, passport, kind)
+            own.SOPInstanceUID = derivation.new_uid()
+            own.InstanceNumber = number
+            refuse_invalid(own)
+            ds = Dataset()
             ds.update(common)
-            series.append((k, ds))
-    return series
+            ds.update(own)
+            slices.append((k, ds))
+    return DerivedSeries(slices, kind)
 
 
-def _from_dicom(source: Dataset, geometry: Geometry, derivation: Derivation) -> Dataset:
-    ds = identity_of(source)
-    ds.update(pixel_history_of(source))
-    ds.update(equipment_of(source))
-    ds.FrameOfReferenceUID = (
-        source.get("FrameOfReferenceUID") or geometry.frame_of_reference_uid or derivation.new_uid()
-    )
-    ds.SeriesNumber = derived_series_number(source)
-    ds.SeriesDescription = _series_description(derivation, description_of(source))
+def _of_series(geometry: Geometry, passport: Passport, derivation: Derivation) -> Dataset:
+    """Return what is the same in every slice, whatever kind of image it is."""
+    if isinstance(passport, DicomPassport):
+        if has_place(passport):
+            refuse_other_grid(passport.slices, geometry)
+        ds = join_source(passport.slices[0], geometry, derivation.new_uid)
+        text = description_of(passport.slices[0])
+    else:
+        ds = stand_alone(geometry, derivation.new_uid)
+        text = ""
+    ds.SeriesDescription = f"{derivation.series_label} {text}"[:LONG_STRING].rstrip()
+    ds.update(_made(derivation))
+    ds.update(times_of(derivation.now))
     return ds
 
 
-def _from_grid(geometry: Geometry, derivation: Derivation) -> Dataset:
-    ds = blank_identity()
-    ds.StudyInstanceUID = derivation.new_uid()
-    ds.FrameOfReferenceUID = geometry.frame_of_reference_uid or derivation.new_uid()
-    ds.update(pixel_history_of(Dataset()))
-    ds.Laterality = ""
-    ds.SeriesNumber = derived_series_number(Dataset())
-    ds.SeriesDescription = _series_description(derivation, "")
-    return ds
-
-
-def _series_description(derivation: Derivation, source_text: str) -> str:
-    return f"{derivation.series_label} {source_text}"[:LONG_STRING].rstrip()
-
-
-def _of_slice(geometry: Geometry, k: int, passport: Passport) -> Dataset:
+def _of_slice(geometry: Geometry, k: int, passport: Passport, kind: Kind) -> Dataset:
     if not isinstance(passport, DicomPassport):
-        return plane_of_grid(geometry, k)
+        return plane_of_grid(geometry, k) if has_place(passport) else Dataset()
     source = passport.slices[k]
-    ds = plane_of(source)
+    ds = plane_of(source) if has_place(passport) else Dataset()
+    ds.update(kind.of_acquisition(source))
     frame_number = passport.frame_numbers[k] if passport.frame_numbers else None
     ds.update(references_to(source, frame_number))
     return ds
 
 
 def _made(derivation: Derivation) -> Dataset:
-    """Return what is the same in every derived CT: its kind, its maker, how to read its values."""
+    """Return what is the same in every derived series: its maker, and whether it was acquired."""
     ds = Dataset()
-    ds.SOPClassUID = CTImageStorage
-    ds.Modality = "CT"
-    ds.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]
-    ds.SyntheticData = "YES"
+    if derivation.synthetic:
+        ds.SyntheticData = "YES"
     ds.SeriesInstanceUID = derivation.new_uid()
-    ds.AcquisitionNumber = None
-    ds.KVP = None
     ds.Manufacturer = "medcyclegan"
     if derivation.model_name:
         ds.ManufacturerModelName = derivation.model_name
     versions = [derivation.software_version, derivation.model_sha256]
     ds.SoftwareVersions = [text for text in versions if text]
     ds.DerivationDescription = derivation.description
-    ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = "0", "1", "HU"
-    ds.WindowCenter, ds.WindowWidth = "40", "400"
     return ds

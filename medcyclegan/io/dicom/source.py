@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-
-from pydicom import DataElement, Dataset
+from pydicom import Dataset
 from pydicom.uid import EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.common import blank_identity
+from medcyclegan.io.dicom.copies import copy_codes, copy_optional, copy_required, readable
 from medcyclegan.io.dicom.tags import (
-    CODE,
     EQUIPMENT,
     OPTIONAL_AS_SOURCE,
     PLANE,
@@ -24,56 +22,13 @@ _IS_MAXIMUM = 2**31 - 1
 _SERIES_NUMBER_STEP = 1000
 
 
-_log = logging.getLogger(__name__)
-
-
-def copy_required(source: Dataset, keywords: tuple[str, ...]) -> Dataset:
-    """Return those attributes of ``source`` that it has, values untouched.
-
-    Elements are taken as they are, not set anew: so decimal strings and encoded names keep the
-    characters that they were read with.
-
-    Raises
-    ------
-    InputRefused
-        If a value cannot be understood; the message does not show it.
-    """
-    ds = Dataset()
-    for keyword in keywords:
-        if keyword not in source:
-            continue
-        element = _readable(source, keyword)
-        if element is None or not is_valid(element):
-            raise InputRefused(
-                f"{keyword} of the source is not valid for DICOM",
-                rule="a derived series carries it unchanged",
-                remedy="mend the attribute in the source series, or write NIfTI",
-            )
-        ds.add(element)
-    return ds
-
-
-def copy_optional(source: Dataset, keywords: tuple[str, ...]) -> Dataset:
-    """Return those attributes of ``source`` that have a valid value; log the invalid ones."""
-    ds = Dataset()
-    for keyword in keywords:
-        if keyword not in source:
-            continue
-        element = _readable(source, keyword)
-        if element is None or not is_valid(element):
-            _log.warning("%s of the source is not valid for DICOM: left out", keyword)
-        else:
-            ds.add(element)
-    return ds
-
-
 def identity_of(source: Dataset) -> Dataset:
     """Return patient, study and the statements on the source's values, for the derived series."""
     _needed(source, "StudyInstanceUID")
     ds = blank_identity()
     ds.update(copy_required(source, PRESENT_EVEN_IF_EMPTY + REQUIRED_AS_SOURCE))
     ds.update(copy_optional(source, OPTIONAL_AS_SOURCE))
-    ds.update(_deidentification_codes(source))
+    ds.update(copy_codes(source, ("DeidentificationMethodCodeSequence",)))
     if not ds.get("BodyPartExamined") and "Laterality" not in ds:
         ds.Laterality = ""
     if "SpecificCharacterSet" not in ds and not _is_ascii(source):
@@ -148,7 +103,7 @@ def references_to(source: Dataset, frame_number: int | None) -> Dataset:
 
 def derived_series_number(source: Dataset) -> int:
     """Return the source's number + 1000; - 1000 where that would exceed an integer string."""
-    element = _readable(source, "SeriesNumber") if "SeriesNumber" in source else None
+    element = readable(source, "SeriesNumber") if "SeriesNumber" in source else None
     number = int(element.value or 0) if element is not None and is_valid(element) else 0
     if number > _IS_MAXIMUM - _SERIES_NUMBER_STEP:
         return number - _SERIES_NUMBER_STEP
@@ -166,14 +121,6 @@ def _needed(source: Dataset, keyword: str) -> str:
     return str(value)
 
 
-def _deidentification_codes(source: Dataset) -> Dataset:
-    ds = Dataset()
-    items = source.get("DeidentificationMethodCodeSequence")
-    if items:
-        ds.DeidentificationMethodCodeSequence = [copy_required(item, CODE) for item in items]
-    return ds
-
-
 def _code(value: str, meaning: str) -> Dataset:
     ds = Dataset()
     ds.CodeValue = value
@@ -184,13 +131,5 @@ def _code(value: str, meaning: str) -> Dataset:
 
 def _is_ascii(source: Dataset) -> bool:
     names = (*PRESENT_EVEN_IF_EMPTY, *OPTIONAL_AS_SOURCE, *EQUIPMENT, "SeriesDescription")
-    present = (_readable(source, name) for name in names if name in source)
+    present = (readable(source, name) for name in names if name in source)
     return all(str(element.value).isascii() for element in present if element is not None)
-
-
-def _readable(source: Dataset, keyword: str) -> DataElement | None:
-    """Return the element, or None where its bytes are nothing that its type allows."""
-    try:
-        return source[keyword]
-    except (ValueError, TypeError, OverflowError, NotImplementedError):
-        return None

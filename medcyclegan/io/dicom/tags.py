@@ -96,3 +96,80 @@ CODE = ("CodeValue", "CodingSchemeDesignator", "CodingSchemeVersion", "CodeMeani
 
 # Of the matching slice: where its pixels lie.
 PLANE = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness")
+
+# Of a CT's matching slice, for a CT made from it: how the patient was exposed and reconstructed,
+# and with which contrast agent. It still holds; none of it is told of a CT made from an MR.
+CT_ACQUISITION = (
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "AcquisitionDateTime",
+    "AcquisitionNumber",
+    "ProtocolName",
+    "ScanOptions",
+    "KVP",
+    "DataCollectionDiameter",
+    "ReconstructionDiameter",
+    "DistanceSourceToDetector",
+    "DistanceSourceToPatient",
+    "GantryDetectorTilt",
+    "TableHeight",
+    "RotationDirection",
+    "ExposureTime",
+    "XRayTubeCurrent",
+    "Exposure",
+    "FilterType",
+    "GeneratorPower",
+    "FocalSpots",
+    "ConvolutionKernel",
+    "RevolutionTime",
+    "SingleCollimationWidth",
+    "TotalCollimationWidth",
+    "TableSpeed",
+    "TableFeedPerRotation",
+    "SpiralPitchFactor",
+    "ExposureModulationType",
+    "CTDIvol",
+    "SliceLocation",
+    "ContrastBolusAgent",
+    "ContrastBolusRoute",
+    "ContrastBolusVolume",
+    "ContrastBolusTotalDose",
+    "ContrastBolusIngredient",
+    "ContrastBolusIngredientConcentration",
+)
+
+# Of a radiograph, for one made from it: how it was exposed, and which way round it lies.
+RADIOGRAPH = (
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "ProtocolName",
+    "BodyPartExamined",
+    "ViewPosition",
+    "PatientOrientation",
+    "ImageLaterality",
+    "KVP",
+    "DistanceSourceToDetector",
+    "DistanceSourceToPatient",
+    "EstimatedRadiographicMagnificationFactor",
+    "ExposureTime",
+    "XRayTubeCurrent",
+    "Exposure",
+    "ExposureInuAs",
+    "ImageAndFluoroscopyAreaDoseProduct",
+    "FilterType",
+    "FocalSpots",
+    "Grid",
+    "PlateType",
+    "PhosphorType",
+    "Sensitivity",
+    "DetectorType",
+    "PositionerType",
+    "PixelSpacing",
+    "ImagerPixelSpacing",
+)
+
+# The same, as codes.
+RADIOGRAPH_CODES = ("AnatomicRegionSequence", "ViewCodeSequence")
+
+# How the values were shown.
+WINDOW = ("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation", "VOILUTFunction")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.config import disable_value_validation
 from pydicom.dataset import FileMetaDataset
@@ -13,12 +12,11 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from medcyclegan.errors import CannotWrite, MedcycleganError
 from medcyclegan.io.atomic import atomic_folder
-from medcyclegan.io.dicom.derive import HU_RANGE, Derivation, derive_series
+from medcyclegan.io.dicom.derive import Derivation, DerivedSeries, derive_series
+from medcyclegan.io.dicom.kinds import StoredVoxels
 from medcyclegan.io.dicom.tags import PLANE
 from medcyclegan.io.scan import Passport
 from medcyclegan.volume import Volume
-
-StoredVoxels = NDArray[np.int16] | NDArray[np.uint16]
 
 
 def write_dicom_ct(
@@ -31,8 +29,7 @@ def write_dicom_ct(
 ) -> None:
     """Write a CT series, derived from the series of ``passport``, into the folder ``to``.
 
-    The files are ``CT_0001.dcm`` and so on in the order of InstanceNumber. HU are rounded, and
-    clipped to ``HU_RANGE``. Nothing stands at ``to`` before every file was read back and compared.
+    HU are rounded, and clipped to -1024 to 3071. See ``write_derived`` for the rest.
 
     Parameters
     ----------
@@ -55,11 +52,34 @@ def write_dicom_ct(
     MedcycleganError
         If the unit is not HU or the grid is not that of the passport.
     """
-    if sct.unit != "HU":
-        raise MedcycleganError(f"A CT in {sct.unit}", rule="CT values are in HU")
     series = derive_series(sct.geometry, passport=passport, derivation=derivation)
-    stored = np.clip(np.rint(sct.voxels), *HU_RANGE).astype("<i2")
-    save_series(series, stored, to=to, prefix="CT", overwrite=overwrite)
+    write_derived(sct, series, to=to, overwrite=overwrite)
+
+
+def write_derived(
+    volume: Volume, series: DerivedSeries, *, to: Path, overwrite: bool = False
+) -> None:
+    """Write the voxels of ``volume`` with the data sets that were derived for its grid.
+
+    The files are ``CT_0001.dcm`` or ``MR_0001.dcm`` and so on in the order of InstanceNumber.
+    Values are rounded and clipped to what the kind of image stores. Nothing stands at ``to`` before
+    every file was read back and compared. The pixels are put into the data sets: a derived series
+    is written once.
+
+    Raises
+    ------
+    CannotWrite
+        If the folder may not be replaced or the system refuses to write.
+    MedcycleganError
+        If the unit is not that of the kind of image.
+    """
+    kind = series.kind
+    if volume.unit != kind.unit:
+        raise MedcycleganError(
+            f"A {kind.prefix} in {volume.unit}", rule=f"its values are in {kind.unit}"
+        )
+    stored = kind.encoding.stored(volume.voxels)
+    save_series(series.slices, stored, to=to, prefix=kind.prefix, overwrite=overwrite)
 
 
 def save_series(
@@ -116,5 +136,6 @@ def _refuse_other_content(path: Path, ds: Dataset) -> None:
 
 
 def _as_written(ds: Dataset, keyword: str) -> str | bytes:
-    value = ds[keyword].value
+    """The value as text or bytes; empty where it is absent, as the place of a radiograph is."""
+    value = ds[keyword].value if keyword in ds else ""
     return value if isinstance(value, bytes) else str(value)

@@ -40,7 +40,7 @@ def write_plane(volume: Volume, *, passport: Passport, to: Path, overwrite: bool
             rule="a picture holds one slice",
             remedy="name a .nii.gz file",
         )
-    dtype = _type_for(volume, passport)
+    dtype = stored_type(volume, passport)
     if ending == ".png" and dtype not in _PNG_TYPES:
         raise CannotWrite(
             f"{to}: values of type {dtype} ({volume.unit})",
@@ -60,7 +60,8 @@ def write_plane(volume: Volume, *, passport: Passport, to: Path, overwrite: bool
                 )
 
 
-def _type_for(volume: Volume, passport: Passport) -> str:
+def stored_type(volume: Volume, passport: Passport) -> str:
+    """Return numpy's name of the type that a picture of ``volume`` is stored in."""
     if volume.unit == "HU":
         return "int16"
     if volume.unit == "mask":

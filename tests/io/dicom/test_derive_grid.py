@@ -42,7 +42,7 @@ def handed(sign: int) -> Geometry:
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_slices_are_numbered_along_the_normal(sign: int) -> None:
-    series = derive_series(handed(sign), passport=NO_DICOM, derivation=derivation())
+    series = derive_series(handed(sign), passport=NO_DICOM, derivation=derivation()).slices
     assert [k for k, _ in series] == ([0, 1, 2, 3] if sign > 0 else [3, 2, 1, 0])
     cosines = np.array(series[0][1].ImageOrientationPatient, dtype=float).reshape(2, 3)
     heights = [
@@ -55,7 +55,7 @@ def test_slices_are_numbered_along_the_normal(sign: int) -> None:
 
 def test_no_patient_is_invented() -> None:
     geometry = Geometry(SHAPE, axial_affine())
-    (_, ds), *_ = derive_series(geometry, passport=NO_DICOM, derivation=derivation())
+    (_, ds), *_ = derive_series(geometry, passport=NO_DICOM, derivation=derivation()).slices
     for keyword in ("PatientName", "PatientID", "StudyDate", "StudyID", "PatientPosition"):
         assert ds[keyword].is_empty
     assert ds.StudyInstanceUID != ds.SeriesInstanceUID != ds.FrameOfReferenceUID
@@ -86,7 +86,7 @@ def test_a_left_handed_passport_is_numbered_along_the_normal(read: Read) -> None
     affine[:3, 3] += affine[:3, 2] * (SHAPE[2] - 1)
     affine[:3, 2] *= -1
     turned = DicomPassport(sources(scan)[::-1])
-    series = derive_series(Geometry(SHAPE, affine), passport=turned, derivation=derivation())
+    series = derive_series(Geometry(SHAPE, affine), passport=turned, derivation=derivation()).slices
     assert [k for k, _ in series] == [2, 1, 0]
     places = [texts(ds, "ImagePositionPatient") for _, ds in series]
     assert places == [texts(ds, "ImagePositionPatient") for ds in sources(scan)]

@@ -1,0 +1,174 @@
+"""What the commands that convert one input share: options, the run itself, its summary."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from medcyclegan.cli.common import Voice, voice_options
+
+if TYPE_CHECKING:
+    from medcyclegan.conversion import Conversion
+    from medcyclegan.models.store import Model
+    from medcyclegan.task import Task
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option(
+        "--format", "format_", type=click.Choice(["nifti", "dicom"]), help="Default: as the input."
+    ),
+    click.option("--series", metavar="UID", help="SeriesInstanceUID, if the folder holds several."),
+    click.option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+        default="auto",
+        show_default=True,
+        help="Where the network runs.",
+    ),
+    click.option(
+        "--views",
+        type=click.Choice(["1", "3"]),
+        default="1",
+        show_default=True,
+        help="Slab orientations; with 3 the median of the three is taken.",
+    ),
+    click.option(
+        "--report", is_flag=True, help="Write an HTML page with pictures beside the output."
+    ),
+    click.option("--overwrite", is_flag=True, help="Replace an existing output."),
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was converted, by which model, in how many wall seconds, imports included."""
+
+    done: Conversion
+    model: Model
+    total_s: float
+
+
+def conversion_options(command: Command) -> Command:
+    """Add the options that every conversion has; those of ``voice_options`` too."""
+    decorated: Any = voice_options(command)
+    for option in reversed(_OPTIONS):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]
+
+
+def bias_option(command: Command) -> Command:
+    """Add ``--bias-correction``, for MR."""
+    return click.option(
+        "--bias-correction", is_flag=True, help="Correct the MR's shading first (N4)."
+    )(command)
+
+
+def mask_option(text: str) -> Callable[[Command], Command]:
+    """Add ``--mask``; ``text`` says in the help what it marks."""
+    return click.option("--mask", type=click.Path(path_type=Path), help=text)
+
+
+def run_conversion(
+    voice: Voice, source: Path, *, check: Callable[[Task], str], **flags: Any
+) -> Outcome:
+    """Convert ``source`` as the ``flags`` of a command say.
+
+    ``check`` returns why the command does not take a task, and what to do; nothing if it does.
+    """
+    started = time.perf_counter()
+    from medcyclegan.conversion import Request, convert
+    from medcyclegan.errors import ModelRefused
+    from medcyclegan.io.read import read_scan
+    from medcyclegan.models.store import load_model
+    from medcyclegan.synthesis import Options
+
+    imported = time.perf_counter()
+    request = Request(
+        source=source,
+        out=flags["out"],
+        format=flags["format_"],
+        series_uid=flags["series"],
+        report=flags["report"],
+        overwrite=flags["overwrite"],
+    )
+    model = load_model(flags["model"])
+    if refusal := check(model.task):
+        sides = f"{model.task.source.modality} to {model.task.target.modality}"
+        raise ModelRefused(f"The model {model.card.name} translates {sides}", rule=refusal)
+    mask_path = flags.get("mask")
+    options = Options(
+        device=flags["device"],
+        views=int(flags["views"]),
+        bias_correction=flags.get("bias_correction", False),
+        mask=read_scan(mask_path).volume if mask_path else None,
+    )
+    with voice.progress("Translating") as progress:
+        done = convert(request, model, maker=default_maker(), options=options, progress=progress)
+    done.seconds["imports"] = imported - started
+    return Outcome(done, model, time.perf_counter() - started)
+
+
+def default_maker() -> Any:
+    """The real clock and fresh DICOM UIDs."""
+    from datetime import datetime
+
+    from pydicom.uid import generate_uid
+
+    from medcyclegan import __version__
+    from medcyclegan.conversion import Maker
+
+    return Maker(
+        version=__version__,
+        now=lambda: datetime.now().astimezone(),
+        new_uid=lambda: str(generate_uid()),
+    )
+
+
+def facts_of(outcome: Outcome, *, note: str) -> dict[str, object]:
+    """What ``--json`` prints of any conversion."""
+    done, card = outcome.done, outcome.model.card
+    geometry = done.synthesis.image.geometry
+    return {
+        "output": str(done.output),
+        "report": str(done.report) if done.report else None,
+        "shape": list(geometry.shape),
+        "spacing_mm": [round(mm, 4) for mm in geometry.spacing_mm],
+        "seconds": round(outcome.total_s, 2),
+        "seconds_by_step": {step: round(s, 2) for step, s in done.seconds.items()},
+        "model": card.name,
+        "model_sha256": card.weights_sha256,
+        "warnings": list(done.synthesis.warnings),
+        "note": note,
+    }
+
+
+def say_outcome(voice: Voice, outcome: Outcome, *, facts: dict[str, object], named: str) -> None:
+    """Print what was made, ``named`` so: as JSON all ``facts``, else lines for people."""
+    done, card = outcome.done, outcome.model.card
+    if voice.json:
+        click.echo(json.dumps(facts, indent=2))
+        return
+    for warning in done.synthesis.warnings:
+        voice.warn(warning)
+    image = done.synthesis.image
+    size = " x ".join(str(n) for n in image.geometry.shape)
+    spacing = " x ".join(f"{mm:.3g}" for mm in image.geometry.spacing_mm)
+    least, most = float(image.voxels.min()), float(image.voxels.max())
+    voice.say(f"{named:13} {done.output}")
+    if done.report:
+        voice.say(f"Report        {done.report}")
+    voice.say(f"Grid          {size} voxels of {spacing} mm, as the input's")
+    voice.say(f"{image.unit if image.unit == 'HU' else 'Values':13} {least:.0f} to {most:.0f}")
+    voice.say(f"Model         {card.name} ({card.weights_sha256[:12]})")
+    voice.say(f"Time          {outcome.total_s:.1f} s")
+    if voice.level > 0:
+        for step, seconds in done.seconds.items():
+            voice.say(f"              {step} {seconds:.2f} s")
+    voice.say(str(facts["note"]))

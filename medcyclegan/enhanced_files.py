@@ -1,0 +1,218 @@
+"""Radiographs on disk into enhanced ones on disk, and on request through a model after that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medcyclegan.conversion import Maker, Opened, Request, finish, open_scan
+from medcyclegan.enhancement.steps import Step, enhance
+from medcyclegan.errors import InputRefused, UsageError
+from medcyclegan.evaluation.contact_sheet import Stages
+from medcyclegan.io.atomic import ensure_writable
+from medcyclegan.io.dicom.derive import Derivation, DerivedSeries, derive_series
+from medcyclegan.io.dicom.read import is_dicom
+from medcyclegan.io.naming import suffix_for
+from medcyclegan.io.read import read_scan, refuse_irregular
+from medcyclegan.io.scan import DicomPassport, Scan
+from medcyclegan.io.write import write_scan
+from medcyclegan.models.store import Model
+from medcyclegan.synthesis import synthesize
+from medcyclegan.volume import Volume
+
+SUFFIX = "_enhanced"
+_PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
+_WRITTEN = (".png", ".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is done to each image: the steps, named as the user named them, then a model.
+
+    The steps and their names are of one length, and there is one at least.
+    """
+
+    names: tuple[str, ...]
+    steps: tuple[Step, ...]
+    model: Model | None = None
+
+    def __post_init__(self) -> None:
+        if not self.steps or len(self.names) != len(self.steps):
+            raise UsageError(
+                f"{len(self.steps)} steps with {len(self.names)} names",
+                rule="at least one step, and a name for each, are needed",
+            )
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """What the columns of a contact sheet show."""
+        last = () if self.model is None else (self.model.card.name,)
+        return ("before", *self.names, *last)
+
+    @property
+    def suffix(self) -> str:
+        """What follows the input's name in that of the output."""
+        return SUFFIX if self.model is None else SUFFIX + suffix_for(self.model.card.name)
+
+
+@dataclass(frozen=True, eq=False)
+class Enhanced:
+    """What was written, and the image at each stage."""
+
+    source: Path
+    output: Path
+    stages: Stages
+    warnings: tuple[str, ...]
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Return the pictures and DICOM files of a folder, in the order of their names.
+
+    Raises
+    ------
+    InputRefused
+        If there are none.
+    """
+    found = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.is_file() and (path.name.lower().endswith(_PICTURES) or is_dicom(path))
+    ]
+    if not found:
+        raise InputRefused(
+            f"{folder} holds no image", rule="PNG, JPEG, TIFF and DICOM files are enhanced"
+        )
+    return found
+
+
+def output_for(source: Path, *, suffix: str, folder: Path | None = None) -> Path:
+    """Return where the output of a file goes, in ``folder`` or beside it.
+
+    A picture gives one of its kind (JPEG: PNG), a DICOM file a folder with a series.
+    """
+    ending = source.suffix.lower()
+    is_picture = ending in _PICTURES and not is_dicom(source)
+    stem = source.name[: -len(ending)] if is_picture or ending == ".dcm" else source.name
+    name = f"{stem}{suffix}"
+    if is_picture:
+        name += source.suffix if ending in _WRITTEN else ".png"
+    return (folder or source.parent) / name
+
+
+def enhance_file(
+    source: Path, recipe: Recipe, *, to: Path, maker: Maker, overwrite: bool = False
+) -> Enhanced:
+    """Read a radiograph or picture, enhance it, and write it.
+
+    Grey values keep their range and their number of bits, and DICOM its patient and study.
+
+    Raises
+    ------
+    MedcycleganError
+        InputRefused, CannotWrite, UsageError or ModelRefused, each before anything is written.
+    """
+    refuse_irregular(source)
+    if recipe.model is not None:
+        return _through_model(source, recipe, recipe.model, to, maker=maker, overwrite=overwrite)
+    is_series = is_dicom(source)
+    ensure_writable(to, source=source, overwrite=overwrite, folder=is_series)
+    scan = _read(source)
+    stages = stages_of(scan, recipe.steps)
+    image = _volume_of(scan, stages[-1])
+    series = _series_of(scan, image, recipe, maker) if is_series else None
+    write_scan(image, passport=scan.passport, to=to, derivation=series, overwrite=overwrite)
+    return Enhanced(source, to, _shown(scan, stages), scan.warnings)
+
+
+def stages_of(scan: Scan, steps: Sequence[Step]) -> list[NDArray[np.float64]]:
+    """Return the image (rows, columns) before and after each step, in its own grey values."""
+    before = scan.volume.voxels[:, :, 0].T.astype(np.float64)
+    low, high = float(before.min()), float(before.max())
+    unit = (before - low) / (high - low)  # the readers refuse images of one value
+    return [before, *(low + stage * (high - low) for stage in enhance(unit, steps))]
+
+
+def _read(source: Path) -> Scan:
+    scan = read_scan(source, modality="XR")
+    if not scan.is_plane:
+        raise InputRefused(
+            f"{source} is no picture",
+            rule="radiographs and pictures are enhanced",
+            remedy="give PNG, JPEG, TIFF, or DICOM of modality CR, DX or RG",
+        )
+    return scan
+
+
+def _volume_of(scan: Scan, stage: NDArray[np.float64]) -> Volume:
+    voxels = np.ascontiguousarray(stage.T[:, :, None], dtype=np.float32)
+    return scan.volume.with_voxels(voxels)
+
+
+def _shown(scan: Scan, stages: Sequence[NDArray[np.float64]]) -> Stages:
+    low, high = np.percentile(stages[0], (0.2, 99.8))
+    window = (float(low), float(high)) if low < high else (stages[0].min(), stages[0].max())
+    return Stages(scan.source.name, tuple(stages), window)
+
+
+def _series_of(scan: Scan, image: Volume, recipe: Recipe, maker: Maker) -> DerivedSeries:
+    """Make the header; the source's window is kept unless a step moved the values."""
+    derivation = Derivation(
+        model_name="",
+        model_sha256="",
+        software_version=maker.version,
+        method=_method(recipe),
+        now=maker.now(),
+        new_uid=maker.new_uid,
+        series_label="Enhanced",
+        kind="XR",
+        synthetic=False,
+    )
+    series = derive_series(image.geometry, passport=scan.passport, derivation=derivation)
+    if any(step.moves_values for step in recipe.steps):
+        for _, ds in series.slices:
+            low, high = float(image.voxels.min()), float(image.voxels.max())
+            # PS3.3 C.11.2.1.2: black up to centre - 0.5 - (width - 1) / 2
+            ds.WindowCenter, ds.WindowWidth = (
+                f"{(low + high + 1.0) / 2.0:g}",
+                f"{high - low + 1.0:g}",
+            )
+            if "WindowCenterWidthExplanation" in ds:
+                del ds.WindowCenterWidthExplanation
+    return series
+
+
+def _method(recipe: Recipe) -> str:
+    return f"Grey values enhanced by {', '.join(recipe.names)}"
+
+
+def _through_model(
+    source: Path, recipe: Recipe, model: Model, to: Path, *, maker: Maker, overwrite: bool
+) -> Enhanced:
+    """Enhance in memory, translate that, and write the translation alone."""
+    opened = open_scan(Request(source, out=to, overwrite=overwrite), model, maker=maker)
+    if not opened.scan.is_plane:
+        raise InputRefused(f"{source} is no picture", rule="radiographs and pictures are enhanced")
+    stages = stages_of(opened.scan, recipe.steps)
+    enhanced = replace(opened.scan, volume=_volume_of(opened.scan, stages[-1]))
+    result = synthesize(enhanced, model)
+    _tell_of_steps(opened, recipe)
+    done = finish(opened, result, model, maker=maker)
+    window = model.task.target_window
+    share = (result.image.voxels[:, :, 0].T - window.lower) / (window.upper - window.lower)
+    shown = _shown(opened.scan, stages)
+    low, high = shown.window
+    last = low + share.astype(np.float64) * (high - low)
+    shown = replace(shown, images=(*shown.images, last))
+    return Enhanced(source, done.output, shown, result.warnings)
+
+
+def _tell_of_steps(opened: Opened, recipe: Recipe) -> None:
+    """Put the steps before what the header of a DICOM output says of the model."""
+    if opened.series is None or not isinstance(opened.scan.passport, DicomPassport):
+        return
+    for _, ds in opened.series.slices:
+        ds.DerivationDescription = f"{_method(recipe)}. {ds.DerivationDescription}"[:1024]

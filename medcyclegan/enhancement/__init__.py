@@ -1,0 +1,1 @@
+"""Classical enhancement of radiographs: contrast, noise and edges, by scikit-image."""

@@ -1,0 +1,51 @@
+"""What a translation makes: what it is in DICOM, and what it is called."""
+
+from __future__ import annotations
+
+from medcyclegan.io.dicom.choose_kind import KindName
+from medcyclegan.io.naming import SUFFIX, suffix_for
+from medcyclegan.models.card import Card
+from medcyclegan.task import Domain, Task
+
+_NOT_ACQUIRED = "(synthetic, not acquired)"
+# SeriesDescription has 64 characters; some are left for the source's description.
+_NAME_LENGTH = 32
+
+
+def kind_of_target(task: Task) -> KindName:
+    """Return the kind of DICOM image that the target of a task is.
+
+    Grey values that are neither HU, MR signal nor a radiograph are a secondary capture.
+    """
+    if task.target.unit == "HU":
+        return "CT"
+    if task.target.modality == "MR":
+        return "MR"
+    return "XR" if task.target.modality == "XR" else "SC"
+
+
+def method_of(task: Task) -> str:
+    """Return a sentence on how the output came about, for DerivationDescription."""
+    network = "2D" if task.depth == 1 else "2.5D"
+    made, source = _named(task.target), _named(task.source)
+    return f"Synthetic {made} from {source} by a {network} convolutional network"
+
+
+def series_label(card: Card) -> str:
+    """Return the beginning of SeriesDescription: sCT, sMR, or the model where neither says it."""
+    source, target = card.task.source, card.task.target
+    is_known = source.modality != target.modality and kind_of_target(card.task) in ("CT", "MR")
+    short = f"s{target.modality}" if is_known else card.name[:_NAME_LENGTH].rstrip()
+    return f"{short} {_NOT_ACQUIRED}"
+
+
+def suffix_of(card: Card) -> str:
+    """Return what follows the input's name in that of the output: ``_sct``, or the model's name."""
+    is_sct = card.task.source.modality == "MR" and card.task.target.unit == "HU"
+    return SUFFIX if is_sct else suffix_for(card.name)
+
+
+def _named(domain: Domain) -> str:
+    if domain.modality == "CT" and domain.unit != "HU":
+        return "picture of a CT"
+    return {"XR": "radiograph", "image": "picture"}.get(domain.modality, domain.modality)

@@ -1,0 +1,1 @@
+"""Folders of simulated data for each of the translations."""

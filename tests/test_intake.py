@@ -1,0 +1,85 @@
+"""Scans that a task does not take are refused, whatever they say of themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medcyclegan.errors import InputRefused
+from medcyclegan.geometry import geometry_from_spacing
+from medcyclegan.intake import check_source, find_body
+from medcyclegan.io.scan import PlanePassport, Scan
+from medcyclegan.task import Domain
+from medcyclegan.volume import Volume
+from tests.tiny_model import head_on, scan_of
+from tests.tiny_tasks import CT, GREY, GRID, head_of, task_of
+
+
+def plane(values: np.ndarray, *, modality: str = "") -> Scan:
+    """A picture (columns, rows)."""
+    grid = geometry_from_spacing((*values.shape, 1), (1.0, 1.0, 1.0))
+    volume = Volume(values[:, :, None].astype(np.float32), grid, "a.u.")
+    return Scan(volume, PlanePassport("uint8", "PNG"), Path("a.png"), modality)
+
+
+RAMP = np.add.outer(np.arange(40.0), np.arange(30.0))
+
+
+@pytest.mark.parametrize("name", ["ct-mr", "ct-ct"])
+def test_what_looks_like_no_ct_is_refused(name: str) -> None:
+    check_source(scan_of(head_of("CT"), modality="CT"), task_of(name))
+    offset = head_of("CT").voxels + 1024.0  # as stored, without the rescale
+    wrong = head_of("CT").with_voxels(offset.astype(np.float32))
+    with pytest.raises(InputRefused, match="does not look like a CT in HU"):
+        check_source(scan_of(wrong, modality="CT"), task_of(name))
+
+
+def test_values_without_hu_are_refused_where_hu_are_needed() -> None:
+    unknown = replace(head_of("CT"), unit="a.u.")
+    with pytest.raises(InputRefused, match=r"values in a\.u\.; the model takes CT in HU"):
+        check_source(scan_of(unknown, modality="CT"), task_of("ct-mr"))
+
+
+def test_hu_are_refused_where_grey_values_of_a_fixed_window_are_needed() -> None:
+    look = task_of("image-ct", source=Domain(modality="image", unit="a.u.", scaling=GREY))
+    with pytest.raises(InputRefused, match="grey values from 0 to 255"):
+        check_source(scan_of(head_of("CT"), modality="CT"), look)
+    check_source(scan_of(head_of("CT"), modality="CT"), task_of("image-ct"))  # percentiles do
+
+
+@pytest.mark.parametrize(("modality", "fits"), [("XR", True), ("", True), ("MR", False)])
+def test_modalities_of_radiographs(modality: str, fits: bool) -> None:
+    scan = plane(RAMP, modality=modality)
+    if fits:
+        check_source(scan, task_of("xr-xr"))
+        return
+    with pytest.raises(InputRefused, match="translates XR; give a radiograph"):
+        check_source(scan, task_of("xr-xr"))
+
+
+def test_noise_is_no_radiograph_but_may_be_a_picture() -> None:
+    noise = plane(np.random.default_rng(0).uniform(0, 255, (64, 64)))
+    with pytest.raises(InputRefused, match="looks like noise"):
+        check_source(noise, task_of("xr-xr"))
+    check_source(noise, task_of("image-image"))
+
+
+def test_all_of_a_picture_is_looked_at_and_the_body_of_a_volume() -> None:
+    assert (find_body(plane(RAMP), None).voxels == 1.0).all()
+    _, mask = head_on(GRID, radius_mm=30.0)
+    with pytest.raises(InputRefused, match="leave out --mask"):
+        find_body(plane(RAMP), mask)
+    for modality in ("MR", "CT"):
+        body = find_body(scan_of(head_of(modality), modality=modality), None)
+        truth = head_on(GRID, radius_mm=60.0)[1].voxels > 0
+        assert ((body.voxels > 0) == truth).mean() > 0.95
+
+
+def test_the_unit_decides_which_ct() -> None:
+    assert CT.unit == "HU"
+    picture = plane(RAMP, modality="CT")
+    with pytest.raises(InputRefused, match="takes CT in HU"):
+        check_source(picture, task_of("ct-mr"))
