@@ -21,7 +21,7 @@ from tests.cli.conversion_inputs import write_mr
 
 ROOT = Path(medcyclegan.__file__).parent.parent
 # What a source tree needs to be built; README and LICENSE are named in pyproject.toml.
-PARTS = ("medcyclegan", "configs", "pyproject.toml", "README.md", "LICENSE")
+PARTS = ("medcyclegan", "configs", "setup.py", "pyproject.toml", "README.md", "LICENSE")
 
 
 def run(*command: object, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -79,6 +79,7 @@ def test_the_wheel_holds_all_that_is_needed_and_nothing_else(wheel: Path) -> Non
     assert {"medcyclegan/py.typed"} < sources
     for ending in ("weights.safetensors", "card.json", ".html.j2"):
         assert any(name.endswith(ending) for name in names), ending
+    sources |= {f"medcyclegan/configs/{path.name}" for path in (ROOT / "configs").glob("*.yaml")}
     ours = {name for name in names if ".dist-info/" not in name}
     assert ours == sources
     assert not any(name.startswith("tests") for name in names)
