@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from medcyclegan.errors import UsageError
+from medcyclegan.evaluation.columns import Names
 from medcyclegan.evaluation.report import ScanReport, write_report
 from medcyclegan.io.atomic import atomic_file, ensure_writable
 from medcyclegan.io.dicom.derive import Derivation, DerivedSeries, derive_series
@@ -18,7 +20,14 @@ from medcyclegan.io.scan import DicomPassport, NiftiPassport, Scan
 from medcyclegan.io.write import write_scan
 from medcyclegan.models.card import Card
 from medcyclegan.models.store import Model
-from medcyclegan.product import kind_of_target, method_of, series_label, suffix_of
+from medcyclegan.product import (
+    kind_of_target,
+    made_name,
+    method_of,
+    series_label,
+    source_name,
+    suffix_of,
+)
 from medcyclegan.synthesis import Options, Synthesis, synthesize
 from medcyclegan.task import Task
 from medcyclegan.translator import Progress
@@ -99,6 +108,12 @@ def open_scan(request: Request, model: Model, *, maker: Maker) -> Opened:
     scan = read_scan(
         request.source, series_uid=request.series_uid, modality=model.task.source.modality
     )
+    if report is not None and scan.is_plane:
+        raise UsageError(
+            f"A report on {request.source}",
+            rule="it shows planes through volumes, and this is one plane",
+            remedy="leave out --report, and look at the two images",
+        )
     series = None
     if is_folder(output):
         # Before the network runs, as odd values or shear may forbid it.
@@ -178,4 +193,5 @@ def _report(done: Conversion, model: Model, maker: Maker) -> ScanReport:
         seconds=sum(done.seconds.values()),
         version=maker.version,
         warnings=done.synthesis.warnings,
+        names=Names(source=source_name(model.task), made=made_name(model.task)),
     )

@@ -38,6 +38,7 @@ ROOMS = {
     "evaluation.report": _room(4, "matplotlib jinja2 numpy"),
     "evaluation.picture": _room(4, "matplotlib jinja2 numpy"),
     "evaluation.views": _room(4, "matplotlib jinja2 numpy"),
+    "evaluation.columns": _room(4, "numpy"),
     "evaluation.metrics": _room(3, "numpy scipy skimage"),
     "evaluation.similarity": _room(3, "numpy scipy skimage"),
     "evaluation.__init__": _room(0),
