@@ -72,7 +72,7 @@ def test_a_body_smaller_than_a_head_is_warned_of() -> None:
 def test_an_mr_is_no_ct_and_its_ct_is_one() -> None:
     subject = make_phantom(default_geometry(6.0), contrast="t1", seed=1)
     refuse_no_ct(subject.ct, source=SOURCE)
-    with pytest.raises(InputRefused, match="does not look like a CT in HU: 0.00%"):
+    with pytest.raises(InputRefused, match=r"does not look like a CT in HU: 0\.00%"):
         refuse_no_ct(subject.mr, source=SOURCE)
 
 

@@ -122,7 +122,7 @@ def _scan_rows(report: ScanReport) -> list[Row]:
         ("Spacing", f"{spacing} mm"),
         ("Axes", axes),
         (
-            f"{'HU' if unit == 'HU' else 'Value'} range",
+            "HU range" if unit == "HU" else "Range",
             f"{values.min():.0f} to {values.max():.0f} {unit}",
         ),
     ]
