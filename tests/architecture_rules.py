@@ -33,6 +33,7 @@ ROOMS = {
     "translator": _room(5, "torch"),
     "training": _room(5, "torch pydantic numpy yaml"),
     "product": _room(5),
+    "outputs": _room(5),
     "intake": _room(5, "numpy"),
     "models": _room(4, "safetensors torch pydantic"),
     "evaluation.report": _room(4, "matplotlib jinja2 numpy"),
