@@ -18,8 +18,8 @@ from medcyclegan.cli.models import models
 from medcyclegan.cli.phantom import phantom
 from medcyclegan.cli.simulate import simulate
 from medcyclegan.cli.synth_ct import synth_ct
-from medcyclegan.cli.translate import translate
 from medcyclegan.cli.train import train
+from medcyclegan.cli.translate import translate
 from medcyclegan.errors import ExitCode, MedcycleganError
 
 
