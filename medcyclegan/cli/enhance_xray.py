@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,7 +76,7 @@ def enhance_xray(
     if refused:
         from medcyclegan.errors import ExitCode
 
-        raise click.exceptions.Exit(ExitCode.SOME_REFUSED)
+        sys.exit(ExitCode.SOME_REFUSED)
 
 
 def _make(folder: Path) -> None:

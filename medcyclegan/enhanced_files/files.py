@@ -18,7 +18,7 @@ from medcyclegan.io.atomic import ensure_writable
 from medcyclegan.io.dicom.derive import Derivation, DerivedSeries, derive_series
 from medcyclegan.io.dicom.read import is_dicom
 from medcyclegan.io.read import read_scan, refuse_irregular
-from medcyclegan.io.scan import DicomPassport, Scan
+from medcyclegan.io.scan import DicomPassport, PlanePassport, Scan
 from medcyclegan.io.write import write_scan
 from medcyclegan.models.store import Model
 from medcyclegan.synthesis import synthesize
@@ -70,13 +70,18 @@ def stages_of(scan: Scan, steps: Sequence[Step]) -> list[NDArray[np.float64]]:
 
 def _read(source: Path) -> Scan:
     scan = read_scan(source, modality="XR")
-    if not scan.is_plane:
+    _refuse_volume(scan)
+    return scan
+
+
+def _refuse_volume(scan: Scan) -> None:
+    """Refuse what is not a picture, nor a radiograph that tells so itself."""
+    if not isinstance(scan.passport, PlanePassport | DicomPassport) or not scan.is_plane:
         raise InputRefused(
-            f"{source} is no picture",
+            f"{scan.source} is no picture",
             rule="radiographs and pictures are enhanced",
             remedy="give PNG, JPEG, TIFF, or DICOM of modality CR, DX or RG",
         )
-    return scan
 
 
 def _volume_of(scan: Scan, stage: NDArray[np.float64]) -> Volume:
@@ -126,8 +131,7 @@ def _through_model(
 ) -> Enhanced:
     """Enhance in memory, translate that, and write the translation alone."""
     opened = open_scan(Request(source, out=to, overwrite=overwrite), model, maker=maker)
-    if not opened.scan.is_plane:
-        raise InputRefused(f"{source} is no picture", rule="radiographs and pictures are enhanced")
+    _refuse_volume(opened.scan)
     stages = stages_of(opened.scan, recipe.steps)
     enhanced = replace(opened.scan, volume=_volume_of(opened.scan, stages[-1]))
     result = synthesize(enhanced, model)

@@ -33,7 +33,7 @@ class Edges:
 
     moves_values: ClassVar[bool] = False
     sigma_px: float = 1.5
-    amount: float = 1.0
+    amount: float = 2.0
 
     def __post_init__(self) -> None:
         refuse_not_positive("sigma_px", self.sigma_px)
