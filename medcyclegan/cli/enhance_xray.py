@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,8 @@ import click
 from medcyclegan.cli.common import Voice, voice_options
 
 if TYPE_CHECKING:
-    from medcyclegan.enhanced_files import Enhanced, Recipe
+    from medcyclegan.enhanced_files.files import Enhanced
+    from medcyclegan.enhanced_files.recipe import Recipe
 
 METHODS = (
     "hist-eq", "clahe", "denoise-bilateral", "denoise-nlm", "denoise-tv", "unsharp", "edges",
@@ -49,7 +51,7 @@ def enhance_xray(
     model: str | None, contact_sheet: bool, overwrite: bool,
 ) -> None:  # fmt: skip
     """Enhance radiographs: contrast, noise, edges; the number of bits and the range are kept."""
-    from medcyclegan.enhanced_files import Recipe, images_in, output_for
+    from medcyclegan.enhanced_files.recipe import Recipe, images_in, output_for
     from medcyclegan.enhancement.methods import parse_step
     from medcyclegan.io.read import refuse_irregular
     from medcyclegan.models.store import load_model
@@ -74,7 +76,7 @@ def enhance_xray(
     if refused:
         from medcyclegan.errors import ExitCode
 
-        raise click.exceptions.Exit(ExitCode.SOME_REFUSED)
+        sys.exit(ExitCode.SOME_REFUSED)
 
 
 def _make(folder: Path) -> None:
@@ -89,7 +91,7 @@ def _enhance_all(
 ) -> tuple[list[Enhanced], list[str]]:
     """Enhance each; a single refused file is an error, one of a folder is named and left out."""
     from medcyclegan.cli.conversions import default_maker
-    from medcyclegan.enhanced_files import enhance_file
+    from medcyclegan.enhanced_files.files import enhance_file
     from medcyclegan.errors import InputRefused
 
     done: list[Enhanced] = []

@@ -6,16 +6,10 @@ from collections.abc import Callable
 from dataclasses import Field, fields
 from typing import Any
 
-from medcyclegan.enhancement.steps import (
-    Bilateral,
-    Clahe,
-    Edges,
-    HistogramEqualisation,
-    NonLocalMeans,
-    Step,
-    TotalVariation,
-    Unsharp,
-)
+from medcyclegan.enhancement.contrast import Clahe, HistogramEqualisation
+from medcyclegan.enhancement.denoise import Bilateral, NonLocalMeans, TotalVariation
+from medcyclegan.enhancement.sharpen import Edges, Unsharp
+from medcyclegan.enhancement.step import Step
 from medcyclegan.errors import UsageError
 
 METHODS: dict[str, type] = {

@@ -1,4 +1,4 @@
-"""Radiographs on disk into enhanced ones on disk, and on request through a model after that."""
+"""One file into one enhanced file, or into what a model makes of it after that."""
 
 from __future__ import annotations
 
@@ -10,53 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medcyclegan.conversion import Maker, Opened, Request, finish, open_scan
-from medcyclegan.enhancement.steps import Step, enhance
-from medcyclegan.errors import InputRefused, UsageError
+from medcyclegan.enhanced_files.recipe import Recipe
+from medcyclegan.enhancement.step import Step, enhance
+from medcyclegan.errors import InputRefused
 from medcyclegan.evaluation.contact_sheet import Stages
 from medcyclegan.io.atomic import ensure_writable
 from medcyclegan.io.dicom.derive import Derivation, DerivedSeries, derive_series
 from medcyclegan.io.dicom.read import is_dicom
-from medcyclegan.io.naming import suffix_for
 from medcyclegan.io.read import read_scan, refuse_irregular
-from medcyclegan.io.scan import DicomPassport, Scan
+from medcyclegan.io.scan import DicomPassport, PlanePassport, Scan
 from medcyclegan.io.write import write_scan
 from medcyclegan.models.store import Model
 from medcyclegan.synthesis import synthesize
 from medcyclegan.volume import Volume
-
-SUFFIX = "_enhanced"
-_PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
-_WRITTEN = (".png", ".tif", ".tiff")
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What is done to each image: the steps, named as the user named them, then a model.
-
-    The steps and their names are of one length, and there is one at least.
-    """
-
-    names: tuple[str, ...]
-    steps: tuple[Step, ...]
-    model: Model | None = None
-
-    def __post_init__(self) -> None:
-        if not self.steps or len(self.names) != len(self.steps):
-            raise UsageError(
-                f"{len(self.steps)} steps with {len(self.names)} names",
-                rule="at least one step, and a name for each, are needed",
-            )
-
-    @property
-    def titles(self) -> tuple[str, ...]:
-        """What the columns of a contact sheet show."""
-        last = () if self.model is None else (self.model.card.name,)
-        return ("before", *self.names, *last)
-
-    @property
-    def suffix(self) -> str:
-        """What follows the input's name in that of the output."""
-        return SUFFIX if self.model is None else SUFFIX + suffix_for(self.model.card.name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,40 +33,6 @@ class Enhanced:
     output: Path
     stages: Stages
     warnings: tuple[str, ...]
-
-
-def images_in(folder: Path) -> list[Path]:
-    """Return the pictures and DICOM files of a folder, in the order of their names.
-
-    Raises
-    ------
-    InputRefused
-        If there are none.
-    """
-    found = [
-        path
-        for path in sorted(folder.iterdir())
-        if path.is_file() and (path.name.lower().endswith(_PICTURES) or is_dicom(path))
-    ]
-    if not found:
-        raise InputRefused(
-            f"{folder} holds no image", rule="PNG, JPEG, TIFF and DICOM files are enhanced"
-        )
-    return found
-
-
-def output_for(source: Path, *, suffix: str, folder: Path | None = None) -> Path:
-    """Return where the output of a file goes, in ``folder`` or beside it.
-
-    A picture gives one of its kind (JPEG: PNG), a DICOM file a folder with a series.
-    """
-    ending = source.suffix.lower()
-    is_picture = ending in _PICTURES and not is_dicom(source)
-    stem = source.name[: -len(ending)] if is_picture or ending == ".dcm" else source.name
-    name = f"{stem}{suffix}"
-    if is_picture:
-        name += source.suffix if ending in _WRITTEN else ".png"
-    return (folder or source.parent) / name
 
 
 def enhance_file(
@@ -138,13 +70,18 @@ def stages_of(scan: Scan, steps: Sequence[Step]) -> list[NDArray[np.float64]]:
 
 def _read(source: Path) -> Scan:
     scan = read_scan(source, modality="XR")
-    if not scan.is_plane:
+    _refuse_volume(scan)
+    return scan
+
+
+def _refuse_volume(scan: Scan) -> None:
+    """Refuse what is not a picture, nor a radiograph that tells so itself."""
+    if not isinstance(scan.passport, PlanePassport | DicomPassport) or not scan.is_plane:
         raise InputRefused(
-            f"{source} is no picture",
+            f"{scan.source} is no picture",
             rule="radiographs and pictures are enhanced",
             remedy="give PNG, JPEG, TIFF, or DICOM of modality CR, DX or RG",
         )
-    return scan
 
 
 def _volume_of(scan: Scan, stage: NDArray[np.float64]) -> Volume:
@@ -194,8 +131,7 @@ def _through_model(
 ) -> Enhanced:
     """Enhance in memory, translate that, and write the translation alone."""
     opened = open_scan(Request(source, out=to, overwrite=overwrite), model, maker=maker)
-    if not opened.scan.is_plane:
-        raise InputRefused(f"{source} is no picture", rule="radiographs and pictures are enhanced")
+    _refuse_volume(opened.scan)
     stages = stages_of(opened.scan, recipe.steps)
     enhanced = replace(opened.scan, volume=_volume_of(opened.scan, stages[-1]))
     result = synthesize(enhanced, model)

@@ -1,0 +1,1 @@
+"""Radiographs on disk into enhanced ones on disk, and on request through a model."""
