@@ -36,6 +36,7 @@ ROOMS = {
     "evaluation.report": _room(4, "matplotlib jinja2 numpy"),
     "evaluation.picture": _room(4, "matplotlib jinja2 numpy"),
     "evaluation.views": _room(4, "matplotlib jinja2 numpy"),
+    "evaluation.study": _room(4, "matplotlib jinja2 numpy scipy"),
     "evaluation.metrics": _room(3, "numpy scipy skimage"),
     "evaluation.similarity": _room(3, "numpy scipy skimage"),
     "evaluation.__init__": _room(0),

@@ -10,6 +10,7 @@ from typing import NoReturn
 import click
 
 from medcyclegan.cli.demo import demo
+from medcyclegan.cli.evaluate import evaluate
 from medcyclegan.cli.models import models
 from medcyclegan.cli.phantom import phantom
 from medcyclegan.cli.synth_ct import synth_ct
@@ -19,7 +20,7 @@ from medcyclegan.errors import ExitCode, MedcycleganError
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, 1 our fault, 2 usage, 3 input refused, 4 cannot write, "
-    "5 model refused, 6 device or memory, 130 interrupted. Research use only.",
+    "5 model refused, 6 device or memory, 8 some refused, 130 interrupted. Research use only.",
 )
 @click.version_option(version("medcyclegan"), message="medcyclegan %(version)s")
 def cli() -> None:
@@ -35,6 +36,7 @@ cli.add_command(synth_ct)
 cli.add_command(demo)
 cli.add_command(phantom)
 cli.add_command(models)
+cli.add_command(evaluate)
 
 
 def main() -> NoReturn:

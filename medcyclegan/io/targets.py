@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +51,8 @@ def refuse_existing_folder(target: Path, *, overwrite: bool) -> None:
         return
     if not overwrite:
         _refuse_without_overwrite(target)
+    if _is_on_record(target):
+        return
     is_ours = any(entry.name == COMPLETION_RECORD for entry in entries)
     foreign = [e for e in entries if e.suffix != ".dcm" and e.name != COMPLETION_RECORD]
     if not is_ours or foreign or any(entry.is_dir() for entry in entries):
@@ -58,6 +61,17 @@ def refuse_existing_folder(target: Path, *, overwrite: bool) -> None:
             rule="only a folder that medcyclegan wrote is replaced",
             remedy="name another folder, or empty this one by hand",
         )
+
+
+def _is_on_record(folder: Path) -> bool:
+    """Whether the completion record lists every file in the folder and below it."""
+    try:
+        record = json.loads((folder / COMPLETION_RECORD).read_text(encoding="utf-8"))
+        listed = {COMPLETION_RECORD, *record["files"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    there = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return all(path.relative_to(folder).as_posix() in listed for path in there)
 
 
 def _refuse_without_overwrite(target: Path) -> None:

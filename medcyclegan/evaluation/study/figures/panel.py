@@ -1,0 +1,180 @@
+"""The best, the median and the worst patient of a method, as pictures for radiological eyes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from medcyclegan.evaluation.study.figures.style import (
+    MINUS,
+    WIDE_MM,
+    Drawn,
+    new_figure,
+    plain,
+    wrapped,
+)
+from medcyclegan.evaluation.study.images import PatientImages
+from medcyclegan.evaluation.study.planes import AXIAL, SAGITTAL, body_views
+from medcyclegan.evaluation.views import View, in_viewing_order
+from medcyclegan.volume import FloatVoxels, Volume
+
+# Level and width in HU.
+SOFT_TISSUE = (40.0, 400.0)
+BONE = (400.0, 2000.0)
+# Beyond this the difference is saturated: bone that is missed altogether, or air for tissue.
+DIFFERENCE_HU = 300.0
+DIFFERENCE_COLOURS = "RdBu_r"
+
+# Air kept around the body, as skin at the very edge of a picture cannot be judged.
+MARGIN_MM = 8.0
+SCALE_MM = 50.0
+MARK_COLOUR = "gold"
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """One patient of the panel: ``rank`` is what it stands for, as in ``Worst``."""
+
+    rank: str
+    mae_hu: float
+    images: PatientImages
+
+
+@dataclass(frozen=True)
+class _Column:
+    title: str
+    volume: Volume
+    norm: Normalize
+    colours: str = "gray"
+
+
+def draw_panel(patients: Sequence[Shown], method: str, protocol: str, *, name: str) -> Drawn:
+    """Draw an axial and a sagittal row for each patient: MR if there is one, sCT, CT, difference.
+
+    Both CTs are shown in a soft tissue and in a bone window.
+    """
+    with_mr = any(shown.images.mr is not None for shown in patients)
+    columns = 5 + with_mr
+    crops = [list(_crops(shown.images)) for shown in patients]
+    heights = [view_mm[0] / view_mm[1] for rows in crops for _, _, view_mm in rows]
+    cell_mm = (WIDE_MM - 14.0) / columns
+    figure = new_figure(WIDE_MM, 24.0 + cell_mm * sum(heights) + 1.5 * len(heights))
+    grid = figure.subplots(len(heights), columns, squeeze=False, height_ratios=heights)
+    for number, (shown, rows) in enumerate(zip(patients, crops, strict=True)):
+        for offset, (view, box, _) in enumerate(rows):
+            line = grid[2 * number + offset]
+            drawn = _columns(shown.images, method, with_mr=with_mr)
+            for axes, column in zip(line, drawn, strict=True):
+                _show(axes, column, view, box)
+            if number + offset == 0:
+                for axes, column in zip(line, drawn, strict=True):
+                    axes.set_title(column.title if column else "MR", fontsize=7)
+            _scale_bar(line[0], box)
+        text = f"{shown.rank}: {plain(shown.images.case)}\nMAE {shown.mae_hu:.1f} HU"
+        grid[2 * number][0].set_ylabel(wrapped_case(text), fontsize=7)
+    _difference_bar(figure, list(grid[:, -1]))
+    return Drawn(
+        name,
+        f"Best, median and worst patient, {method}",
+        f"Patients of {method} with the least, the median and the largest MAE (protocol "
+        f"{protocol}): the axial and the sagittal plane with the most of the body in it. "
+        "Radiological convention: the patient's right (R) is at the image's left. Window width "
+        f"(W) and level (L) in HU; difference: sCT {MINUS} CT, saturated at \N{PLUS-MINUS SIGN}"
+        f"{DIFFERENCE_HU:.0f} HU; bar: {SCALE_MM:.0f} mm. The synthetic CT is no acquired image.",
+        figure,
+    )
+
+
+def wrapped_case(text: str) -> str:
+    """Break a label into lines that fit beside a picture."""
+    return "\n".join(wrapped(part, 26) for part in text.split("\n"))
+
+
+def _columns(images: PatientImages, method: str, *, with_mr: bool) -> list[_Column | None]:
+    sct, ct = images.scts[method], images.ct
+    columns: list[_Column | None] = []
+    if with_mr:
+        columns.append(_mr_column(images.mr) if images.mr else None)
+    for level, width in (SOFT_TISSUE, BONE):
+        norm = Normalize(level - width / 2.0, level + width / 2.0)
+        window = f"W {width:.0f} L {level:.0f}"
+        columns += [_Column(f"sCT\n{window}", sct, norm), _Column(f"CT\n{window}", ct, norm)]
+    error = ct.with_voxels(sct.voxels - ct.voxels)
+    norm = Normalize(-DIFFERENCE_HU, DIFFERENCE_HU)
+    columns.append(_Column(f"sCT {MINUS} CT\n(HU)", error, norm, DIFFERENCE_COLOURS))
+    return columns
+
+
+def _mr_column(mr: Volume) -> _Column:
+    low, high = (float(p) for p in np.percentile(mr.voxels, (0.5, 99.5)))
+    return _Column("MR\n(a.u.)", mr, Normalize(low, max(high, low + 1e-6)))
+
+
+_Box = tuple[float, float, float, float]
+
+
+def _crops(images: PatientImages) -> Iterator[tuple[View, _Box, tuple[float, float]]]:
+    """The two views with the box (left, right, bottom, top) in mm around the body, and its size."""
+    views = body_views(images.mask)
+    viewed = in_viewing_order(images.mask)
+    for axis in (AXIAL, SAGITTAL):
+        view = views[axis]
+        mask = np.asarray(view.image(viewed) > 0)
+        top, bottom = _reach(np.any(mask, axis=1), view.size_mm[0])
+        left, right = _reach(np.any(mask, axis=0), view.size_mm[1])
+        yield view, (left, right, bottom, top), (bottom - top, right - left)
+
+
+def _reach(filled: NDArray[np.bool_], size_mm: float) -> tuple[float, float]:
+    step_mm = size_mm / filled.size
+    inside = np.flatnonzero(filled)
+    low, high = inside[0] * step_mm - MARGIN_MM, (inside[-1] + 1) * step_mm + MARGIN_MM
+    return max(0.0, float(low)), min(size_mm, float(high))
+
+
+def _show(axes: Axes, column: _Column | None, view: View, box: _Box) -> None:
+    axes.set(xticks=[], yticks=[], facecolor="black")
+    for side in axes.spines.values():
+        side.set_visible(False)
+    if column is None:
+        axes.text(0.5, 0.5, "no MR", color="white", ha="center", transform=axes.transAxes)
+        return
+    height_mm, width_mm = view.size_mm
+    axes.imshow(
+        _plane(view, column.volume), cmap=column.colours, norm=column.norm,
+        extent=(0.0, width_mm, height_mm, 0.0), interpolation="nearest", aspect="equal",
+    )  # fmt: skip
+    axes.set(xlim=box[:2], ylim=box[2:])
+    colour = "black" if column.colours == DIFFERENCE_COLOURS else MARK_COLOUR
+    for letter, x, alignment in ((view.left, 0.03, "left"), (view.right, 0.97, "right")):
+        axes.text(
+            x, 0.97, letter, color=colour, ha=alignment, va="top", fontsize=6.5, weight="bold",
+            transform=axes.transAxes,
+        )  # fmt: skip
+
+
+def _plane(view: View, volume: Volume) -> FloatVoxels:
+    return view.image(in_viewing_order(volume))
+
+
+def _scale_bar(axes: Axes, box: _Box) -> None:
+    left, right, bottom, top = box
+    start, level = left + 0.06 * (right - left), bottom - 0.05 * (bottom - top)
+    axes.plot((start, start + SCALE_MM), (level, level), color=MARK_COLOUR, linewidth=1.3)
+
+
+def _difference_bar(figure: Figure, axes: Sequence[Axes]) -> None:
+    norm = Normalize(-DIFFERENCE_HU, DIFFERENCE_HU)
+    bar = figure.colorbar(
+        ScalarMappable(norm, DIFFERENCE_COLOURS), ax=axes, location="bottom",
+        extend="both", aspect=14, pad=0.01,
+    )  # fmt: skip
+    bar.set_ticks([-DIFFERENCE_HU, 0.0, DIFFERENCE_HU])
+    bar.set_label("HU", labelpad=1)
