@@ -32,6 +32,8 @@ ERROR_EDGES_HU = np.arange(-1000.0, 1001.0, 10.0)
 JOINT_EDGES_HU = np.arange(-1024.0, 2049.0, 16.0)
 # Heights in the body, 0 at its lowest and 100 at its highest axial slice, in percent.
 HEIGHTS_PERCENT = np.linspace(0.0, 100.0, 51)
+# At the body's ends a few voxels of skin would stand for a slice.
+LEAST_SLICE_SHARE = 0.05
 
 REGIONS = ("body", "air", "soft tissue", "bone")
 
@@ -124,7 +126,7 @@ def _by_height(truth: Truth, prediction: Prediction) -> tuple[FloatArray, FloatA
     error = in_viewing_order(prediction.sct)[:, :, ::-1] - in_viewing_order(truth.ct)[:, :, ::-1]
     error = np.where(inside, error, 0.0)
     voxels = inside.sum(axis=(0, 1))
-    filled = np.flatnonzero(voxels)
+    filled = np.flatnonzero(voxels >= max(1.0, LEAST_SLICE_SHARE * voxels.max()))
     absolute = np.abs(error).sum(axis=(0, 1), dtype=np.float64)[filled] / voxels[filled]
     signed = error.sum(axis=(0, 1), dtype=np.float64)[filled] / voxels[filled]
     span = max(int(filled[-1] - filled[0]), 1)

@@ -28,6 +28,8 @@ from medcyclegan.geometry import FloatArray
 LIMITS_SD = 1.96
 
 JOINT_COLUMNS = 3
+# In percent: rarer pairs of values, a few voxels of a patient, are left white.
+LEAST_SHARE = 1e-4
 
 
 def draw_bland_altman(results: Sequence[Measured], methods: Sequence[str], protocol: str) -> Drawn:
@@ -114,11 +116,11 @@ def draw_joint_histogram(
     figure = new_figure(20.0 + 60.0 * columns, 4.0 + 60.0 * rows)
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     shares = [_joint_share(results, method) for method in methods]
-    norm = LogNorm(1e-5, max(1e-3, *(float(s.max()) for s in shares)))
+    norm = LogNorm(LEAST_SHARE, max(1e-3, *(float(s.max()) for s in shares)))
     low, high = JOINT_EDGES_HU[0], JOINT_EDGES_HU[-1]
     for number, (axes, share) in enumerate(zip(panels, shares, strict=False)):
         image = axes.pcolormesh(
-            JOINT_EDGES_HU, JOINT_EDGES_HU, np.ma.masked_less(share.T, 1e-5),
+            JOINT_EDGES_HU, JOINT_EDGES_HU, np.ma.masked_less(share.T, LEAST_SHARE),
             norm=norm, cmap="viridis", rasterized=True,
         )  # fmt: skip
         axes.plot((low, high), (low, high), color=REFERENCE_COLOUR, linewidth=0.6, linestyle="--")
@@ -134,8 +136,9 @@ def draw_joint_histogram(
         "joint_histogram",
         "Synthetic against true HU",
         f"Joint histogram of synthetic and true HU inside the body, bins of {step:.0f} HU, "
-        "logarithmic; mean over patients. Dashed: identity. Values beyond the axes are counted in "
-        f"the outermost bins. Body mask as in protocol {protocol}.",
+        f"logarithmic; mean over patients; shares below {LEAST_SHARE:g} % are white. Dashed: "
+        "identity. Values beyond the axes are counted in the outermost bins. Body mask as in "
+        f"protocol {protocol}.",
         figure,
     )
 

@@ -10,10 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from medcyclegan.evaluation.study.figures.style import (
+    BONE,
+    MARK_COLOUR,
     MINUS,
+    SOFT_TISSUE,
     WIDE_MM,
     Drawn,
     new_figure,
@@ -21,21 +23,18 @@ from medcyclegan.evaluation.study.figures.style import (
     wrapped,
 )
 from medcyclegan.evaluation.study.images import PatientImages
-from medcyclegan.evaluation.study.planes import AXIAL, SAGITTAL, body_views
+from medcyclegan.evaluation.study.planes import AXIAL, SAGITTAL, Box, body_box, body_views
 from medcyclegan.evaluation.views import View, in_viewing_order
 from medcyclegan.volume import FloatVoxels, Volume
 
-# Level and width in HU.
-SOFT_TISSUE = (40.0, 400.0)
-BONE = (400.0, 2000.0)
 # Beyond this the difference is saturated: bone that is missed altogether, or air for tissue.
 DIFFERENCE_HU = 300.0
 DIFFERENCE_COLOURS = "RdBu_r"
 
-# Air kept around the body, as skin at the very edge of a picture cannot be judged.
-MARGIN_MM = 8.0
+# Of the signal in the body: fat is a small and much the brightest part of it.
+MR_PERCENTILES = (1.0, 97.0)
+
 SCALE_MM = 50.0
-MARK_COLOUR = "gold"
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +78,7 @@ def draw_panel(patients: Sequence[Shown], method: str, protocol: str, *, name: s
             _scale_bar(line[0], box)
         text = f"{shown.rank}: {plain(shown.images.case)}\nMAE {shown.mae_hu:.1f} HU"
         grid[2 * number][0].set_ylabel(wrapped_case(text), fontsize=7)
-    _difference_bar(figure, list(grid[:, -1]))
+    _difference_bar(figure, list(grid.ravel()))
     return Drawn(
         name,
         f"Best, median and worst patient, {method}",
@@ -101,7 +100,7 @@ def _columns(images: PatientImages, method: str, *, with_mr: bool) -> list[_Colu
     sct, ct = images.scts[method], images.ct
     columns: list[_Column | None] = []
     if with_mr:
-        columns.append(_mr_column(images.mr) if images.mr else None)
+        columns.append(_mr_column(images.mr, images.mask) if images.mr else None)
     for level, width in (SOFT_TISSUE, BONE):
         norm = Normalize(level - width / 2.0, level + width / 2.0)
         window = f"W {width:.0f} L {level:.0f}"
@@ -112,34 +111,21 @@ def _columns(images: PatientImages, method: str, *, with_mr: bool) -> list[_Colu
     return columns
 
 
-def _mr_column(mr: Volume) -> _Column:
-    low, high = (float(p) for p in np.percentile(mr.voxels, (0.5, 99.5)))
+def _mr_column(mr: Volume, mask: Volume) -> _Column:
+    inside = mr.voxels[mask.voxels > 0]
+    low, high = (float(p) for p in np.percentile(inside, MR_PERCENTILES))
     return _Column("MR\n(a.u.)", mr, Normalize(low, max(high, low + 1e-6)))
 
 
-_Box = tuple[float, float, float, float]
-
-
-def _crops(images: PatientImages) -> Iterator[tuple[View, _Box, tuple[float, float]]]:
-    """The two views with the box (left, right, bottom, top) in mm around the body, and its size."""
+def _crops(images: PatientImages) -> Iterator[tuple[View, Box, tuple[float, float]]]:
+    """The two views, each with the box around the body and its height and width in mm."""
     views = body_views(images.mask)
-    viewed = in_viewing_order(images.mask)
     for axis in (AXIAL, SAGITTAL):
-        view = views[axis]
-        mask = np.asarray(view.image(viewed) > 0)
-        top, bottom = _reach(np.any(mask, axis=1), view.size_mm[0])
-        left, right = _reach(np.any(mask, axis=0), view.size_mm[1])
-        yield view, (left, right, bottom, top), (bottom - top, right - left)
+        left, right, bottom, top = body_box(images.mask, views[axis])
+        yield views[axis], (left, right, bottom, top), (bottom - top, right - left)
 
 
-def _reach(filled: NDArray[np.bool_], size_mm: float) -> tuple[float, float]:
-    step_mm = size_mm / filled.size
-    inside = np.flatnonzero(filled)
-    low, high = inside[0] * step_mm - MARGIN_MM, (inside[-1] + 1) * step_mm + MARGIN_MM
-    return max(0.0, float(low)), min(size_mm, float(high))
-
-
-def _show(axes: Axes, column: _Column | None, view: View, box: _Box) -> None:
+def _show(axes: Axes, column: _Column | None, view: View, box: Box) -> None:
     axes.set(xticks=[], yticks=[], facecolor="black")
     for side in axes.spines.values():
         side.set_visible(False)
@@ -164,17 +150,18 @@ def _plane(view: View, volume: Volume) -> FloatVoxels:
     return view.image(in_viewing_order(volume))
 
 
-def _scale_bar(axes: Axes, box: _Box) -> None:
+def _scale_bar(axes: Axes, box: Box) -> None:
     left, right, bottom, top = box
     start, level = left + 0.06 * (right - left), bottom - 0.05 * (bottom - top)
     axes.plot((start, start + SCALE_MM), (level, level), color=MARK_COLOUR, linewidth=1.3)
 
 
 def _difference_bar(figure: Figure, axes: Sequence[Axes]) -> None:
+    """Draw the scale of the last column below it; all axes make room, lest columns should shift."""
     norm = Normalize(-DIFFERENCE_HU, DIFFERENCE_HU)
     bar = figure.colorbar(
         ScalarMappable(norm, DIFFERENCE_COLOURS), ax=axes, location="bottom",
-        extend="both", aspect=14, pad=0.01,
+        extend="both", aspect=14, pad=0.01, shrink=0.14, anchor=(0.995, 1.0),
     )  # fmt: skip
     bar.set_ticks([-DIFFERENCE_HU, 0.0, DIFFERENCE_HU])
     bar.set_label("HU", labelpad=1)

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from medcyclegan.evaluation.metrics import BONE_ABOVE_HU
 from medcyclegan.evaluation.study.figures.style import (
+    BONE,
+    MARK_COLOUR,
     MINUS,
     REFERENCE_COLOUR,
     WIDE_MM,
@@ -18,12 +21,11 @@ from medcyclegan.evaluation.study.figures.style import (
     new_figure,
 )
 from medcyclegan.evaluation.study.images import PatientImages
-from medcyclegan.evaluation.study.measure import HEIGHTS_PERCENT, Measured
-from medcyclegan.evaluation.study.planes import AXIAL, body_views
-from medcyclegan.evaluation.views import in_viewing_order
+from medcyclegan.evaluation.study.measure import HEIGHTS_PERCENT, LEAST_SLICE_SHARE, Measured
+from medcyclegan.evaluation.study.planes import MARGIN_MM, body_box, middle_view
+from medcyclegan.evaluation.views import View, in_viewing_order
 from medcyclegan.geometry import FloatArray
-
-BONE_WINDOW_HU = (-600.0, 1400.0)
+from medcyclegan.volume import FloatVoxels
 
 
 def draw_heights(results: Sequence[Measured], methods: Sequence[str], protocol: str) -> Drawn:
@@ -48,8 +50,9 @@ def draw_heights(results: Sequence[Measured], methods: Sequence[str], protocol: 
         "error_by_slice",
         "Error against slice position",
         "Error of axial slices inside the body against their position, scaled to the height of "
-        "each patient's body in view. Lines: mean over patients; bands: \N{PLUS-MINUS SIGN}1 SD. "
-        f"Body mask as in protocol {protocol}.",
+        "each patient's body in view; slices with less than "
+        f"{LEAST_SLICE_SHARE:.0%} of the largest slice's voxels are left out. Lines: mean over "
+        f"patients; bands: \N{PLUS-MINUS SIGN}1 SD. Body mask as in protocol {protocol}.",
         figure,
     )
 
@@ -70,26 +73,14 @@ def _band(axes: Axes, curves: FloatArray, number: int, *, label: str) -> None:
 
 def draw_profile(images: PatientImages, methods: Sequence[str], protocol: str) -> Drawn:
     """Draw HU along a line from right to left through the body, true and by every method."""
-    view = body_views(images.mask)[AXIAL]
+    view = middle_view(images.mask)
     ct, mask = (view.image(in_viewing_order(volume)) for volume in (images.ct, images.mask))
-    rows = np.flatnonzero((mask > 0).any(axis=1))
-    row = int(rows[len(rows) // 2])
-    width_mm, height_mm = view.size_mm[1], view.size_mm[0]
-    step_mm = width_mm / ct.shape[1]
-    place_mm = (np.arange(ct.shape[1]) + 0.5) * step_mm
+    row = _row_with_most_bone(ct, mask)
     figure = new_figure(WIDE_MM, 66.0)
     small, axes = figure.subplots(1, 2, width_ratios=(1.0, 2.6))
-    small.imshow(
-        ct, cmap="gray", vmin=BONE_WINDOW_HU[0], vmax=BONE_WINDOW_HU[1],
-        extent=(0.0, width_mm, height_mm, 0.0), interpolation="nearest",
-    )  # fmt: skip
-    small.axhline((row + 0.5) * height_mm / ct.shape[0], color=COLOUR_OF_LINE, linewidth=1.0)
-    small.set_title(f"CT, {view.title}\nW 2000 L 400 HU")
-    small.set_axis_off()
-    for letter, x in ((view.left, 0.03), (view.right, 0.97)):
-        small.text(x, 0.5, letter, color="gold", transform=small.transAxes, ha="center",
-                   va="bottom", weight="bold")  # fmt: skip
+    _mark_row(small, images, view, row)
     light_grid(axes)
+    place_mm = (np.arange(ct.shape[1]) + 0.5) * view.size_mm[1] / ct.shape[1]
     axes.plot(place_mm, ct[row], color=REFERENCE_COLOUR, linewidth=1.4, label="CT")
     for number, method in enumerate(methods):
         sct = view.image(in_viewing_order(images.scts[method]))
@@ -98,18 +89,44 @@ def draw_profile(images: PatientImages, methods: Sequence[str], protocol: str) -
             linewidth=1.0, label=method,
         )  # fmt: skip
     inside = np.flatnonzero(mask[row] > 0)
-    reach = 10.0  # mm of air to both sides
-    axes.set_xlim(place_mm[inside[0]] - reach, place_mm[inside[-1]] + reach)
+    axes.set_xlim(place_mm[inside[0]] - MARGIN_MM, place_mm[inside[-1]] + MARGIN_MM)
     axes.set_xlabel("Position along the line, from right (R) to left (L) (mm)")
     axes.set_ylabel("HU")
     figure.legend(loc="outside upper center", ncols=min(5, 1 + len(methods)))
     return Drawn(
         "profile",
         "Profile through the median patient",
-        f"HU along the line marked in the slice, patient {images.case}: the one of median MAE, "
-        f"averaged over the methods. Protocol {protocol}. Radiological convention.",
+        "HU along the line marked in the slice: in the middle of the body's height, where a line "
+        f"holds the most bone. Patient {images.case} has the median MAE (protocol {protocol}), "
+        "averaged over the methods. Radiological convention.",
         figure,
     )
 
 
-COLOUR_OF_LINE = "#E69F00"
+def _row_with_most_bone(ct: FloatVoxels, mask: FloatVoxels) -> int:
+    """The row of a plane (rows, columns) that is shown; without bone the body's middle one."""
+    bone = np.sum((ct > BONE_ABOVE_HU) & (mask > 0), axis=1)
+    if bone.any():
+        return int(np.argmax(bone))
+    rows = np.flatnonzero(np.any(mask > 0, axis=1))
+    return int(rows[len(rows) // 2])
+
+
+def _mark_row(axes: Axes, images: PatientImages, view: View, row: int) -> None:
+    ct = view.image(in_viewing_order(images.ct))
+    height_mm, width_mm = view.size_mm
+    level, width = BONE
+    axes.imshow(
+        ct, cmap="gray", vmin=level - width / 2.0, vmax=level + width / 2.0,
+        extent=(0.0, width_mm, height_mm, 0.0), interpolation="nearest",
+    )  # fmt: skip
+    left, right, bottom, top = body_box(images.mask, view)
+    axes.set(xlim=(left, right), ylim=(bottom, top))
+    axes.axhline((row + 0.5) * height_mm / ct.shape[0], color=MARK_COLOUR, linewidth=1.0)
+    axes.set_title(f"CT, {view.title}\nW {width:.0f} L {level:.0f} HU")
+    axes.set_axis_off()
+    for letter, x in ((view.left, 0.05), (view.right, 0.95)):
+        axes.text(
+            x, 0.97, letter, color=MARK_COLOUR, transform=axes.transAxes, ha="center", va="top",
+            weight="bold",
+        )  # fmt: skip

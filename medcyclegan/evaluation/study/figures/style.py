@@ -28,6 +28,12 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.", ":")
 
 REFERENCE_COLOUR = "#1a1a1a"
+# Of letters and lines on grey images.
+MARK_COLOUR = "gold"
+
+# Level and width in HU.
+SOFT_TISSUE = (40.0, 400.0)
+BONE = (400.0, 2000.0)
 MINUS = "\N{MINUS SIGN}"
 
 _STYLE: dict[str, Any] = {
