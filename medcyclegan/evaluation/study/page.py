@@ -9,10 +9,14 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from medcyclegan.evaluation.study.figures.style import DOTS_PER_INCH
 from medcyclegan.evaluation.study.images import PatientImages, load_images
 from medcyclegan.evaluation.study.plan import Patient
 from medcyclegan.evaluation.study.result import Study
 from medcyclegan.evaluation.study.statistics import ALL, Metric, metrics_of, value_of
+
+# A figure of two journal columns then fills the page; its letters are a little larger than printed.
+SHOWN_PER_INCH = 136
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,12 @@ class Picture:
     title: str
     caption: str
     png: bytes
+
+    @property
+    def width_px(self) -> int:
+        """How wide the page shows it, in CSS pixels, so that letters in all figures are alike."""
+        stored_px = int.from_bytes(self.png[16:20], "big")  # in the header of every PNG
+        return round(stored_px / DOTS_PER_INCH * SHOWN_PER_INCH)
 
     @property
     def base64(self) -> str:
