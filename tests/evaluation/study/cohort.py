@@ -1,4 +1,4 @@
-"""Small heads as files: a shell of bone around soft tissue with an air cave, and copies with errors."""
+"""Small heads as files: bone around soft tissue with an air cave, and copies with errors."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def filled(value: float, unit: Unit = "HU", geometry: Geometry = GRID) -> Volume
 
 
 def make_cohort(root: Path, cases: Iterable[int]) -> None:
-    """Write ``ct/``, ``mr/``, ``mask/`` and the methods ``good/`` and ``poor/`` with their errors."""
+    """Write ``ct/``, ``mr/``, ``mask/``, and the methods ``good/`` and ``poor/``."""
     for case in cases:
         ct, name = head_ct(case), f"P{case:02d}"
         save(ct, root / "ct" / f"{name}_ct.nii.gz")

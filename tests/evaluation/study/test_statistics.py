@@ -106,7 +106,9 @@ def test_holm_by_hand() -> None:
 
 
 def test_every_pair_of_three_methods_is_corrected_for_all_tests() -> None:
-    results = [result(f"P{i}", m, 10.0 * (k + 1) + i) for i in range(8) for k, m in enumerate("abc")]
+    results = [
+        result(f"P{i}", m, 10.0 * (k + 1) + i) for i in range(8) for k, m in enumerate("abc")
+    ]
     rows = compare(results, metrics=[MAE, PSNR])
     assert [(r.first, r.second) for r in rows[::2]] == [("a", "b"), ("a", "c"), ("b", "c")]
     assert all(row.p_holm == pytest.approx(6 * 2.0 / 256.0) for row in rows)
