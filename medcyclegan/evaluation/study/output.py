@@ -124,6 +124,8 @@ def _write_figures(study: Study, folder: Path) -> list[Picture]:
 
 def _write_figure(drawn: Drawn, folder: Path) -> Picture:
     """Save as PDF and PNG, without the time of writing, so that equal studies give equal files."""
+    drawn.figure.draw_without_rendering()
+    drawn.figure.set_layout_engine("none")  # found its layout just now; each saving would again
     png = folder / f"{drawn.name}.png"
     drawn.figure.savefig(png, metadata={"Software": None})
     drawn.figure.savefig(folder / f"{drawn.name}.pdf", metadata={"CreationDate": None})

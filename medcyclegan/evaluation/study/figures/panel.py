@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -15,10 +16,10 @@ from medcyclegan.evaluation.study.figures.style import (
     BONE,
     MARK_COLOUR,
     MINUS,
+    MM_PER_INCH,
     SOFT_TISSUE,
     WIDE_MM,
     Drawn,
-    new_figure,
     plain,
     wrapped,
 )
@@ -35,6 +36,9 @@ DIFFERENCE_COLOURS = "RdBu_r"
 MR_PERCENTILES = (1.0, 97.0)
 
 SCALE_MM = 50.0
+
+# Of the figure as printed: room for the patients' names, the titles, the scale, and between images.
+LEFT_MM, TOP_MM, BOTTOM_MM, GAP_MM = 9.0, 8.5, 10.0, 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,25 +64,19 @@ def draw_panel(patients: Sequence[Shown], method: str, protocol: str, *, name: s
     Both CTs are shown in a soft tissue and in a bone window.
     """
     with_mr = any(shown.images.mr is not None for shown in patients)
-    columns = 5 + with_mr
     crops = [list(_crops(shown.images)) for shown in patients]
     heights = [view_mm[0] / view_mm[1] for rows in crops for _, _, view_mm in rows]
-    cell_mm = (WIDE_MM - 14.0) / columns
-    figure = new_figure(WIDE_MM, 24.0 + cell_mm * sum(heights) + 1.5 * len(heights))
-    grid = figure.subplots(len(heights), columns, squeeze=False, height_ratios=heights)
+    figure, grid = _grid(heights, columns=5 + with_mr)
     for number, (shown, rows) in enumerate(zip(patients, crops, strict=True)):
-        for offset, (view, box, _) in enumerate(rows):
-            line = grid[2 * number + offset]
-            drawn = _columns(shown.images, method, with_mr=with_mr)
+        drawn = _columns(shown.images, method, with_mr=with_mr)
+        for line, (view, box, _) in zip(grid[2 * number :], rows, strict=False):
             for axes, column in zip(line, drawn, strict=True):
                 _show(axes, column, view, box)
-            if number + offset == 0:
-                for axes, column in zip(line, drawn, strict=True):
-                    axes.set_title(column.title if column else "MR", fontsize=7)
             _scale_bar(line[0], box)
+        for axes, column in zip(grid[0], drawn, strict=True):
+            axes.set_title(column.title if column else "MR\n(a.u.)", fontsize=7, pad=3)
         text = f"{shown.rank}: {plain(shown.images.case)}\nMAE {shown.mae_hu:.1f} HU"
         grid[2 * number][0].set_ylabel(wrapped_case(text), fontsize=7)
-    _difference_bar(figure, list(grid.ravel()))
     return Drawn(
         name,
         f"Best, median and worst patient, {method}",
@@ -89,6 +87,37 @@ def draw_panel(patients: Sequence[Shown], method: str, protocol: str, *, name: s
         f"{DIFFERENCE_HU:.0f} HU; bar: {SCALE_MM:.0f} mm. The synthetic CT is no acquired image.",
         figure,
     )
+
+
+def _grid(heights: Sequence[float], *, columns: int) -> tuple[Figure, list[list[Axes]]]:
+    """Place rows of the given heights, in widths of a column, and below them the scale.
+
+    By hand: a layout that makes room by itself takes many seconds for so many axes.
+    """
+    cell_mm = (WIDE_MM - LEFT_MM - GAP_MM * (columns - 1)) / columns
+    height_mm = TOP_MM + BOTTOM_MM + sum(GAP_MM + cell_mm * height for height in heights)
+    figure = Figure((WIDE_MM / MM_PER_INCH, height_mm / MM_PER_INCH))
+    FigureCanvasAgg(figure)
+
+    def place(left: float, top: float, width: float, height: float) -> Axes:
+        bottom = height_mm - top - height
+        return figure.add_axes(
+            (left / WIDE_MM, bottom / height_mm, width / WIDE_MM, height / height_mm)
+        )
+
+    rows, top = [], TOP_MM
+    for height in heights:
+        lefts = [LEFT_MM + number * (cell_mm + GAP_MM) for number in range(columns)]
+        rows.append([place(left, top, cell_mm, cell_mm * height) for left in lefts])
+        top += cell_mm * height + GAP_MM
+    scale = place(lefts[-1] + 0.1 * cell_mm, top + 1.0, 0.8 * cell_mm, 2.2)
+    norm = Normalize(-DIFFERENCE_HU, DIFFERENCE_HU)
+    bar = figure.colorbar(
+        ScalarMappable(norm, DIFFERENCE_COLOURS), cax=scale, orientation="horizontal", extend="both"
+    )
+    bar.set_ticks([-DIFFERENCE_HU, 0.0, DIFFERENCE_HU])
+    bar.set_label("HU", labelpad=1)
+    return figure, rows
 
 
 def wrapped_case(text: str) -> str:
@@ -154,14 +183,3 @@ def _scale_bar(axes: Axes, box: Box) -> None:
     left, right, bottom, top = box
     start, level = left + 0.06 * (right - left), bottom - 0.05 * (bottom - top)
     axes.plot((start, start + SCALE_MM), (level, level), color=MARK_COLOUR, linewidth=1.3)
-
-
-def _difference_bar(figure: Figure, axes: Sequence[Axes]) -> None:
-    """Draw the scale of the last column below it; all axes make room, lest columns should shift."""
-    norm = Normalize(-DIFFERENCE_HU, DIFFERENCE_HU)
-    bar = figure.colorbar(
-        ScalarMappable(norm, DIFFERENCE_COLOURS), ax=axes, location="bottom",
-        extend="both", aspect=14, pad=0.01, shrink=0.14, anchor=(0.995, 1.0),
-    )  # fmt: skip
-    bar.set_ticks([-DIFFERENCE_HU, 0.0, DIFFERENCE_HU])
-    bar.set_label("HU", labelpad=1)
