@@ -14,7 +14,15 @@ from medcyclegan.io.read import read_scan
 from medcyclegan.models.store import read_card, shipped_models
 from tests.cli.conversion_inputs import Run, runner, tree_hash
 
-COMMANDS = [(), ("synth-ct",), ("demo",), ("phantom",), ("models",), ("models", "show")]
+COMMANDS = [
+    (),
+    ("synth-ct",),
+    ("demo",),
+    ("phantom",),
+    ("models",),
+    ("models", "show"),
+    ("evaluate",),
+]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from medcyclegan.evaluation.study.find import Images, find_images
 from medcyclegan.evaluation.study.names import fitness, stem
 
 # Names go into tables and file names: letters of any script, digits, and these.
-_METHOD_NAME = re.compile(r"[\w][\w .+()-]{0,63}")
+_METHOD_NAME = re.compile(r"\w[\w .+()=-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Method:
         if not _METHOD_NAME.fullmatch(self.name):
             raise UsageError(
                 f"The name of a method {self.name!r}",
-                rule="a name has 1 to 64 letters, digits, blanks and . + ( ) - _",
+                rule="a name has 1 to 64 letters, digits, blanks and . + ( ) = - _",
                 remedy="give --pred NAME=PATH",
             )
 

@@ -38,7 +38,7 @@ MR_PERCENTILES = (1.0, 97.0)
 SCALE_MM = 50.0
 
 # Of the figure as printed: room for the patients' names, the titles, the scale, and between images.
-LEFT_MM, TOP_MM, BOTTOM_MM, GAP_MM = 9.0, 8.5, 10.0, 1.5
+LEFT_MM, TOP_MM, BOTTOM_MM, GAP_MM = 9.0, 8.5, 12.0, 1.5
 
 
 @dataclass(frozen=True, eq=False)
