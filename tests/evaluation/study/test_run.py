@@ -5,11 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import re
-import subprocess
-import sys
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,7 +16,7 @@ from medcyclegan.errors import CannotWrite, InputRefused
 from medcyclegan.evaluation.metrics import score
 from medcyclegan.evaluation.study.output import ensure_study_writable
 from medcyclegan.evaluation.study.page import patient_sections, render_study
-from medcyclegan.evaluation.study.plan import Method
+from medcyclegan.evaluation.study.plan import Method, StudyRequest
 from medcyclegan.evaluation.study.result import Study
 from medcyclegan.evaluation.study.run import evaluate_study
 from medcyclegan.io.read import read_scan
@@ -196,10 +195,15 @@ def test_nothing_is_left_when_nothing_can_be_scored_or_the_output_is_an_input(
         run(root, out=root / "ct" / "study")
 
 
-def test_scoring_needs_no_torch() -> None:
-    module = "medcyclegan.evaluation.study.run"
-    code = f"import {module}, sys; print(sys.modules.keys() & {{'torch', 'scipy'}})"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
-    )
-    assert done.stdout.strip() == "{'scipy'}"
+def test_the_python_of_the_document_asks_for_a_study(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[StudyRequest] = []
+
+    def remember(request: StudyRequest, *, version: str, now: datetime) -> SimpleNamespace:
+        asked.append(request)
+        return SimpleNamespace(summaries=())
+
+    text = (Path(__file__).parents[3] / "docs" / "evaluate.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    monkeypatch.setattr("medcyclegan.evaluation.study.run.evaluate_study", remember)
+    exec(compile(code, "evaluate.md", "exec"), {})
+    assert [method.name for method in asked[0].methods] == ["unet", "cyclegan"]
