@@ -114,7 +114,7 @@ def test_too_much_is_caught() -> None:
 def test_reading_and_scoring_need_no_torch() -> None:
     code = (
         "import sys, medcyclegan.io.read, medcyclegan.io.write, medcyclegan.evaluation.metrics, "
-        "medcyclegan.evaluation.report\n"
+        "medcyclegan.evaluation.report, medcyclegan.evaluation.study.run\n"
         "assert 'numpy' in sys.modules\n"
         "sys.exit(', '.join({'torch', 'monai'} & sys.modules.keys()) or 0)"
     )

@@ -13,6 +13,7 @@ from medcyclegan.cli.config import config
 from medcyclegan.cli.demo import demo
 from medcyclegan.cli.denoise_ct import denoise_ct
 from medcyclegan.cli.enhance_xray import enhance_xray
+from medcyclegan.cli.evaluate import evaluate
 from medcyclegan.cli.export import export
 from medcyclegan.cli.models import models
 from medcyclegan.cli.phantom import phantom
@@ -26,7 +27,8 @@ from medcyclegan.errors import ExitCode, MedcycleganError
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, 1 our fault, 2 usage, 3 input refused, 4 cannot write, "
-    "5 model refused, 6 device or memory, 7 training stopped, 130 interrupted. Research use only.",
+    "5 model refused, 6 device or memory, 7 training stopped, 8 some refused, 130 interrupted. "
+    "Research use only.",
 )
 @click.version_option(version("medcyclegan"), message="medcyclegan %(version)s")
 def cli() -> None:
@@ -49,6 +51,7 @@ cli.add_command(enhance_xray)
 cli.add_command(train)
 cli.add_command(export)
 cli.add_command(config)
+cli.add_command(evaluate)
 
 
 def main() -> NoReturn:

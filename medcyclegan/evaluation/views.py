@@ -74,26 +74,29 @@ def choose_views(sct: Volume) -> list[View]:
     Views of fewer than 4 rows or columns are left out, so that a single slice gives one view.
     """
     body = in_viewing_order(_body_or_all(sct))
-    spacing_mm = tuple(sct.geometry.spacing_mm[axis] for axis in _order(sct))
     views = []
     for axis, fractions in ((2, AXIAL_LEVELS), (1, (0.5,)), (0, (0.5,))):
         rows, columns = (1 if axis == 2 else 2), (1 if axis == 0 else 0)
         if min(body.shape[rows], body.shape[columns]) < LEAST_VOXELS:
             continue
-        size_mm = (
-            body.shape[rows] * spacing_mm[rows],
-            body.shape[columns] * spacing_mm[columns],
-        )
         filled = np.flatnonzero(body.any(axis=(rows, columns)))
         levels = {int(filled[round(f * (filled.size - 1))]) for f in fractions}
-        for index in sorted(levels):
-            views.append(View(axis, index, _title(sct, axis, index), size_mm))
+        views += [view_through(sct, axis=axis, index=index) for index in sorted(levels)]
     if not views:
         raise InputRefused(
             f"A volume of {sct.geometry.shape} voxels",
             rule=f"a picture needs {LEAST_VOXELS} rows and columns in one plane at least",
         )
     return views
+
+
+def view_through(volume: Volume, *, axis: int, index: int) -> View:
+    """The plane across ``axis`` (0 left, 1 back, 2 feet) of the viewing order, at ``index``."""
+    order = _order(volume)
+    rows, columns = order[1 if axis == 2 else 2], order[1 if axis == 0 else 0]
+    shape, spacing_mm = volume.geometry.shape, volume.geometry.spacing_mm
+    size_mm = (shape[rows] * spacing_mm[rows], shape[columns] * spacing_mm[columns])
+    return View(axis, index, _title(volume, axis, index), size_mm)
 
 
 def obliquity_degrees(volume: Volume) -> float:

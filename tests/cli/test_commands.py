@@ -33,6 +33,7 @@ COMMANDS = [
     ("simulate", "ct-images"),
     ("simulate", "xray-ct"),
     ("enhance-xray",),
+    ("evaluate",),
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from medcyclegan.errors import CannotWrite
 from medcyclegan.io.atomic import atomic_file, atomic_folder, ensure_writable
+from medcyclegan.io.targets import COMPLETION_RECORD
 
 
 def names(folder: Path) -> set[str]:
@@ -159,3 +161,28 @@ def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
     (tmp_path / "series").mkdir()
     write_folder(tmp_path / "series", "new")
     assert (tmp_path / "series" / "CT_0001.dcm").read_text() == "new"
+
+
+def test_a_folder_with_a_full_list_of_its_files_is_replaced_and_a_fuller_one_is_not(
+    tmp_path: Path,
+) -> None:
+    def write(text: str) -> None:
+        with atomic_folder(tmp_path / "out", overwrite=True) as folder:
+            (folder / "inner").mkdir()
+            (folder / "inner" / "table.csv").write_text(text)
+            record = {"written_by": "medcyclegan", "files": ["inner/table.csv"]}
+            (folder / COMPLETION_RECORD).write_text(json.dumps(record))
+
+    write("a")
+    write("b")
+    table = tmp_path / "out" / "inner" / "table.csv"
+    assert table.read_text() == "b"
+    mine = tmp_path / "out" / "inner" / "mine.csv"
+    mine.write_text("mine")
+    with pytest.raises(CannotWrite, match="did not write"):
+        write("c")
+    assert (table.read_text(), mine.read_text()) == ("b", "mine")
+    mine.unlink()
+    (tmp_path / "out" / COMPLETION_RECORD).write_text("[]")
+    with pytest.raises(CannotWrite, match="did not write"):
+        write("c")

@@ -15,8 +15,10 @@ from medcyclegan import load_model, read_scan
 from medcyclegan.geometry import geometry_from_spacing
 from medcyclegan.io.nifti.write import write_nifti
 from medcyclegan.io.scan import ItkPassport
+from medcyclegan.simulate.phantom import default_geometry, make_phantom
+from tests.evaluation.study.cohort import save
 from tests.simulate.head_labels import head_labels
-from tests.tiny_model import head_on
+from tests.tiny_model import head_on, tiny_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -78,3 +80,33 @@ def test_training_ends_with_a_model_that_opens(tmp_path: Path, tiny_config: Path
     assert model.card.training.config == "tiny.yaml"
     assert model.card.generator.widths == (4, 8)
     assert (out / "losses.csv").read_text().splitlines()[-1].startswith("2,")
+
+
+def test_a_study_goes_from_folders_to_the_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    for case in (1, 2):
+        subject = make_phantom(default_geometry(8.0), contrast="t1", seed=case)
+        bulk = np.where(subject.ct.voxels > 300.0, 800.0, np.minimum(subject.ct.voxels, 30.0))
+        for folder, volume in (
+            ("ct", subject.ct),
+            ("mr", subject.mr),
+            ("sct", subject.ct.with_voxels(bulk)),
+        ):
+            save(volume, data / folder / f"P{case}_{folder}.nii.gz")
+    tiny_folder(tmp_path / "tiny")
+    template = (ROOT / "pipelines" / "study.yaml").read_text()
+    config = tmp_path / "study.yaml"
+    config.write_text(template.replace("model: head-mr-ct ", "model: tiny "))
+    with pytest.raises(SystemExit) as stop:
+        run("run_study.py", config)
+    assert stop.value.code == 0
+    assert str(data / "study" / "report.html") in capsys.readouterr().out
+    page = (data / "study" / "report.html").read_text(encoding="utf-8")
+    assert "(head-mr-ct, other)" in page
+    made = sorted(path.name for path in (data / "made" / "head-mr-ct").iterdir())
+    assert made == ["P1_sct.nii.gz", "P2_sct.nii.gz"]
+    config.write_text(template.replace("folder: data/sct", "folders: data/sct"))
+    with pytest.raises(ValueError, match="folders"):
+        run("run_study.py", config)

@@ -1,0 +1,126 @@
+"""``medcyclegan evaluate``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from medcyclegan.cli.common import Voice, voice_options
+from medcyclegan.errors import ExitCode
+
+if TYPE_CHECKING:
+    from medcyclegan.evaluation.study.plan import Method, Refusal
+    from medcyclegan.evaluation.study.result import Study
+
+AUTO = "auto"
+
+EXAMPLES = """\b
+Examples:
+  medcyclegan evaluate --pred sct/ --ref ct/ --out study/
+  medcyclegan evaluate --pred unet=sct_a/ --pred cyclegan=sct_b/ --ref ct/ --mask masks/ --mr mr/ \\
+    --protocol synthrad2025 --group sites.csv --out study/
+"""
+
+
+@click.command("evaluate", epilog=EXAMPLES)
+@click.option(
+    "--pred", "preds", multiple=True, required=True, metavar="[NAME=]PATH",
+    help="Synthetic CTs of a method: a folder or one image. Give it once for each method.",
+)  # fmt: skip
+@click.option(
+    "--ref", type=click.Path(path_type=Path), required=True,
+    help="True CTs: a folder or one image.",
+)  # fmt: skip
+@click.option(
+    "--mask", default=AUTO, show_default=True, metavar="PATH|auto",
+    help="Body masks, above 0 in the body; auto finds the body in each true CT.",
+)  # fmt: skip
+@click.option("--mr", type=click.Path(path_type=Path), help="MRs, shown beside the CTs.")
+@click.option(
+    "--protocol", type=click.Choice(["synthrad2023", "synthrad2025"]), default="synthrad2023",
+    show_default=True, help="Definition of the scores: SSIM (2023) or MS-SSIM (2025).",
+)  # fmt: skip
+@click.option(
+    "--group", "groups", type=click.Path(path_type=Path), metavar="TABLE.csv",
+    help="CSV with the columns case and group; the summary is then given by group, too.",
+)  # fmt: skip
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Folder to make."
+)  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace the folder of an earlier study.")
+@voice_options
+def evaluate(
+    *, voice: Voice, preds: tuple[str, ...], ref: Path, mask: str, mr: Path | None,
+    protocol: str, groups: Path | None, out: Path, overwrite: bool,
+) -> None:  # fmt: skip
+    """Score synthetic CTs against true CTs: tables, figures and a report for a cohort."""
+    from datetime import datetime
+
+    from medcyclegan import __version__
+    from medcyclegan.evaluation.study.plan import StudyRequest
+    from medcyclegan.evaluation.study.run import evaluate_study
+
+    request = StudyRequest(
+        methods=tuple(method_of(text) for text in preds),
+        ref=ref,
+        out=out,
+        protocol="synthrad2023" if protocol == "synthrad2023" else "synthrad2025",
+        mask=None if mask == AUTO else Path(mask),
+        mr=mr,
+        groups=groups,
+        overwrite=overwrite,
+    )
+    with voice.progress("Scoring patients") as progress:
+        study = evaluate_study(
+            request, version=__version__, now=datetime.now().astimezone(), progress=progress
+        )
+    _say_results(study, voice)
+    if study.unmatched or study.refused:
+        sys.exit(ExitCode.SOME_REFUSED)
+
+
+def method_of(text: str) -> Method:
+    """Take ``NAME=PATH`` or a path alone, which then gives the name."""
+    from medcyclegan.evaluation.study.names import stem
+    from medcyclegan.evaluation.study.plan import Method
+
+    name, equals, path = text.partition("=")
+    # A path may hold an equals sign itself; what exists as it stands is a path.
+    if not equals or Path(text).exists():
+        return Method(stem(Path(text).absolute().name), Path(text))
+    return Method(name, Path(path))
+
+
+def _say_results(study: Study, voice: Voice) -> None:
+    for kind, refusals in (("unmatched", study.unmatched), ("refused", study.refused)):
+        for refusal in refusals:
+            voice.warn(_sentence(kind, refusal))
+    for warning in study.warnings:
+        voice.warn(warning)
+    out = study.request.out
+    voice.say_paths(
+        [out / "report.html", out / "summary.csv", out / "metrics.csv"],
+        protocol=study.protocol,
+        patients=len(study.patients),
+        unmatched=[vars(refusal) for refusal in study.unmatched],
+        refused=[vars(refusal) for refusal in study.refused],
+    )
+    voice.say(f"{len(study.patients)} patients scored, protocol {study.protocol}:")
+    for method in study.methods:
+        cells = [
+            f"{s.metric.label} {s.mean:.{s.metric.digits}f} {s.metric.unit}".rstrip()
+            for s in study.summaries
+            if s.method == method and s.group == "all" and s.n
+        ]
+        voice.say(f"  {method}: {', '.join(cells)}")
+    if study.unmatched or study.refused:
+        voice.say(
+            f"{len(study.unmatched)} without a partner and {len(study.refused)} refused: see above."
+        )
+
+
+def _sentence(kind: str, refusal: Refusal) -> str:
+    return f"{kind}: {refusal.case} of {refusal.method}: {refusal.reason.rstrip('.')}."

@@ -1,0 +1,1 @@
+"""A study: many patients, one or several methods, scored, compared, drawn and reported."""

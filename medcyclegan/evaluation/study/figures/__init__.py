@@ -1,0 +1,1 @@
+"""Figures of a study, drawn for print: vector PDF, millimetre sizes, colour-blind-safe colours."""

@@ -1,0 +1,137 @@
+"""Find the images of one argument: a file, a DICOM series, or a folder of either."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from medcyclegan.errors import InputRefused
+from medcyclegan.evaluation.study.names import IMAGE_ENDINGS, Role, fitness, patient, stem
+from medcyclegan.io.dicom.read import is_dicom
+from medcyclegan.io.read import refuse_irregular
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of one kind that an argument names, a path for each patient.
+
+    ``by_case`` holds what can be used; ``unclear`` why a patient's image could not be told.
+    ``alone`` says that the argument names one image, which belongs to the one patient there is.
+    """
+
+    by_case: dict[str, Path]
+    unclear: dict[str, str]
+    alone: bool
+
+
+@dataclass(frozen=True)
+class _Item:
+    path: Path
+    name: str
+    case: str
+    folder: str
+
+
+def find_images(root: Path, *, role: Role) -> Images:
+    """List the images at or below ``root``.
+
+    Where several images of a patient lie there, the one whose name says ``role`` is taken.
+
+    Raises
+    ------
+    InputRefused
+        If the path cannot be read, or there is no image.
+    """
+    refuse_irregular(root)
+    if root.is_file() or _holds_slices(root):
+        return Images({_own_name(root): root}, {}, alone=True)
+    items = _items(root)
+    if not items:
+        raise InputRefused(
+            f"{root} holds no images",
+            rule=f"what is looked for is DICOM series and {', '.join(IMAGE_ENDINGS)}",
+            remedy="name the folder of the images",
+        )
+    chosen: dict[str, Path] = {}
+    unclear: dict[str, str] = {}
+    for case, group in _grouped(items).items():
+        best = max(fitness(item.name, role) for item in group)
+        fitting = [item for item in group if fitness(item.name, role) == best]
+        if best < 0:
+            continue
+        if len(fitting) == 1:
+            chosen[case] = fitting[0].path
+        else:
+            names = ", ".join(item.path.name for item in fitting)
+            unclear[case] = f"{len(fitting)} images could be it: {names}"
+    return Images(chosen, unclear, alone=False)
+
+
+def _own_name(path: Path) -> str:
+    named = patient(stem(path.name))
+    return named or patient(path.absolute().parent.name) or stem(path.name)
+
+
+def _items(root: Path) -> list[_Item]:
+    """All images below ``root``; links to folders are not followed."""
+    found = []
+    for here, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        place = Path(here)
+        for name in sorted(files):
+            if name.lower().endswith(IMAGE_ENDINGS) and not name.startswith("."):
+                found.append(_item(root, place / name))
+        for name in list(folders):
+            if _holds_slices(place / name):
+                found.append(_item(root, place / name))
+                folders.remove(name)
+    return found
+
+
+def _item(root: Path, path: Path) -> _Item:
+    """Name the patient by the image's own name, or else by the nearest folder that names one."""
+    inner = path.relative_to(root)
+    name, folder = stem(path.name), inner.parent.as_posix()
+    names = [name, *reversed(inner.parent.parts)]
+    case = next((found for found in map(patient, names) if found), name)
+    return _Item(path, name, case, folder)
+
+
+def _grouped(items: list[_Item]) -> dict[str, list[_Item]]:
+    """Items by patient; where folders repeat a patient's name, the folder becomes part of it."""
+    groups: dict[str, list[_Item]] = defaultdict(list)
+    for item in items:
+        groups[item.case].append(item)
+    apart: dict[str, list[_Item]] = defaultdict(list)
+    for case, group in groups.items():
+        several = len({_case_folder(item) for item in group}) > 1
+        for item in group:
+            apart[_long_name(item) if several else case].append(item)
+    return dict(sorted(apart.items()))
+
+
+def _case_folder(item: _Item) -> str:
+    """The folder of the patient's images, without folders at its end that name their kind."""
+    parts = item.folder.split("/")
+    while len(parts) > 1 and not patient(parts[-1]):
+        parts.pop()
+    return "/".join(parts)
+
+
+def _long_name(item: _Item) -> str:
+    folder = _case_folder(item)
+    if folder == ".":
+        return item.case
+    return folder if patient(folder.split("/")[-1]) == item.case else f"{folder}/{item.case}"
+
+
+def _holds_slices(folder: Path) -> bool:
+    """Whether DICOM files lie in the folder itself, apart from those in folders below it."""
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.name.lower().endswith(IMAGE_ENDINGS):
+            continue
+        if path.is_file() and is_dicom(path):
+            return True
+    return False

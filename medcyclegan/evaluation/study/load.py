@@ -1,0 +1,161 @@
+"""Read the images of one patient, refuse what is no CT, and bring all onto the reference's grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from medcyclegan.errors import InputRefused
+from medcyclegan.evaluation.metrics import LOWEST_HU, check_hu, check_same_grid
+from medcyclegan.evaluation.study.plan import Patient
+from medcyclegan.evaluation.study.regrid import onto_grid
+from medcyclegan.foreground import body_mask_ct
+from medcyclegan.io.read import read_scan
+from medcyclegan.volume import Volume
+
+# Air and fat lie below -50 HU; a CT without one voxel in ten thousand of them shows no patient.
+FAT_HU = -50.0
+LEAST_FAT_SHARE = 1e-4
+
+# A linearly interpolated mask is cut where half a voxel is inside.
+_HALF = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """The reference CT of a patient in HU, its body mask and its MR on one grid.
+
+    ``notes`` are sentences for people on what was resampled or is not shown.
+    """
+
+    ct: Volume
+    mask: Volume
+    mr: Volume | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """A synthetic CT on the grid of the reference.
+
+    ``resampled`` says that it came on another; ``unseen_share`` which part of the body, 0 to 1,
+    lies outside its field of view and was counted as air.
+    """
+
+    sct: Volume
+    resampled: bool
+    unseen_share: float
+    notes: tuple[str, ...]
+
+
+def load_truth(patient: Patient) -> Truth:
+    """Read the reference CT, find or read the body mask, and read the MR if there is one.
+
+    Raises
+    ------
+    InputRefused
+        If an image cannot be read, the reference is no CT in HU, or the body is empty.
+    """
+    ct = _read_ct(patient.ref, name="The reference CT")
+    notes: list[str] = []
+    mask = body_mask_ct(ct) if patient.mask is None else _mask(patient.mask, ct, notes)
+    mr = None if patient.mr is None else _mr(patient.mr, ct, notes)
+    return Truth(ct, mask, mr, tuple(notes))
+
+
+def load_prediction(path: Path, truth: Truth) -> Prediction:
+    """Read a synthetic CT and bring it onto the reference's grid.
+
+    Raises
+    ------
+    InputRefused
+        If it cannot be read, is no CT in HU, or does not overlap with the body.
+    """
+    sct = _read_ct(path, name="The synthetic CT")
+    if _on_one_grid(truth.ct, sct):
+        return Prediction(replace(sct, geometry=truth.ct.geometry), False, 0.0, ())
+    moved, seen = onto_grid(sct, truth.ct.geometry, fill=LOWEST_HU)
+    inside = truth.mask.voxels > 0
+    unseen_share = 1.0 - float(seen[inside].mean())
+    if unseen_share == 1.0:
+        raise InputRefused(
+            f"{path} does not overlap with the body in the reference CT",
+            rule="both must lie in one frame of reference, in millimetres",
+            remedy="register them first, and check the headers",
+        )
+    notes = [f"{path.name} was resampled from {_grid_text(sct)} to {_grid_text(truth.ct)}"]
+    if unseen_share > 0.0:
+        notes.append(
+            f"{_percent(unseen_share)} of the body lies outside {path.name} and counts as air"
+        )
+    return Prediction(moved, True, unseen_share, tuple(notes))
+
+
+def _read_ct(path: Path, *, name: str) -> Volume:
+    volume = read_scan(path, modality="CT").volume
+    named = f"{name} {path}"
+    low, high = float(volume.voxels.min()), float(volume.voxels.max())
+    if low == high:
+        raise InputRefused(
+            f"{named} is {low:g} everywhere", rule="a CT shows a body", remedy="check the export"
+        )
+    check_hu(volume, name=named)
+    share = float((volume.voxels < FAT_HU).mean())
+    if share < LEAST_FAT_SHARE:
+        raise InputRefused(
+            f"{named} has no air and no fat: its values span {low:g} to {high:g}",
+            rule=f"in HU, one voxel in {1 / LEAST_FAT_SHARE:.0f} at least is below {FAT_HU:g}",
+            remedy="this may be an MR, or a CT stored with an offset of 1000 or 1024: check which "
+            "image was given where",
+        )
+    return volume
+
+
+def _mask(path: Path, ct: Volume, notes: list[str]) -> Volume:
+    read = read_scan(path).volume
+    marked = Volume((read.voxels > 0).astype(np.float32), read.geometry, "mask")
+    if _on_one_grid(ct, marked):
+        mask = replace(marked, geometry=ct.geometry)
+    else:
+        moved, _ = onto_grid(marked, ct.geometry, fill=0.0)
+        mask = moved.with_voxels((moved.voxels >= _HALF).astype(np.float32))
+        notes.append(f"the mask was resampled from {_grid_text(read)} to {_grid_text(ct)}")
+    if not mask.voxels.any():
+        raise InputRefused(
+            f"The mask {path} marks no voxel of the reference CT",
+            rule="scores are means over the body",
+            remedy="give the body mask of this patient",
+        )
+    return mask
+
+
+def _mr(path: Path, ct: Volume, notes: list[str]) -> Volume | None:
+    """Read the MR; as it is there to be looked at alone, its refusal is a note and no more."""
+    try:
+        mr = read_scan(path, modality="MR").volume
+    except InputRefused as refusal:
+        notes.append(f"the MR is not shown: {refusal}")
+        return None
+    if _on_one_grid(ct, mr):
+        return replace(mr, geometry=ct.geometry)
+    return onto_grid(mr, ct.geometry, fill=float(mr.voxels.min()))[0]
+
+
+def _on_one_grid(ref: Volume, other: Volume) -> bool:
+    try:
+        check_same_grid(ref, other, name="other")
+    except InputRefused:
+        return False
+    return True
+
+
+def _grid_text(volume: Volume) -> str:
+    shape = "x".join(str(n) for n in volume.geometry.shape)
+    spacing = "x".join(f"{s:.3g}" for s in volume.geometry.spacing_mm)
+    return f"{shape} voxels of {spacing} mm"
+
+
+def _percent(share: float) -> str:
+    return "less than 0.1 %" if share < 0.001 else f"{100.0 * share:.1f} %"

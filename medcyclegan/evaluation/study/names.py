@@ -1,0 +1,76 @@
+"""What a file or folder name says: which patient, and which kind of image.
+
+A name is cut into words at ``_``, ``-``, ``.`` and blanks. Words such as ``ct``, ``sct``, ``mask``
+or ``t1`` at its ends tell the kind of image; what is left in between names the patient. So
+``p01_sct.nii.gz``, ``ct_p01.mha`` and ``p01/ct.nii.gz`` are all of the patient ``p01``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+Role = Literal["pred", "ref", "mask", "mr"]
+
+WORDS: dict[Role, frozenset[str]] = {
+    "pred": frozenset(
+        ("sct", "synct", "synthct", "syntheticct", "synthetic", "pred", "prediction", "predicted",
+         "fake", "generated")
+    ),
+    "ref": frozenset(("ct", "planct", "gt", "ref", "reference", "truth", "true")),
+    "mask": frozenset(("mask", "bodymask")),
+    "mr": frozenset(("mr", "mri", "t1", "t1w", "t2", "t2w", "flair", "pd", "cbct")),
+}  # fmt: skip
+# Images beside the others that are none of these.
+OTHER_WORDS = frozenset(["label", "labels", "seg", "segmentation", "overlay", "report", "picture"])
+# These say how an image is stored or what it covers, not of which kind it is.
+NEUTRAL_WORDS = frozenset(["dicom", "dcm", "nifti", "nii", "series", "img", "image", "body"])
+
+IMAGE_ENDINGS = (
+    ".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr", ".hdr.gz", ".hdr",
+)  # fmt: skip
+
+_SEPARATORS = re.compile(r"[_\-. ]+")
+_ROLE_WORDS = frozenset().union(*WORDS.values(), OTHER_WORDS, NEUTRAL_WORDS)
+
+
+def stem(name: str) -> str:
+    """Return a file's name without the ending of an image format."""
+    for ending in IMAGE_ENDINGS:
+        if name.lower().endswith(ending):
+            return name[: -len(ending)]
+    return name
+
+
+def words(name: str) -> list[str]:
+    """Cut a stem into its words, in lower case."""
+    return [word.lower() for word in _SEPARATORS.split(name) if word]
+
+
+def patient(name: str) -> str:
+    """Return the part of a stem that names the patient, or nothing if it names none."""
+    spans = [match.span() for match in re.finditer(r"[^_\-. ]+", name)]
+    while spans and name[slice(*spans[-1])].lower() in _ROLE_WORDS:
+        spans.pop()
+    while spans and name[slice(*spans[0])].lower() in _ROLE_WORDS:
+        spans.pop(0)
+    return name[spans[0][0] : spans[-1][1]] if spans else ""
+
+
+def fitness(name: str, role: Role) -> int:
+    """How well a stem fits a kind of image.
+
+    2 says so, 1 says nothing of it, 0 says another kind, -1 is no image of the kinds at all.
+    """
+    said = set(words(name))
+    if said & OTHER_WORDS:
+        return -1
+    kinds = {kind for kind, known in WORDS.items() if said & known}
+    # One kind may be named after another: "sct_mask", "synthetic_ct".
+    first = next((kind for kind in _STRONGEST if kind in kinds), None)
+    if first is None or (role == "pred" and first == "ref"):
+        return 1
+    return 2 if first == role else 0
+
+
+_STRONGEST: tuple[Role, ...] = ("mask", "pred", "ref", "mr")

@@ -1,0 +1,132 @@
+"""The folder of a study: all of it is made under a temporary name and renamed when complete."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from medcyclegan.evaluation.study.figures.draw import Scored, draw_all
+from medcyclegan.evaluation.study.figures.style import Drawn, drawing
+from medcyclegan.evaluation.study.latex import comparison_table, score_table, summary_table
+from medcyclegan.evaluation.study.page import Picture, patient_sections, render_study
+from medcyclegan.evaluation.study.plan import Refusal, StudyRequest
+from medcyclegan.evaluation.study.result import Study
+from medcyclegan.evaluation.study.tables import (
+    Row,
+    as_csv,
+    as_json,
+    comparison_rows,
+    score_rows,
+    summary_rows,
+)
+from medcyclegan.io.atomic import atomic_folder, ensure_writable
+from medcyclegan.io.targets import COMPLETION_RECORD
+
+_SUMMARY_COLUMNS = (
+    "method", "group", "metric", "n", "mean", "sd", "median", "ci95_low", "ci95_high", "protocol",
+)  # fmt: skip
+_COMPARISON_COLUMNS = (
+    "metric", "first", "second", "n", "mean_difference", "median_difference", "p", "p_holm",
+    "protocol",
+)  # fmt: skip
+
+
+def ensure_study_writable(request: StudyRequest) -> None:
+    """Find out before any work that the folder cannot be made.
+
+    Raises
+    ------
+    CannotWrite
+        If it exists and may not be replaced, is inside or around an input, or its parent refuses.
+    """
+    inputs = [method.path for method in request.methods] + [request.ref]
+    inputs += [path for path in (request.mask, request.mr, request.groups) if path is not None]
+    for source in inputs:
+        ensure_writable(request.out, source=source, overwrite=request.overwrite, folder=True)
+
+
+def write_study(study: Study) -> None:
+    """Write tables, figures and the report into the folder that the request names.
+
+    Raises
+    ------
+    CannotWrite
+        If that fails; then nothing stands under the final name, or what stood there before.
+    """
+    request = study.request
+    with atomic_folder(request.out, overwrite=request.overwrite) as folder:
+        _write_tables(study, folder)
+        pictures = _write_figures(study, folder / "figures")
+        page = render_study(study, pictures=pictures, patients=patient_sections(study))
+        (folder / "report.html").write_text(page, encoding="utf-8")
+        files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+        record = {"written_by": "medcyclegan", "files": files}
+        (folder / COMPLETION_RECORD).write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _write_tables(study: Study, folder: Path) -> None:
+    protocol = study.protocol
+    tables: dict[str, tuple[list[Row], tuple[str, ...], str]] = {
+        "metrics": (
+            score_rows(study.results, protocol=protocol, groups=study.groups),
+            (),
+            score_table(study.results, protocol=protocol),
+        ),
+        "summary": (
+            summary_rows(study.summaries, protocol=protocol),
+            _SUMMARY_COLUMNS,
+            summary_table(study.summaries, protocol=protocol),
+        ),
+        "comparisons": (
+            comparison_rows(study.comparisons, protocol=protocol),
+            _COMPARISON_COLUMNS,
+            comparison_table(study.comparisons, protocol=protocol),
+        ),
+    }
+    for name, (rows, columns, latex) in tables.items():
+        (folder / f"{name}.csv").write_text(as_csv(rows, columns=columns), encoding="utf-8")
+        (folder / f"{name}.json").write_text(as_json(rows), encoding="utf-8")
+        (folder / f"{name}.tex").write_text(latex, encoding="utf-8")
+    (folder / "study.json").write_text(as_json(_about(study)), encoding="utf-8")
+
+
+def _about(study: Study) -> dict[str, object]:
+    request = study.request
+    return {
+        "medcyclegan": study.version,
+        "made_at": study.made_at.isoformat(timespec="seconds"),
+        "protocol": study.protocol,
+        "methods": {method.name: str(method.path) for method in request.methods},
+        "reference": str(request.ref),
+        "mask": str(request.mask) if request.mask else "auto",
+        "patients": len(study.patients),
+        "scored": len(study.results),
+        "unmatched": _refusals(study.unmatched),
+        "refused": _refusals(study.refused),
+        "warnings": list(study.warnings),
+        "notes": {p.case: list(study.notes_on(p.case)) for p in study.patients},
+    }
+
+
+def _refusals(refusals: tuple[Refusal, ...]) -> list[dict[str, str]]:
+    return [{"case": r.case, "method": r.method, "reason": r.reason} for r in refusals]
+
+
+def _write_figures(study: Study, folder: Path) -> list[Picture]:
+    folder.mkdir()
+    scored = Scored(study.patients, study.results, study.methods, study.protocol)
+    pictures = []
+    with drawing():
+        for drawn in draw_all(scored):
+            pictures.append(_write_figure(drawn, folder))
+    return pictures
+
+
+def _write_figure(drawn: Drawn, folder: Path) -> Picture:
+    """Save as PDF and PNG, without the time of writing, so that equal studies give equal files."""
+    drawn.figure.draw_without_rendering()
+    drawn.figure.set_layout_engine("none")  # found its layout just now; each saving would again
+    png = folder / f"{drawn.name}.png"
+    drawn.figure.savefig(png, metadata={"Software": None})
+    drawn.figure.savefig(folder / f"{drawn.name}.pdf", metadata={"CreationDate": None})
+    return Picture(drawn.name, drawn.title, drawn.caption, png.read_bytes())

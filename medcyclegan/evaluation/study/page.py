@@ -1,0 +1,182 @@
+"""The report of a study: one HTML file that loads nothing from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from medcyclegan.evaluation.study.figures.style import DOTS_PER_INCH
+from medcyclegan.evaluation.study.images import PatientImages, load_images
+from medcyclegan.evaluation.study.plan import Patient
+from medcyclegan.evaluation.study.result import Study
+from medcyclegan.evaluation.study.statistics import ALL, Metric, metrics_of, value_of
+
+# A figure of two journal columns then fills the page; its letters are a little larger than printed.
+SHOWN_PER_INCH = 136
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure for the page, as PNG."""
+
+    name: str
+    title: str
+    caption: str
+    png: bytes
+
+    @property
+    def width_px(self) -> int:
+        """How wide the page shows it, in CSS pixels, so that letters in all figures are alike."""
+        stored_px = int.from_bytes(self.png[16:20], "big")  # in the header of every PNG
+        return round(stored_px / DOTS_PER_INCH * SHOWN_PER_INCH)
+
+    @property
+    def base64(self) -> str:
+        """The PNG as a data URL holds it."""
+        return base64.b64encode(self.png).decode("ascii")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number of a table: how it is shown, and what it is sorted by."""
+
+    text: str
+    sort_key: str
+
+
+@dataclass(frozen=True, eq=False)
+class PatientSection:
+    """What the page says of one patient.
+
+    ``scores`` holds a row of cells by method, in the order of the study's metrics. ``load`` reads
+    the patient's images, which takes memory and time: call it once, and let go of what it gives
+    before the next patient's.
+    """
+
+    case: str
+    group: str
+    scores: dict[str, tuple[Cell, ...]]
+    notes: tuple[str, ...]
+    load: Callable[[], PatientImages]
+
+
+@dataclass(frozen=True, eq=False)
+class StudyReport:
+    """What the page is rendered from."""
+
+    study: Study
+    metrics: tuple[Metric, ...]
+    pictures: tuple[Picture, ...]
+    patients: tuple[PatientSection, ...]
+
+
+def patient_sections(study: Study) -> list[PatientSection]:
+    """A section for each patient that was scored, in the order of their names."""
+    return [_section(study, patient) for patient in study.patients]
+
+
+def render_study(
+    study: Study, *, pictures: Sequence[Picture], patients: Sequence[PatientSection]
+) -> str:
+    """Return the report as the text of an HTML file."""
+    environment = Environment(
+        loader=PackageLoader("medcyclegan.evaluation"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    metrics = metrics_of(study.protocol)
+    report = StudyReport(study, metrics, tuple(pictures), tuple(patients))
+    return environment.get_template("study_report.html.j2").render(
+        report=report,
+        study=study,
+        metrics=metrics,
+        summary=_summary_blocks(study),
+        comparisons=_comparison_rows(study),
+        resampled={(r.case, r.method) for r in study.results if r.resampled},
+    )
+
+
+def _section(study: Study, patient: Patient) -> PatientSection:
+    metrics = metrics_of(study.protocol)
+    scores = {
+        result.method: tuple(cell(value_of(result.scores, metric), metric) for metric in metrics)
+        for result in study.results
+        if result.case == patient.case
+    }
+    methods = tuple(scores)
+    return PatientSection(
+        case=patient.case,
+        group=study.groups.get(patient.case, ""),
+        scores=scores,
+        notes=study.notes_on(patient.case),
+        load=lambda: load_images(patient, methods=methods),
+    )
+
+
+def cell(value: float, metric: Metric) -> Cell:
+    """A score as people read it; a dash where it is not defined."""
+    if math.isnan(value):
+        return Cell("\N{EN DASH}", "")
+    if math.isinf(value):
+        return Cell("\N{INFINITY}", "Infinity")
+    text = f"{value:.{metric.digits}f}"
+    return Cell(text.replace("-", "\N{MINUS SIGN}"), repr(value))
+
+
+@dataclass(frozen=True)
+class SummaryCell:
+    """A score of a method in a group, in parts."""
+
+    mean: str
+    sd: str
+    median: str
+    interval: str
+    n: int
+
+
+def _summary_blocks(study: Study) -> list[tuple[str, int, list[tuple[str, list[SummaryCell]]]]]:
+    """For each group its title, its number of patients, and a row of cells for each method."""
+    blocks = []
+    for group in dict.fromkeys(s.group for s in study.summaries):
+        rows = []
+        for method in study.methods:
+            mine = [s for s in study.summaries if s.group == group and s.method == method]
+            cells = []
+            for s in mine:
+                mean, sd, median, low, high = (
+                    cell(v, s.metric).text for v in (s.mean, s.sd, s.median, s.low, s.high)
+                )
+                interval = "" if math.isnan(s.low) else f"{low} to {high}"
+                cells.append(SummaryCell(mean, sd, median, interval, s.n))
+            rows.append((method, cells))
+        patients = max(c.n for _, cells in rows for c in cells)
+        blocks.append(("All patients" if group == ALL else group, patients, rows))
+    return blocks
+
+
+def _comparison_rows(study: Study) -> list[tuple[str, str, str, int, str, str, str, bool]]:
+    return [
+        (
+            c.metric.title,
+            c.first,
+            c.second,
+            c.n,
+            cell(c.median_difference, c.metric).text,
+            _p_text(c.p),
+            _p_text(c.p_holm),
+            c.p_holm < 0.05,
+        )
+        for c in study.comparisons
+    ]
+
+
+def _p_text(p: float) -> str:
+    if math.isnan(p):
+        return "\N{EN DASH}"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"

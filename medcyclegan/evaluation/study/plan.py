@@ -1,0 +1,180 @@
+"""Which image belongs to which: the patients of a study, and what found no partner."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from medcyclegan.errors import InputRefused, UsageError
+from medcyclegan.evaluation.metrics import HIGHEST_HU, Protocol
+from medcyclegan.evaluation.study.find import Images, find_images
+from medcyclegan.evaluation.study.names import fitness, stem
+
+# Names go into tables and file names: letters of any script, digits, and these.
+_METHOD_NAME = re.compile(r"\w[\w .+()=-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method by its name, and the file or folder of its synthetic CTs."""
+
+    name: str
+    path: Path
+
+    def __post_init__(self) -> None:
+        if not _METHOD_NAME.fullmatch(self.name):
+            raise UsageError(
+                f"The name of a method {self.name!r}",
+                rule="a name has 1 to 64 letters, digits, blanks and . + ( ) = - _",
+                remedy="give --pred NAME=PATH",
+            )
+
+
+@dataclass(frozen=True)
+class StudyRequest:
+    """What to score against what; ``mask`` None finds the body in each reference CT."""
+
+    methods: tuple[Method, ...]
+    ref: Path
+    out: Path
+    protocol: Protocol
+    mask: Path | None = None
+    mr: Path | None = None
+    groups: Path | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        names = [method.name for method in self.methods]
+        if not names or len(set(names)) < len(names):
+            raise UsageError(
+                f"The methods {', '.join(names) or '(none)'}",
+                rule="there is one at least, and each has a name of its own",
+                remedy="give --pred NAME=PATH for each",
+            )
+        if self.protocol not in HIGHEST_HU:
+            raise UsageError(
+                f"Protocol {self.protocol!r}", rule=f"known are {', '.join(HIGHEST_HU)}"
+            )
+
+
+@dataclass(frozen=True)
+class Patient:
+    """The images of one patient; ``preds`` by the name of the method."""
+
+    case: str
+    ref: Path
+    preds: dict[str, Path]
+    mask: Path | None = None
+    mr: Path | None = None
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A patient, or a method's image of it, that could not be scored, and why."""
+
+    case: str
+    method: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The patients to score, and the refusals that are known before an image is read."""
+
+    patients: tuple[Patient, ...]
+    refusals: tuple[Refusal, ...]
+
+
+def make_plan(request: StudyRequest) -> Plan:
+    """Match the images of all arguments by patient.
+
+    Raises
+    ------
+    InputRefused
+        If an argument holds no images, no patient has both a reference and a synthetic CT, or the
+        names tell that the two were swapped.
+    """
+    refs = find_images(request.ref, role="ref")
+    preds = {m.name: find_images(m.path, role="pred") for m in request.methods}
+    masks = find_images(request.mask, role="mask") if request.mask else None
+    mrs = find_images(request.mr, role="mr") if request.mr else None
+    single = next(iter(refs.by_case)) if len(refs.by_case) == 1 else ""
+    patients, refusals = [], _without_reference(refs, preds, single)
+    for case, ref in refs.by_case.items():
+        images, missing = _preds_of(case, preds, single)
+        refusals += missing
+        mask = _of(case, masks, single)
+        if masks is not None and mask is None:
+            reason = masks.unclear.get(case, f"no mask of this name in {request.mask}")
+            refusals += [Refusal(case, method, reason) for method in images]
+        elif images:
+            patients.append(Patient(case, ref, images, mask, _of(case, mrs, single)))
+    refusals += [Refusal(c, m.name, r) for c, r in refs.unclear.items() for m in request.methods]
+    _refuse_none(patients, refs, preds, request)
+    _refuse_swapped(patients)
+    return Plan(tuple(patients), tuple(refusals))
+
+
+def _of(case: str, images: Images | None, single: str) -> Path | None:
+    """The image of a patient; one image given alone belongs to the one patient there is."""
+    if images is None:
+        return None
+    if images.alone and case == single:
+        return next(iter(images.by_case.values()))
+    return images.by_case.get(case)
+
+
+def _preds_of(
+    case: str, preds: dict[str, Images], single: str
+) -> tuple[dict[str, Path], list[Refusal]]:
+    found, missing = {}, []
+    for name, images in preds.items():
+        path = _of(case, images, single)
+        if path is not None:
+            found[name] = path
+        else:
+            reason = images.unclear.get(case, "no synthetic CT of this name")
+            missing.append(Refusal(case, name, reason))
+    return found, missing
+
+
+def _without_reference(refs: Images, preds: dict[str, Images], single: str) -> list[Refusal]:
+    known = {*refs.by_case, *refs.unclear}
+    return [
+        Refusal(case, name, "no reference CT of this name")
+        for name, images in preds.items()
+        if not (images.alone and single)
+        for case in sorted({*images.by_case, *images.unclear} - known)
+    ]
+
+
+def _refuse_none(
+    patients: list[Patient], refs: Images, preds: dict[str, Images], request: StudyRequest
+) -> None:
+    if patients:
+        return
+    ours = ", ".join(sorted({case for images in preds.values() for case in images.by_case})[:5])
+    theirs = ", ".join(sorted(refs.by_case)[:5])
+    raise InputRefused(
+        f"No patient of {request.ref} ({theirs or 'none'}) has a synthetic CT ({ours or 'none'})"
+        + (" and a mask" if request.mask else ""),
+        rule="images belong together by the names of their files or folders, without words such "
+        "as sct, ct, mask or t1",
+        remedy="name them alike",
+    )
+
+
+def _refuse_swapped(patients: list[Patient]) -> None:
+    """Refuse if every reference is named as a synthetic CT and no synthetic CT is."""
+    refs = [stem(p.ref.name) for p in patients]
+    preds = [stem(path.name) for p in patients for path in p.preds.values()]
+    if all(fitness(name, "pred") == 2 for name in refs) and all(
+        fitness(name, "ref") == 2 for name in preds
+    ):
+        raise InputRefused(
+            f"The references are named as synthetic CTs ({patients[0].ref.name}), and the "
+            f"synthetic CTs as references ({preds[0]})",
+            rule="--pred takes the synthetic CT and --ref the true one",
+            remedy="swap the two",
+        )

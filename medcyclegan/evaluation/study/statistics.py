@@ -1,0 +1,196 @@
+"""A cohort in numbers: mean, spread and interval of each score, and paired tests of methods.
+
+The interval is the bias-corrected and accelerated bootstrap of the mean over patients (Efron
+1987), the test Wilcoxon's signed-rank test over the patients that both methods have, corrected
+after Holm (1979) for all tests of the table.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+from scipy import stats
+
+from medcyclegan.evaluation.metrics import Scores
+from medcyclegan.evaluation.study.measure import Measured
+from medcyclegan.geometry import FloatArray
+
+CONFIDENCE = 0.95
+# The interval's ends then vary by about one percent of its length from seed to seed.
+RESAMPLES = 9999
+SEED = 0
+# Fewer patients than this have no interval to speak of.
+LEAST_FOR_INTERVAL = 3
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A score by its column, with how people write it; ``better`` is ``lower`` or ``higher``."""
+
+    column: str
+    label: str
+    unit: str
+    better: str
+    digits: int
+
+    @property
+    def title(self) -> str:
+        """The label with its unit, as axes and headings have it."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+
+METRICS = (
+    Metric("mae_hu", "MAE", "HU", "lower", 1),
+    Metric("psnr_db", "PSNR", "dB", "higher", 2),
+    Metric("ssim", "SSIM", "", "higher", 4),
+    Metric("ms_ssim", "MS-SSIM", "", "higher", 4),
+    Metric("dice_bone", "Bone Dice", "", "higher", 3),
+    Metric("mae_air_hu", "MAE, air", "HU", "lower", 1),
+    Metric("mae_soft_hu", "MAE, soft tissue", "HU", "lower", 1),
+    Metric("mae_bone_hu", "MAE, bone", "HU", "lower", 1),
+)
+
+
+def metrics_of(protocol: str) -> tuple[Metric, ...]:
+    """The scores that a protocol has."""
+    other = "ms_ssim" if protocol == "synthrad2023" else "ssim"
+    return tuple(metric for metric in METRICS if metric.column != other)
+
+
+def value_of(scores: Scores, metric: Metric) -> float:
+    """A score by its column; NaN where the protocol has none."""
+    value = cast("float | None", getattr(scores, metric.column))
+    return math.nan if value is None else value
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A score of a method over the ``n`` patients of a group for whom it is finite."""
+
+    method: str
+    group: str
+    metric: Metric
+    n: int
+    mean: float
+    sd: float
+    median: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two methods by one score over the ``n`` patients for whom both are finite.
+
+    Differences are first minus second; ``p_holm`` is corrected for all tests of the study.
+    """
+
+    metric: Metric
+    first: str
+    second: str
+    n: int
+    mean_difference: float
+    median_difference: float
+    p: float
+    p_holm: float
+
+
+def summarise(
+    results: Sequence[Measured], *, metrics: Sequence[Metric], groups: dict[str, str]
+) -> list[Summary]:
+    """Summarise every score of every method, over all patients and by group."""
+    methods = _in_order(result.method for result in results)
+    named = sorted({groups[r.case] for r in results if groups.get(r.case)})
+    rows = []
+    for group, method, metric in itertools.product((ALL, *named), methods, metrics):
+        values = [
+            value_of(r.scores, metric)
+            for r in results
+            if r.method == method and group in (ALL, groups.get(r.case))
+        ]
+        rows.append(_summary(np.array(values), method=method, group=group, metric=metric))
+    return rows
+
+
+def _summary(values: FloatArray, *, method: str, group: str, metric: Metric) -> Summary:
+    values = values[np.isfinite(values)]
+    if not values.size:
+        nan = math.nan
+        return Summary(method, group, metric, 0, nan, nan, nan, nan, nan)
+    low, high = mean_interval(values)
+    sd = float(values.std(ddof=1)) if values.size > 1 else math.nan
+    mean, median = float(values.mean()), float(np.median(values))
+    return Summary(method, group, metric, values.size, mean, sd, median, low, high)
+
+
+def mean_interval(values: FloatArray) -> tuple[float, float]:
+    """The 95 % bootstrap interval of the mean; NaN for fewer than three values."""
+    if values.size < LEAST_FOR_INTERVAL:
+        return math.nan, math.nan
+    if np.ptp(values) == 0.0:
+        return float(values[0]), float(values[0])
+    with warnings.catch_warnings():
+        # Of values that are equal but for rounding scipy says so, and gives NaN: no interval.
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        interval = stats.bootstrap(
+            (values,),
+            np.mean,
+            confidence_level=CONFIDENCE,
+            n_resamples=RESAMPLES,
+            rng=np.random.default_rng(SEED),
+        ).confidence_interval
+    return float(interval.low), float(interval.high)
+
+
+def compare(results: Sequence[Measured], *, metrics: Sequence[Metric]) -> list[Comparison]:
+    """Test every pair of methods by every score, paired by patient."""
+    methods = _in_order(result.method for result in results)
+    by_key = {(r.method, r.case): r.scores for r in results}
+    cases = _in_order(result.case for result in results)
+    found = []
+    for (first, second), metric in itertools.product(itertools.combinations(methods, 2), metrics):
+        pairs = np.array(
+            [
+                (value_of(by_key[first, c], metric), value_of(by_key[second, c], metric))
+                for c in cases
+                if (first, c) in by_key and (second, c) in by_key
+            ]
+        ).reshape(-1, 2)
+        pairs = pairs[np.isfinite(pairs).all(axis=1)]
+        found.append(_comparison(pairs[:, 0] - pairs[:, 1], metric, (first, second)))
+    corrected = holm([row.p for row in found])
+    return [replace(row, p_holm=p) for row, p in zip(found, corrected, strict=True)]
+
+
+def _comparison(differences: FloatArray, metric: Metric, names: tuple[str, str]) -> Comparison:
+    if not differences.size:
+        return Comparison(metric, *names, 0, math.nan, math.nan, math.nan, math.nan)
+    # Without any difference the ranks are empty, and there is nothing to be significant.
+    p = float(stats.wilcoxon(differences).pvalue) if np.any(differences) else 1.0
+    mean, median = float(differences.mean()), float(np.median(differences))
+    return Comparison(metric, *names, differences.size, mean, median, p, math.nan)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct p values after Holm's step-down method; NaN is no test and stays NaN."""
+    order = sorted(
+        (i for i, p in enumerate(p_values) if not math.isnan(p)), key=lambda i: p_values[i]
+    )
+    corrected = [math.nan] * len(p_values)
+    highest = 0.0
+    for rank, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(order) - rank) * p_values[index]))
+        corrected[index] = highest
+    return corrected
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))

@@ -1,0 +1,119 @@
+"""What is read of a patient, what is refused, and what is said of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medcyclegan.errors import InputRefused
+from medcyclegan.evaluation.study.load import Truth, load_prediction, load_truth
+from medcyclegan.evaluation.study.plan import Patient
+from medcyclegan.geometry import Geometry
+from medcyclegan.volume import Volume
+from tests.evaluation.study.cohort import GRID, filled, head_ct, head_mask, save
+
+
+def patient(tmp_path: Path, **paths: Path) -> Patient:
+    ref = save(head_ct(), tmp_path / "ct.nii.gz")
+    return Patient("P1", ref, {}, **paths)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def truth(tmp_path: Path) -> Truth:
+    return load_truth(patient(tmp_path))
+
+
+def moved(volume: Volume, *, by_mm: float) -> Volume:
+    affine = volume.geometry.affine_ras.copy()
+    affine[0, 3] += by_mm
+    return Volume(volume.voxels, Geometry(volume.geometry.shape, affine), volume.unit)
+
+
+def test_the_body_is_found_or_given(tmp_path: Path, truth: Truth) -> None:
+    shape = head_mask(head_ct()).voxels > 0
+    found = truth.mask.voxels > 0
+    assert (found & shape).sum() / (found | shape).sum() > 0.85
+    given = save(head_mask(head_ct()), tmp_path / "mask.nii.gz")
+    other = tmp_path / "b"
+    assert np.array_equal(load_truth(patient(other, mask=given)).mask.voxels > 0, shape)
+
+
+def test_a_mask_on_another_grid_is_brought_over_and_an_empty_one_refused(tmp_path: Path) -> None:
+    fine = Geometry((52, 60, 56), GRID.affine_ras @ np.diag([0.5, 0.5, 0.5, 1.0]))
+    given = save(head_mask(head_ct(geometry=fine)), tmp_path / "mask.nii.gz")
+    truth = load_truth(patient(tmp_path, mask=given))
+    shape = head_mask(head_ct()).voxels > 0
+    found = truth.mask.voxels > 0
+    assert (found & shape).sum() / (found | shape).sum() > 0.9
+    assert "resampled" in truth.notes[0]
+    far = save(moved(head_mask(head_ct()), by_mm=900.0), tmp_path / "far.nii.gz")
+    with pytest.raises(InputRefused, match="marks no voxel"):
+        load_truth(patient(tmp_path / "c", mask=far))
+
+
+def test_a_broken_mr_is_a_note_and_no_refusal(tmp_path: Path) -> None:
+    (tmp_path / "mr.nii.gz").write_bytes(b"no image")
+    truth = load_truth(patient(tmp_path, mr=tmp_path / "mr.nii.gz"))
+    assert truth.mr is None
+    assert "the MR is not shown" in truth.notes[0]
+
+
+def test_one_grid_is_kept_as_it_is_and_another_resampled(tmp_path: Path, truth: Truth) -> None:
+    same = load_prediction(save(head_ct(), tmp_path / "a.nii.gz"), truth)
+    assert not same.resampled
+    assert np.array_equal(same.sct.voxels, truth.ct.voxels)
+    shifted = load_prediction(save(moved(head_ct(), by_mm=3.0), tmp_path / "b.nii.gz"), truth)
+    assert shifted.resampled
+    assert "was resampled from" in shifted.notes[0]
+    assert shifted.sct.geometry.same_grid(truth.ct.geometry)
+    halves = 0.5 * (truth.ct.voxels[:-1] + truth.ct.voxels[1:])
+    assert np.allclose(shifted.sct.voxels[1:], halves, atol=0.01)
+
+
+def test_a_body_that_is_seen_in_part_counts_as_air_beyond_and_one_not_seen_is_refused(
+    tmp_path: Path, truth: Truth
+) -> None:
+    half = Volume(head_ct().voxels[13:], _from(13), "HU")
+    found = load_prediction(save(half, tmp_path / "half.nii.gz"), truth)
+    assert found.unseen_share == pytest.approx(0.5, abs=0.05)
+    assert "counts as air" in found.notes[1]
+    assert (found.sct.voxels[:13] == -1024.0).all()
+    away = save(moved(head_ct(), by_mm=600.0), tmp_path / "away.nii.gz")
+    with pytest.raises(InputRefused, match="does not overlap"):
+        load_prediction(away, truth)
+
+
+def _from(first: int) -> Geometry:
+    affine = GRID.affine_ras.copy()
+    affine[:3, 3] += affine[:3, 0] * first
+    return Geometry((GRID.shape[0] - first, *GRID.shape[1:]), affine)
+
+
+GREY = np.clip(head_ct().voxels * 0.1 + 100.0, 0.0, 255.0)
+WRONG = [
+    (GREY, "8-bit grey levels"),
+    (head_ct().voxels / 3000.0 + 0.4, r"\[-1, 1\]"),
+    (np.maximum(head_ct().voxels + 1000.0, 0.0), "may be an MR"),
+    (head_ct().voxels / 100.0, "no air and no fat"),
+]
+
+
+@pytest.mark.parametrize(("voxels", "message"), WRONG)
+def test_what_is_no_ct_in_hu_is_refused_on_both_sides(
+    tmp_path: Path, truth: Truth, voxels: np.ndarray, message: str
+) -> None:
+    path = save(head_ct().with_voxels(voxels.astype(np.float32)), tmp_path / "x.nii.gz")
+    with pytest.raises(InputRefused, match=message) as refused:
+        load_prediction(path, truth)
+    assert str(path) in str(refused.value)
+    with pytest.raises(InputRefused, match="The reference CT"):
+        load_truth(Patient("P1", path, {}))
+
+
+def test_a_constant_image_is_refused(tmp_path: Path, truth: Truth) -> None:
+    for value in (0.0, -1000.0):
+        path = tmp_path / f"{value}.nii.gz"
+        with pytest.raises(InputRefused):
+            load_prediction(save(filled(value), path), truth)
