@@ -11,6 +11,7 @@ from pathlib import Path
 from medcyclegan.evaluation.report import ScanReport, write_report
 from medcyclegan.io.atomic import atomic_file, ensure_writable
 from medcyclegan.io.dicom.derive import Derivation, derive_series, seeded_uid_maker
+from medcyclegan.io.dicom.read import read_series
 from medcyclegan.io.naming import Format, is_folder, output_path, report_path
 from medcyclegan.io.read import read_scan, refuse_irregular
 from medcyclegan.io.scan import DicomPassport, NiftiPassport, Scan
@@ -22,7 +23,11 @@ from medcyclegan.translator import Progress
 
 @dataclass(frozen=True)
 class Request:
-    """What to convert and where to; ``out`` and ``format`` follow from the input if not given."""
+    """What to convert and where to; ``out`` and ``format`` follow from the input if not given.
+
+    ``files`` are those of a DICOM series where they are known; else they are looked for in
+    ``source``.
+    """
 
     source: Path
     out: Path | None = None
@@ -30,6 +35,7 @@ class Request:
     series_uid: str | None = None
     report: bool = False
     overwrite: bool = False
+    files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,17 @@ class Maker:
     version: str
     now: Callable[[], datetime]
     new_uid: Callable[[], str]
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A request that was read and found fit to be translated; the outputs can be written."""
+
+    request: Request
+    scan: Scan
+    output: Path
+    report: Path | None
+    seconds: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,29 +84,42 @@ def convert(
     MedcycleganError
         InputRefused, CannotWrite, DeviceError or UsageError, each before anything is written.
     """
+    opened = open_scan(request, model, maker=maker)
+    result = synthesize(opened.scan, model, options=options, progress=progress)
+    return finish(opened, result, model, maker=maker)
+
+
+def open_scan(request: Request, model: Model, *, maker: Maker) -> Opened:
+    """Do the first third of ``convert``: check and read, so that what follows cannot be refused."""
     output, report = _checked_outputs(request)
     started = time.perf_counter()
-    scan = read_scan(
-        request.source, series_uid=request.series_uid, modality=model.task.source.modality
-    )
+    if request.files:
+        scan = read_series(request.files, source=request.source)
+    else:
+        scan = read_scan(
+            request.source, series_uid=request.series_uid, modality=model.task.source.modality
+        )
     if is_folder(output):
         _refuse_underivable(scan, model, maker)
-    read = time.perf_counter()
-    result = synthesize(scan, model, options=options, progress=progress)
-    made = time.perf_counter()
-    derivation, overwrite = derivation_of(model, maker), request.overwrite
+    return Opened(request, scan, output, report, time.perf_counter() - started)
+
+
+def finish(opened: Opened, result: Synthesis, model: Model, *, maker: Maker) -> Conversion:
+    """Do the last third of ``convert``: write the image, and the report if one is asked for."""
+    started = time.perf_counter()
+    overwrite = opened.request.overwrite
     write_scan(
         result.image,
-        passport=scan.passport,
-        to=output,
-        derivation=derivation,
+        passport=opened.scan.passport,
+        to=opened.output,
+        derivation=derivation_of(model, maker),
         overwrite=overwrite,
     )
     written = time.perf_counter()
-    seconds = {"read": read - started, **result.seconds, "write": written - made}
-    done = Conversion(scan, result, output, report, seconds)
-    if report is not None:
-        with atomic_file(report, overwrite=overwrite) as part:
+    seconds = {"read": opened.seconds, **result.seconds, "write": written - started}
+    done = Conversion(opened.scan, result, opened.output, opened.report, seconds)
+    if opened.report is not None:
+        with atomic_file(opened.report, overwrite=overwrite) as part:
             write_report(_report(done, model, maker), part)
         seconds["report"] = time.perf_counter() - written
     return done

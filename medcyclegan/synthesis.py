@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -59,9 +60,17 @@ class Synthesis:
 
 
 def synthesize(
-    scan: Scan, model: Model, *, options: Options | None = None, progress: Progress | None = None
+    scan: Scan,
+    model: Model,
+    *,
+    options: Options | None = None,
+    progress: Progress | None = None,
+    turn: AbstractContextManager[object] | None = None,
 ) -> Synthesis:
     """Translate a scan with a model; the result lies on the scan's grid bit for bit.
+
+    ``turn`` is entered while the network runs: a lock there lets threads share one device, each
+    preparing its scan while another's is translated. It is entered once a view.
 
     Raises
     ------
@@ -81,7 +90,8 @@ def synthesize(
     views: list[Tensor] = []
     for number, normal in enumerate(_normals(scan, model, options.views)):
         report = _shifted(progress, number, options.views)
-        views.append(_one_view(volume, body, model, clock, _View(normal, device, report)))
+        view = _View(normal, device, report, turn or nullcontext())
+        views.append(_one_view(volume, body, model, clock, view))
     values = views[0] if len(views) == 1 else torch.stack(views).median(dim=0).values
     home = Volume(values.numpy(), scan.volume.geometry, model.task.target.unit)
     warnings = scan.warnings + size_warning(body)
@@ -95,22 +105,24 @@ class _View:
     normal: int
     device: torch.device
     progress: Progress | None
+    turn: AbstractContextManager[object]
 
 
 def _one_view(volume: Volume, body: Volume, model: Model, clock: _Clock, view: _View) -> Tensor:
     """Translate along one axis; returns physical values (i, j, k) on the scan's grid."""
     task = model.task
     ready = clock.run("prepare", lambda: prepare(volume, body, task, normal=view.normal))
-    fake = clock.run(
-        "network",
-        lambda: translate(
-            model.generator,
-            ready.values,
-            depth=task.depth,
-            device=view.device,
-            progress=view.progress,
-        ),
-    )
+    with view.turn:
+        fake = clock.run(
+            "network",
+            lambda: translate(
+                model.generator,
+                ready.values,
+                depth=task.depth,
+                device=view.device,
+                progress=view.progress,
+            ),
+        )
     image = clock.run("home", lambda: go_home(fake, ready, task, volume.geometry))
     return torch.from_numpy(image.voxels.copy())
 

@@ -39,7 +39,7 @@ def find_images(folder: Path) -> Found:
     """
     links: list[Path] = []
     files, not_dicom = _load_all(_walk(folder, links))
-    images = [file for file in files if _is_image(file)]
+    images = [file for file in files if is_image(file)]
     if not images:
         raise InputRefused(
             f"{folder} holds no DICOM images ({len(files)} other DICOM objects, "
@@ -62,7 +62,7 @@ def find_siblings(path: Path) -> Found:
     file = load_header(path) if path.is_file() else None
     if file is None:
         raise InputRefused(f"{path} is no DICOM file", rule="it must be one")
-    if not _is_image(file):
+    if not is_image(file):
         raise InputRefused(
             f"{path} is a DICOM object without an image ({uid_name(_sop_class(file))})",
             rule="an image is needed",
@@ -80,7 +80,7 @@ def find_siblings(path: Path) -> Found:
     alike = [
         other
         for other in files
-        if _is_image(other) and series_uid(other) == uid and not is_multiframe(other)
+        if is_image(other) and series_uid(other) == uid and not is_multiframe(other)
     ]
     return Found({uid: alike}, ())
 
@@ -131,7 +131,7 @@ def _passed_over(not_dicom: int, no_image: int, links: int) -> tuple[str, ...]:
     return tuple(f"Files {what} were passed over: {count}." for count, what in counts if count)
 
 
-def _is_image(file: DicomFile) -> bool:
+def is_image(file: DicomFile) -> bool:
     """Whether it should hold an image; a file cut off before its pixel data counts, too."""
     kind = _sop_class(file)
     if not kind.startswith(DICOM_ROOT):

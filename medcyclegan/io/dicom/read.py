@@ -9,14 +9,14 @@ from medcyclegan.io.dicom.checks import check_alike
 from medcyclegan.io.dicom.find import find_images, find_siblings, is_dicom, is_multiframe
 from medcyclegan.io.dicom.frames import SliceView, views_of
 from medcyclegan.io.dicom.geometry import sort_slices
-from medcyclegan.io.dicom.header import DicomFile
+from medcyclegan.io.dicom.header import DicomFile, load_header
 from medcyclegan.io.dicom.pixels import layouts_of, read_voxels, unit_of
 from medcyclegan.io.dicom.series import choose_series, drop_duplicates
 from medcyclegan.io.dicom.values import text
 from medcyclegan.io.scan import DicomPassport, Scan
 from medcyclegan.volume import Volume
 
-__all__ = ["is_dicom", "read_dicom"]
+__all__ = ["is_dicom", "read_dicom", "read_series"]
 
 
 def read_dicom(path: Path, *, series_uid: str | None = None, modality: str | None = None) -> Scan:
@@ -50,6 +50,24 @@ def read_dicom(path: Path, *, series_uid: str | None = None, modality: str | Non
     )
     files, twice = drop_duplicates(files)
     return _scan_of(files, source=path, warnings=found.warnings + passed_over + twice)
+
+
+def read_series(paths: tuple[Path, ...], *, source: Path) -> Scan:
+    """Read one series from its files, which were found before; ``source`` is what messages name.
+
+    Raises
+    ------
+    InputRefused
+        If a file is no DICOM, or if they are no regular volume that we would vouch for.
+    """
+    files: list[DicomFile] = []
+    for path in paths:
+        file = load_header(path)
+        if file is None:
+            raise InputRefused(f"{path} is no DICOM file", rule="it was one when it was found")
+        files.append(file)
+    files, twice = drop_duplicates(files)
+    return _scan_of(files, source=source, warnings=twice)
 
 
 def _scan_of(files: list[DicomFile], *, source: Path, warnings: tuple[str, ...]) -> Scan:
