@@ -28,6 +28,7 @@ def _room(floor: float, third_parties: str = "", lazy: str = "") -> Room:
 # A room is a folder or a file; the longest name that fits a module counts.
 ROOMS = {
     "cli": _room(9, "click rich", lazy="rich numpy pydicom"),
+    "batch": _room(8, "dask distributed filelock numpy pydantic torch"),
     "conversion": _room(7),
     "synthesis": _room(6, "numpy torch"),
     "translator": _room(5, "torch"),

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import click
 
+from medcyclegan.cli.batch import batch
 from medcyclegan.cli.demo import demo
 from medcyclegan.cli.models import models
 from medcyclegan.cli.phantom import phantom
@@ -19,7 +20,8 @@ from medcyclegan.errors import ExitCode, MedcycleganError
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, 1 our fault, 2 usage, 3 input refused, 4 cannot write, "
-    "5 model refused, 6 device or memory, 130 interrupted. Research use only.",
+    "5 model refused, 6 device or memory, 8 batch done but some refused, 130 interrupted. "
+    "Research use only.",
 )
 @click.version_option(version("medcyclegan"), message="medcyclegan %(version)s")
 def cli() -> None:
@@ -32,6 +34,7 @@ def cli() -> None:
 
 
 cli.add_command(synth_ct)
+cli.add_command(batch)
 cli.add_command(demo)
 cli.add_command(phantom)
 cli.add_command(models)
