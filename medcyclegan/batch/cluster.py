@@ -68,16 +68,29 @@ def connected(crew: Crew) -> Iterator[Client]:
     # One process even for one worker: an input that brings it down does not end the batch.
     with (
         dask.config.set(_LOCAL),
+        _quiet_dask(),
         LocalCluster(
             n_workers=crew.workers,
             threads_per_worker=SCANS_IN_MEMORY,
             processes=True,
-            dashboard_address=None,
-            silence_logs=logging.CRITICAL,  # what happens to workers is told in the rows
+            dashboard_address="127.0.0.1:0",  # None would take a fixed port
+            silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster) as client,
     ):
         yield client
+
+
+@contextmanager
+def _quiet_dask() -> Iterator[None]:
+    """Keep dask's log from the screen; what happens to workers is told in the rows."""
+    logger = logging.getLogger("distributed")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _client_of(address: str) -> Client:

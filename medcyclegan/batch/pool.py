@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Iterator
 
 from distributed import Client, Future, KilledWorker, as_completed, wait
@@ -31,7 +32,7 @@ def work_on(items: tuple[Item, ...], settings: Settings, client: Client) -> Iter
     del futures  # a result is let go when its row has been taken
     for future in ended:
         item = by_key[future.key]
-        row = _row_of(future, item)
+        row = _row_of(future, item, client)
         if row.status is Status.WAITING:
             orphans.append(item)
         else:
@@ -40,23 +41,23 @@ def work_on(items: tuple[Item, ...], settings: Settings, client: Client) -> Iter
         yield _alone(item, settings, client)
 
 
-def _row_of(future: Future[Row], item: Item) -> Row:
-    """The row that the worker made; one that waits if the worker died."""
-    if future.status == "finished":
-        row = future.result()
-        if isinstance(row, Row):
-            return row
-    if future.status != "error":
+def _row_of(future: Future[Row], item: Item, client: Client) -> Row:
+    """The row that the worker made; one that waits if the row was lost with the worker."""
+    try:
+        return future.result()
+    except KilledWorker:
+        return item.row(Status.WAITING, DIED)
+    except CancelledError as error:
+        if client.status == "running":
+            return item.row(Status.WAITING, DIED)
         raise DeviceError(
-            "The scheduler was lost, or gave up the work",
+            "The scheduler was lost",
             rule="it must run as long as the batch",
             remedy="start it again, and the batch: it goes on where it ended",
-        )
-    error = future.exception()
-    if isinstance(error, KilledWorker):
-        return item.row(Status.WAITING, DIED)
-    reason = f"a worker could not take it in hand ({type(error).__name__})"
-    return item.row(Status.FAILED, f"{reason}; have the same versions on all workers")
+        ) from error
+    except Exception as error:  # of workers that lack a package, or have another version of it
+        reason = f"a worker could not take it in hand ({type(error).__name__})"
+        return item.row(Status.FAILED, f"{reason}; have the same versions on all workers")
 
 
 def _alone(item: Item, settings: Settings, client: Client) -> Row:
@@ -73,5 +74,5 @@ def _alone(item: Item, settings: Settings, client: Client) -> Row:
             if mark.worker not in client.nthreads():
                 future.cancel()
                 return item.row(Status.FAILED, f"{DIED}, twice")
-    row = _row_of(future, item)
+    row = _row_of(future, item, client)
     return item.row(Status.FAILED, f"{DIED}, twice") if row.status is Status.WAITING else row

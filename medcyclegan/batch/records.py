@@ -19,10 +19,11 @@ _CHUNK_BYTES = 2**20
 
 
 class Record(BaseModel):
-    """A finished item: its row, what the output depends on, and the output's size in bytes."""
+    """A finished item: its row, the run, what the output depends on, and its size in bytes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     row: Row
+    run: str
     fingerprint: dict[str, str]
     output_bytes: int
 
@@ -60,11 +61,18 @@ def write_record(item: Item, row: Row, settings: Settings) -> None:
     """Note that an output is complete; its file or folder must be there."""
     record = Record(
         row=row,
+        run=settings.run,
         fingerprint=settings.fingerprint(),
         output_bytes=_bytes_of(settings.out / item.output),
     )
     with atomic_file(_record_path(item, settings), overwrite=True) as part:
         part.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def done_in_this_run(item: Item, settings: Settings) -> Row | None:
+    """Return the row of an item that this run completed already, else None."""
+    record = _read_record(item, settings)
+    return record.row if record is not None and record.run == settings.run else None
 
 
 def has_record(item: Item, settings: Settings) -> bool:
@@ -74,19 +82,27 @@ def has_record(item: Item, settings: Settings) -> bool:
 
 def up_to_date(item: Item, settings: Settings) -> Row | None:
     """Return the row of an item whose output is there and would come out the same, else None."""
+    record = _read_record(item, settings)
     try:
-        text = _record_path(item, settings).read_text(encoding="utf-8")
-        record = Record.model_validate_json(text)
         if (
-            record.fingerprint != settings.fingerprint()
+            record is None
+            or record.fingerprint != settings.fingerprint()
             or record.output_bytes != _bytes_of(settings.out / item.output)
             or (record.row.report and not (settings.out / record.row.report).is_file())
             or record.row.input_sha256 != hash_input(item, settings.root)
         ):
             return None
+    except OSError:
+        return None  # it will be met again when the item is done
+    return record.row.model_copy(update={"status": Status.UP_TO_DATE})
+
+
+def _read_record(item: Item, settings: Settings) -> Record | None:
+    try:
+        text = _record_path(item, settings).read_text(encoding="utf-8")
+        return Record.model_validate_json(text)
     except (OSError, ValidationError, UnicodeDecodeError):
         return None  # none there, or damaged: the item is done again
-    return record.row.model_copy(update={"status": Status.UP_TO_DATE})
 
 
 def read_mark(item: Item, settings: Settings) -> Mark | None:

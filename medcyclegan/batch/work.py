@@ -12,6 +12,7 @@ from medcyclegan.batch.item import Item, Row, Settings, Status
 from medcyclegan.batch.qa import qa_figures
 from medcyclegan.batch.records import (
     Mark,
+    done_in_this_run,
     has_record,
     hash_input,
     read_mark,
@@ -36,8 +37,11 @@ def work(item: Item, settings: Settings) -> Row:
     """Convert one item; a refusal or fault is a row, too.
 
     Where this run began the item before, a worker died with it in hand. It is not tried again
-    among others, which might die with it: the row says ``waiting``.
+    among others, which might die with it: the row says ``waiting``. Where this run completed it,
+    the row was lost with a worker, and is given again.
     """
+    if row := done_in_this_run(item, settings):
+        return row
     if _tries(item, settings):
         return item.row(Status.WAITING, DIED)
     return _marked(item, settings, tries=1)
@@ -45,6 +49,8 @@ def work(item: Item, settings: Settings) -> Row:
 
 def work_alone(item: Item, settings: Settings) -> Row:
     """Convert an item that a worker died with, once more, while no other item is worked on."""
+    if row := done_in_this_run(item, settings):
+        return row
     if _tries(item, settings) >= MOST_TRIES:
         return item.row(Status.FAILED, f"{DIED}, twice")
     return _marked(item, settings, tries=MOST_TRIES)
@@ -125,7 +131,8 @@ def _row_of(error: Exception, item: Item, settings: Settings) -> Row:
     """Say why an item was not done; messages that are not ours may quote a header: left out."""
     if isinstance(error, MedcycleganError):
         status = Status.REFUSED if isinstance(error, InputRefused) else Status.FAILED
-        return item.row(status, _without_roots(str(error), settings))
+        said = _without_roots(str(error), settings)
+        return item.row(status, said.removeprefix(f"{item.source}: "))
     if isinstance(error, MemoryError):
         return item.row(Status.FAILED, "not enough memory for this scan")
     if isinstance(error, OSError):

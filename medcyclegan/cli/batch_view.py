@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Longer tables do not help on a screen; the files have all of it.
 _MOST_ROWS_SHOWN = 60
-_NARROWEST = 100
+_WIDTH_IN_FILES = 160
 
 
 def show_plan(voice: Voice, plan: Plan) -> None:
@@ -50,12 +50,18 @@ def show_plan(voice: Voice, plan: Plan) -> None:
 
 
 class BatchView:
-    """Shows a batch while it runs; use it as a context, so that the bar is taken away at the end."""
+    """Shows a batch while it runs; leaving its context takes the bar away."""
 
     def __init__(self, voice: Voice) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-        from rich.progress import TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
 
         console = Console(stderr=True)
         quiet = voice.level < 0 or voice.json or not console.is_terminal
@@ -110,7 +116,7 @@ class BatchView:
 
 
 def _result_table(rows: tuple[Row, ...]) -> Table:
-    """The inputs that are worth a line: first those not done, then the others while there is room."""
+    """A line an input, first those not done, then the others while there is room."""
     bad = [row for row in rows if row.status in ("refused", "failed")]
     good = [row for row in rows if row.status in ("done", "skipped-up-to-date")]
     shown = [*bad, *good][:_MOST_ROWS_SHOWN]
@@ -144,7 +150,9 @@ def _print(voice: Voice, table: Table) -> None:
 
     if voice.level >= 0 and not voice.json:
         console = Console()
-        console.print(table, width=max(console.width, _NARROWEST))
+        if not console.is_terminal:
+            console.width = _WIDTH_IN_FILES
+        console.print(table)
 
 
 def _printable(text: str) -> str:
