@@ -13,7 +13,7 @@ _T1 = r"t1w?|t1\dd|\w*mp2?rage|mpr|i?f?spgr|bravo|tfl\dd|vibe|thrive"
 _T2 = r"t2w?|t2\dd"
 _FLAIR = r"\w*flair\w*|tirm|darkfluid"
 _PD = r"pdw?|proton|protondensity"
-_LOCALIZER = r"loc|localizers?|localisers?|scouts?|aa(head)?scout|survey|smartbrain|topogram"
+_LOCALIZER = r"loc|localizers?|localisers?|scouts?|aah\w*|survey|smartbrain|topogram"
 _NO_ANATOMY = (
     r"adc|e?fa|trace\w*|dwi|dti|diff|diffusion|ep2d|epi|bold|fmri|sbref|asl|perf|perfusion|dsc|dce|"
     r"cbf|cbv|mtt|ttp|tmax|swi|mips?|tof|mra|angio|phase\w*|magnitude\d?|fieldmap|b0map|t1map|t2map|"
@@ -28,7 +28,7 @@ _CONTRAST_AGENT = r"gd|gad\w*|post\w*|ce|km|contrast|c"
 # Words that tell how an image was taken, not of whom; two images of one head may differ in them.
 _MANNER = (
     r"sag\w*|tra\w*|ax\w*|cor|coronal|\dd|iso|tse|fse|se|gre|tfe|space|cube|vista|fs|fatsat|pre|"
-    r"p\d|mm|dark|fluid|spc|blade|propeller|hr|highres|weighted|w"
+    r"mm|dark|fluid|spc|blade|propeller|hr|highres|weighted|w"
 )
 _OTHER_MODALITIES = {
     "MR": r"ct|cbct|pet|dose|\w*tomogram",
