@@ -57,7 +57,6 @@ def make_heads(root: Path, *, count: int, spacing_mm: float, dicom: bool) -> Non
             write_dicom_mr(
                 mr, to=folder / "t1", description="t1", now=maker.now(), new_uid=maker.new_uid
             )
-            (folder / "t1" / ".medcyclegan.json").unlink()
         else:
             write_nifti(mr, passport=ItkPassport(), to=folder / "t1.nii.gz")
 

@@ -49,9 +49,6 @@ def find_candidates(root: Path, *, modality: str, skip: Path) -> Catalogue:
     series = SeriesCollector(modality)
     candidates: list[Candidate] = []
     for folder, names in walk:
-        if COMPLETION_RECORD in names:
-            candidates.append(_ours(folder))
-            continue
         images = ordinary_files(names)
         candidates += [candidate_of_file(root, folder, name, names, modality) for name in images]
         for name in names:
@@ -80,7 +77,7 @@ class _Walk:
             self.passed_over["hidden"] += sum(name.startswith(".") for name in folders + names)
             self.passed_over["hidden"] -= COMPLETION_RECORD in names
             folders[:] = sorted(f for f in folders if not f.startswith(".") and folder / f != skip)
-            kept = [n for n in names if not n.startswith(".") or n == COMPLETION_RECORD]
+            kept = [name for name in names if not name.startswith(".")]
             regular = [name for name in sorted(kept) if self._is_file_inside(folder / name)]
             self.passed_over["links and no files"] += len(kept) - len(regular)
             self.passed_over = +self.passed_over
@@ -113,11 +110,6 @@ def _check_root(root: Path) -> None:
             rule="a batch takes a folder with scans in it",
             remedy="check the path and its permissions; for one scan there is synth-ct",
         )
-
-
-def _ours(folder: Path) -> Candidate:
-    why = "a series that medcyclegan wrote"
-    return Candidate(folder, (), "", (str(folder),), aside=why)
 
 
 def _add_dicom(root: Path, path: Path, series: SeriesCollector, passed_over: Counter[str]) -> None:

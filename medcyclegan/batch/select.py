@@ -40,7 +40,7 @@ class Preference:
         """The rule as a sentence."""
         return (
             f"one image a visit, the first there is of {', '.join(self.contrasts)}; of several, "
-            "without contrast agent, 3D, axial, most slices, lowest number"
+            "original, without contrast agent, 3D, axial, most slices, lowest number"
         )
 
     def refusal(self, candidate: Candidate, group: list[Candidate]) -> str:

@@ -11,8 +11,8 @@ _LOCALIZERS = {"LOCALIZER", "SCOUT"}
 _MAPS = {
     "ADC", "FA", "TRACEW", "DIFFUSION", "PHASE", "PHASE MAP", "PHASE_MAP", "P",
     "PROJECTION IMAGE",
-    "MIP", "MIN IP", "MPR", "SUBTRACTION", "PERFUSION", "RCBV", "CBF", "CBV", "MTT", "TTP",
-    "T1 MAP",
+    "MIP", "MIN IP", "SUBTRACTION", "PERFUSION", "RCBV", "CBF", "CBV", "MTT", "TTP",
+    "CSA REPORT", "T1 MAP",
     "T2 MAP", "T2_STAR MAP", "VELOCITY", "FIELD_MAP", "FMRI", "ASL", "MOSAIC",
 }  # fmt: skip
 # Timing in ms that parts the usual contrasts, as textbooks give them for 1.5 and 3 T.
@@ -33,11 +33,14 @@ def why_not(file: DicomFile, label: str) -> str:
         return "a localizer, by ImageType"
     if _MAPS & set(kind):
         return f"a derived map or functional series, by ImageType ({sorted(_MAPS & set(kind))[0]})"
-    if kind[0] == "DERIVED":
-        return "derived from other images, by ImageType"
     if "EP" in text(file.header, "ScanningSequence", file.path).split("\\"):
         return "echo-planar, by ScanningSequence"
     return why_no_anatomy(label)
+
+
+def is_derived(file: DicomFile) -> bool:
+    """Whether the images were computed from others, reformatted as a rule, by ImageType."""
+    return text(file.header, "ImageType", file.path).upper().startswith("DERIVED")
 
 
 def contrast_of_series(file: DicomFile, label: str) -> Contrast:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from medcyclegan.batch.candidate import Candidate
-from medcyclegan.batch.sequence import contrast_of_series, why_not
+from medcyclegan.batch.sequence import contrast_of_series, is_derived, why_not
 from medcyclegan.batch.words import is_contrast_enhanced
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.find import series_uid
@@ -139,12 +139,20 @@ def _number_of(series: _Series) -> int:
 
 
 def _order(series: _Series, label: str) -> tuple[float, ...]:
-    """Without contrast agent first, then 3D, axial, many slices, low series number."""
+    """Original first, then without contrast agent, 3D, axial, many slices, low series number."""
     header, path = series.first.header, series.first.path
     enhanced = is_contrast_enhanced(label) or bool(text(header, "ContrastBolusAgent", path))
     is_3d = text(header, "MRAcquisitionType", path) == "3D"
     plane = _AXIAL if is_3d else _plane(numbers(header, "ImageOrientationPatient", path))
-    return float(enhanced), float(not is_3d), float(plane), -series.slices, _number_of(series)
+    derived = is_derived(series.first)
+    return (
+        float(derived),
+        float(enhanced),
+        float(not is_3d),
+        float(plane),
+        -series.slices,
+        _number_of(series),
+    )
 
 
 def _plane(cosines: tuple[float, ...]) -> int:

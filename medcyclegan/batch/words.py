@@ -81,6 +81,8 @@ def why_no_input(text: str, *, modality: str) -> str:
 
 def why_no_anatomy(text: str) -> str:
     """Why a series so described does not show anatomy; empty if nothing speaks against it."""
+    if _any(_SYNTHETIC, text):
+        return "synthetic, by its description"
     if _any(_LOCALIZER, text):
         return "a localizer, by its description"
     if _any(_NO_ANATOMY, text):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,7 @@ def test_a_study_gives_one_series(tmp_path: Path) -> None:
         "SE3": described("t1_mprage gd"),
         "SE4": described("t2_tse_tra"),
         "SE5": described("ep2d_diff", ImageType=["DERIVED", "PRIMARY", "DIFFUSION", "ADC"]),
-        "SE6": described("no words", ImageType=["DERIVED", "SECONDARY"]),
+        "SE6": described("no words", ImageType=["DERIVED", "SECONDARY"], SeriesNumber="1"),
     }.items():
         make_series(study / name, changes=change, shape=(8, 8, 12))  # type: ignore[arg-type]
     make_series(study / "SE7", shape=(8, 8, 4))
@@ -105,10 +106,13 @@ def test_a_study_gives_one_series(tmp_path: Path) -> None:
     assert "another T1w" in told["SE3"]
     assert "T1w of this visit is preferred" in told["SE4"]
     assert "ADC" in told["SE5"]
-    assert "derived" in told["SE6"]
+    assert "another T1w" in told["SE6"]
     assert "4 slices" in told["SE7"]
     assert told["CT1"].startswith("CT")
     assert chosen(tmp_path, "T2w,T1w")[0] == {"export/ST0/SE4"}
+    for name in ("SE2", "SE3"):  # without an original, the derived one is taken
+        shutil.rmtree(study / name)
+    assert chosen(tmp_path, "T1w")[0] == {"export/ST0/SE6"}
     # What is named is taken although it would be set aside; another modality never is.
     assert chosen(tmp_path, "description~no words|phantom")[0] == {
         "export/ST0/SE6", "export/ST0/SE7",

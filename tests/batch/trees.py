@@ -45,7 +45,6 @@ def small_series(folder: Path, *, description: str = "t1_mprage") -> Path:
     base = sum(ord(c) * 31**n for n, c in enumerate(str(folder)[-12:])) % 10**9
     new_uid = lambda: f"2.25.{base}{next(numbers)}"  # noqa: E731
     write_dicom_mr(mr, to=folder, description=description, now=NOW, new_uid=new_uid)
-    (folder / ".medcyclegan.json").unlink()  # as if a scanner had written it
     return folder
 
 
