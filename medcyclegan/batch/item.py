@@ -33,6 +33,7 @@ class Row(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     source: str
+    series: str = ""
     status: Status
     reason: str = ""
     contrast: Contrast = "other"
@@ -54,6 +55,7 @@ class Item:
     source: Path
     files: tuple[Path, ...]
     series_uid: str
+    series_name: str
     contrast: Contrast
     output: Path
 
@@ -68,6 +70,7 @@ class Item:
         """Say how it stands with it."""
         return Row(
             source=self.source.as_posix(),
+            series=self.series_name,
             status=status,
             reason=reason,
             contrast=self.contrast,
@@ -122,5 +125,4 @@ class Settings:
             **chosen,
             "model_sha256": self.model_sha256,
             "version": self.maker.version,
-            "report": str(self.report),
         }

@@ -48,6 +48,7 @@ def make_plan(catalogue: Catalogue, rule: Rule, settings: Settings) -> Plan:
         rows.append(
             Row(
                 source=candidate.source.as_posix(),
+                series=candidate.series_name,
                 status=status,
                 reason=reason or candidate.refused,
                 contrast=candidate.contrast,
@@ -81,6 +82,7 @@ def _items(candidates: list[Candidate], format_: Format | None) -> list[Item]:
             source=candidate.source,
             files=candidate.files,
             series_uid=candidate.series_uid,
+            series_name=candidate.series_name,
             contrast=candidate.contrast,
             output=output if times[_folded(output)] == 1 else _told_apart(output, candidate),
         )

@@ -88,13 +88,17 @@ def up_to_date(item: Item, settings: Settings) -> Row | None:
             record is None
             or record.fingerprint != settings.fingerprint()
             or record.output_bytes != _bytes_of(settings.out / item.output)
-            or (record.row.report and not (settings.out / record.row.report).is_file())
+            or (settings.report and not _has_report(record.row, settings))
             or record.row.input_sha256 != hash_input(item, settings.root)
         ):
             return None
     except OSError:
         return None  # it will be met again when the item is done
     return record.row.model_copy(update={"status": Status.UP_TO_DATE})
+
+
+def _has_report(row: Row, settings: Settings) -> bool:
+    return bool(row.report) and (settings.out / row.report).is_file()
 
 
 def _read_record(item: Item, settings: Settings) -> Record | None:

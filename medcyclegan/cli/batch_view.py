@@ -40,7 +40,7 @@ def show_plan(voice: Voice, plan: Plan) -> None:
             part for part in (row.output, f"({row.reason})" if row.reason else "") if part
         )
         shown = last if is_taken else row.reason
-        _add(table, row.source, label, row.contrast, words.get(row.status, row.status), shown)
+        _add(table, _name(row), label, row.contrast, words.get(row.status, row.status), shown)
     _print(voice, table)
     voice.say(f"Rule      {plan.rule}")
     if plan.passed_over:
@@ -97,7 +97,7 @@ class BatchView:
         """Move the bar on; tell of an input that was not done."""
         self._bar.advance(self._task)
         if row.status in ("refused", "failed"):
-            self._voice.warn(f"{_printable(row.source)}: {row.status}: {_printable(row.reason)}")
+            self._voice.warn(f"{_printable(_name(row))}: {row.status}: {_printable(row.reason)}")
 
     def summarise(self, outcome: Outcome, out: Path) -> None:
         """Print the table of all inputs, the longest lists cut, and where the record is."""
@@ -115,6 +115,11 @@ class BatchView:
         self._voice.say(RESEARCH_USE)
 
 
+def _name(row: Row) -> str:
+    """The path, and which series where the folder holds several."""
+    return f"{row.source} {row.series}" if row.series else row.source
+
+
 def _result_table(rows: tuple[Row, ...]) -> Table:
     """A line an input, first those not done, then the others while there is room."""
     bad = [row for row in rows if row.status in ("refused", "failed")]
@@ -123,7 +128,7 @@ def _result_table(rows: tuple[Row, ...]) -> Table:
     table = _table("input", "status", "s", "output, or why not")
     for row in shown:
         seconds = "" if row.seconds is None else f"{row.seconds:.1f}"
-        _add(table, row.source, row.status, seconds, row.reason if row in bad else row.output)
+        _add(table, _name(row), row.status, seconds, row.reason if row in bad else row.output)
     left = len(bad) + len(good) - len(shown)
     if left:
         _add(table, f"and {left} more", "", "", "see the record")
