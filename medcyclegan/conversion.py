@@ -12,6 +12,7 @@ from medcyclegan.evaluation.columns import Names
 from medcyclegan.evaluation.report import ScanReport, write_report
 from medcyclegan.io.atomic import atomic_file, ensure_writable
 from medcyclegan.io.dicom.derive import Derivation, DerivedSeries, derive_series
+from medcyclegan.io.dicom.read import read_series
 from medcyclegan.io.naming import Format, is_folder, output_path, report_path
 from medcyclegan.io.read import read_scan, refuse_irregular
 from medcyclegan.io.scan import DicomPassport, NiftiPassport, Scan
@@ -33,7 +34,11 @@ from medcyclegan.translator import Progress
 
 @dataclass(frozen=True)
 class Request:
-    """What to convert and where to; ``out`` and ``format`` follow from the input if not given."""
+    """What to convert and where to; ``out`` and ``format`` follow from the input if not given.
+
+    ``files`` are those of a DICOM series where they are known; else they are looked for in
+    ``source``.
+    """
 
     source: Path
     out: Path | None = None
@@ -41,6 +46,7 @@ class Request:
     series_uid: str | None = None
     report: bool = False
     overwrite: bool = False
+    files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,9 +108,12 @@ def open_scan(request: Request, model: Model, *, maker: Maker) -> Opened:
     """Do the first third of ``convert``: check and read, so that what follows cannot be refused."""
     output, report = _checked_outputs(request, model.card)
     started = time.perf_counter()
-    scan = read_scan(
-        request.source, series_uid=request.series_uid, modality=model.task.source.modality
-    )
+    if request.files:
+        scan = read_series(request.files, source=request.source)
+    else:
+        scan = read_scan(
+            request.source, series_uid=request.series_uid, modality=model.task.source.modality
+        )
     refuse_unwritable(output, scan, model.task)
     if report is not None:
         refuse_report(scan)

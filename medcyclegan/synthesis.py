@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -64,9 +65,17 @@ class Synthesis:
 
 
 def synthesize(
-    scan: Scan, model: Model, *, options: Options | None = None, progress: Progress | None = None
+    scan: Scan,
+    model: Model,
+    *,
+    options: Options | None = None,
+    progress: Progress | None = None,
+    turn: AbstractContextManager[object] | None = None,
 ) -> Synthesis:
     """Translate a scan with a model; the result lies on the scan's grid bit for bit.
+
+    ``turn`` is entered while the network runs: a lock there lets threads share one device, each
+    preparing its scan while another's is translated. It is entered once a view.
 
     Raises
     ------
@@ -86,7 +95,8 @@ def synthesize(
     views: list[Tensor] = []
     for number, normal in enumerate(_normals(scan, model, options.views)):
         report = _shifted(progress, number, options.views)
-        views.append(_one_view(scan, body, model, clock, _View(normal, device, report)))
+        view = _View(normal, device, report, turn or nullcontext())
+        views.append(_one_view(scan, body, model, clock, view))
     values = views[0] if len(views) == 1 else torch.stack(views).median(dim=0).values
     home = Volume(values.numpy(), scan.volume.geometry, model.task.target.unit)
     warnings = scan.warnings + _warnings(scan, home, body, model.task)
@@ -98,22 +108,24 @@ class _View:
     normal: int
     device: torch.device
     progress: Progress | None
+    turn: AbstractContextManager[object]
 
 
 def _one_view(scan: Scan, body: Volume, model: Model, clock: _Clock, view: _View) -> Tensor:
     """Translate along one axis; returns physical values (i, j, k) on the scan's grid."""
     task, volume = model.task, scan.volume
     ready = clock.run("prepare", lambda: _prepared(scan, body, task, view.normal))
-    fake = clock.run(
-        "network",
-        lambda: translate(
-            model.generator,
-            ready.values,
-            depth=task.depth,
-            device=view.device,
-            progress=view.progress,
-        ),
-    )
+    with view.turn:
+        fake = clock.run(
+            "network",
+            lambda: translate(
+                model.generator,
+                ready.values,
+                depth=task.depth,
+                device=view.device,
+                progress=view.progress,
+            ),
+        )
     if not torch.isfinite(fake).all():
         raise ModelRefused(
             f"The model {model.card.name} gave NaN or infinity for this scan",

@@ -1,37 +1,48 @@
-"""Turn every MR of a folder into a synthetic CT, one after the other.
+"""Turn every patient of a folder into a synthetic CT, on the processes of this computer.
 
-    python pipelines/convert_folder.py MR_FOLDER SCT_FOLDER
+    python pipelines/convert_folder.py PATIENTS SCT_FOLDER
 
-Files that are refused are named with the reason; the others are done all the same.
+Inputs that are refused are named with the reason; the others are done all the same. Run again, it
+does what is missing or stale. ``medcyclegan batch`` does the same with more to say.
 """
 
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from pathlib import Path
 
-from medcyclegan import load_model, read_scan, synthesize, write_scan
-from medcyclegan.errors import ExitCode, InputRefused
+from pydicom.uid import generate_uid
+
+from medcyclegan import __version__
+from medcyclegan.batch.cluster import Crew
+from medcyclegan.batch.item import Row
+from medcyclegan.batch.plan import Plan
+from medcyclegan.batch.run import Order, Outcome, run_batch
+from medcyclegan.conversion import Maker
 
 
-def convert_folder(source: Path, target: Path) -> list[Path]:
-    """Convert the .nii.gz files of ``source``; returns the paths that were refused."""
-    model = load_model("head-mr-ct")
-    target.mkdir(parents=True, exist_ok=True)
-    refused: list[Path] = []
-    for path in sorted(source.glob("*.nii.gz")):
-        try:
-            scan = read_scan(path, modality="MR")
-            result = synthesize(scan, model)
-        except InputRefused as error:
-            print(f"refused: {error}")
-            refused.append(path)
-            continue
-        out = target / path.name.replace(".nii.gz", "_sct.nii.gz")
-        write_scan(result.image, passport=scan.passport, to=out)
-        print(out)
-    return refused
+class Printer:
+    """Prints what is done, as it is done."""
+
+    def planned(self, plan: Plan) -> None:
+        """Say the rule and how much there is to do."""
+        print(f"{len(plan.items)} to do; {plan.rule}")
+
+    def ended(self, row: Row) -> None:
+        """Say how one input ended."""
+        print(f"{row.source}: {row.status} {row.reason or row.output}", flush=True)
+
+
+def convert_folder(source: Path, target: Path, crew: Crew) -> Outcome:
+    """Convert all that is found below ``source`` into ``target``."""
+    maker = Maker(
+        version=__version__,
+        now=lambda: datetime.now().astimezone(),
+        new_uid=lambda: str(generate_uid()),
+    )
+    return run_batch(Order(root=source, out=target), crew, maker=maker, watcher=Printer())
 
 
 if __name__ == "__main__":
-    sys.exit(ExitCode.SOME_REFUSED if convert_folder(Path(sys.argv[1]), Path(sys.argv[2])) else 0)
+    sys.exit(convert_folder(Path(sys.argv[1]), Path(sys.argv[2]), Crew(workers=1)).exit_code)

@@ -29,6 +29,8 @@ def _room(floor: float, third_parties: str = "", lazy: str = "") -> Room:
 ROOMS = {
     "cli": _room(9, "click rich", lazy="rich numpy pydicom torch yaml"),
     "enhanced_files": _room(8, "numpy"),
+    "cli": _room(9, "click rich", lazy="rich numpy pydicom"),
+    "batch": _room(8, "dask distributed filelock numpy pydantic torch"),
     "conversion": _room(7),
     "synthesis": _room(6, "numpy torch"),
     "translator": _room(5, "torch"),

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import click
 
+from medcyclegan.cli.batch import batch
 from medcyclegan.cli.config import config
 from medcyclegan.cli.demo import demo
 from medcyclegan.cli.denoise_ct import denoise_ct
@@ -43,6 +44,7 @@ def cli() -> None:
 cli.add_command(synth_ct)
 cli.add_command(translate)
 cli.add_command(denoise_ct)
+cli.add_command(batch)
 cli.add_command(demo)
 cli.add_command(phantom)
 cli.add_command(models)

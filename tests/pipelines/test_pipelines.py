@@ -33,19 +33,22 @@ def run(script: str, *arguments: object) -> dict[str, object]:
         sys.argv = old
 
 
-def test_a_folder_is_converted_and_the_broken_scan_named(
+def test_a_folder_is_converted_by_a_cluster_of_any_class_and_the_broken_scan_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """The script for SLURM calls that for a folder, so both are run."""
     source, target = tmp_path / "mr", tmp_path / "sct"
     source.mkdir()
     mr, _ = head_on(geometry_from_spacing((40, 48, 40), (5.0, 5.0, 5.0)))
     write_nifti(mr, passport=ItkPassport(), to=source / "good.nii.gz")
     (source / "broken.nii.gz").write_bytes(b"no NIfTI")
     with pytest.raises(SystemExit) as stop:
-        run("convert_folder.py", source, target)
+        run(
+            "convert_on_slurm.py", source, target, "--cluster", "distributed.LocalCluster",
+            "--option", "threads_per_worker=3", "--option", "dashboard_address=127.0.0.1:0",
+        )  # fmt: skip
     assert stop.value.code == 8
-    assert "broken.nii.gz" in capsys.readouterr().out
-    assert [path.name for path in target.iterdir()] == ["good_sct.nii.gz"]
+    assert "broken.nii.gz: refused" in capsys.readouterr().out
     assert read_scan(target / "good_sct.nii.gz").volume.geometry.same_grid(
         read_scan(source / "good.nii.gz").volume.geometry
     )

@@ -9,7 +9,7 @@ from medcyclegan.io.dicom.checks import check_alike
 from medcyclegan.io.dicom.find import find_images, find_siblings, is_dicom, is_multiframe
 from medcyclegan.io.dicom.frames import SliceView, views_of
 from medcyclegan.io.dicom.geometry import sort_slices
-from medcyclegan.io.dicom.header import DicomFile
+from medcyclegan.io.dicom.header import DicomFile, load_header
 from medcyclegan.io.dicom.pixels import layouts_of, read_voxels, unit_of
 from medcyclegan.io.dicom.radiograph import is_radiograph, radiograph_geometry
 from medcyclegan.io.dicom.series import choose_series, drop_duplicates
@@ -18,7 +18,7 @@ from medcyclegan.io.scan import DicomPassport, Scan
 from medcyclegan.task import modality_of
 from medcyclegan.volume import Volume
 
-__all__ = ["is_dicom", "read_dicom", "read_files"]
+__all__ = ["is_dicom", "read_dicom", "read_files", "read_series"]
 
 
 def read_dicom(path: Path, *, series_uid: str | None = None, modality: str | None = None) -> Scan:
@@ -53,6 +53,23 @@ def read_dicom(path: Path, *, series_uid: str | None = None, modality: str | Non
         found, series_uid=series_uid, modality=modality, where=str(path)
     )
     return read_files(files, source=path, warnings=found.warnings + passed_over)
+
+
+def read_series(paths: tuple[Path, ...], *, source: Path) -> Scan:
+    """Read one series from its files, which were found before; ``source`` is what messages name.
+
+    Raises
+    ------
+    InputRefused
+        If a file is no DICOM, or if they are no regular volume that we would vouch for.
+    """
+    files: list[DicomFile] = []
+    for path in paths:
+        file = load_header(path)
+        if file is None:
+            raise InputRefused(f"{path} is no DICOM file", rule="it was one when it was found")
+        files.append(file)
+    return read_files(files, source=source)
 
 
 def read_files(files: list[DicomFile], *, source: Path, warnings: tuple[str, ...] = ()) -> Scan:

@@ -1,0 +1,116 @@
+"""Kill a batch at random moments, run it again, and compare with an unbroken run.
+
+    python -m benchmarks.batch_kills --kills 50 --out DIR
+
+Each kill is a SIGKILL to the process of the batch; its local workers end with it, those of a
+``--scheduler`` go on. After every kill all outputs under final names are read. At the end the
+voxels of all outputs must equal those of the unbroken run; the exit code is 1 if they do not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from medcyclegan.batch.cluster import Crew
+from medcyclegan.batch.run import Order, Outcome, run_batch
+from medcyclegan.cli.synth_ct import default_maker
+from medcyclegan.io.read import read_scan
+from medcyclegan.synthesis import Options
+from tests.batch.trees import Quiet, small_nifti, small_series
+from tests.tiny_model import tiny_folder
+
+
+def make_inputs(folder: Path, *, count: int) -> tuple[Path, Path]:
+    """Small patients, every fourth as DICOM, and a tiny model; returns both folders."""
+    for n in range(count):
+        if n % 4 == 3:
+            small_series(folder / "in" / f"p{n:02d}" / "t1")
+        else:
+            small_nifti(folder / "in" / f"p{n:02d}" / "t1.nii.gz", shift=float(n))
+    return folder / "in", tiny_folder(folder / "tiny")
+
+
+def in_child(order: Order, crew: Crew) -> int:
+    """Start a batch in a process of its own, forked before any thread was started; its id."""
+    process = os.fork()
+    if process:
+        return process
+    code = 1
+    try:
+        run_batch(order, crew, maker=default_maker(), watcher=Quiet())
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def kill_after(process: int, seconds: float) -> bool:
+    """Kill a process after some time; returns whether it still ran then."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if os.waitpid(process, os.WNOHANG)[0]:
+            return False
+        time.sleep(0.01)
+    os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+    return True
+
+
+def outputs(folder: Path) -> list[Path]:
+    """All outputs under final names, files and folders of DICOM."""
+    return sorted(p for p in folder.glob("p*/*_sct*") if not p.name.startswith("."))
+
+
+def differences(outcome: Outcome, ours: Path, theirs: Path) -> list[str]:
+    """Inputs whose output is missing or has other voxels than that of the unbroken run."""
+    bad = [row.source for row in outcome.rows if row.status not in ("done", "skipped-up-to-date")]
+    for row in outcome.rows:
+        if row.source in bad:
+            continue
+        a, b = (read_scan(folder / row.output).volume for folder in (ours, theirs))
+        if not (a.geometry.same_grid(b.geometry) and np.array_equal(a.voxels, b.voxels)):
+            bad.append(row.source)
+    return bad
+
+
+def main() -> None:
+    """Run once unbroken, then kill and go on as often as asked for, then compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--patients", type=int, default=12)
+    parser.add_argument("--scheduler", default="")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    root, model = make_inputs(arguments.out, count=arguments.patients)
+    crew = Crew(scheduler=arguments.scheduler)
+    order = Order(root, arguments.out / "broken", str(model), options=Options(device="cpu"))
+    whole = Order(root, arguments.out / "whole", str(model), options=Options(device="cpu"))
+    chance = random.Random(arguments.seed)
+    started = time.monotonic()
+    os.waitpid(in_child(whole, crew), 0)
+    whole_s = time.monotonic() - started
+    killed = 0
+    for number in range(arguments.kills):
+        killed += kill_after(in_child(order, crew), chance.uniform(0.2, 1.0) * whole_s)
+        for path in outputs(order.out):
+            read_scan(path)  # raises if it is incomplete
+        print(f"kill {number + 1}: {len(outputs(order.out))} outputs complete", flush=True)
+        if len(outputs(order.out)) == arguments.patients:  # go on with a part of them undone
+            for path in chance.sample(sorted(order.out.glob("p*/*.nii.gz")), k=4):
+                path.unlink()
+    outcome = run_batch(order, crew, maker=default_maker(), watcher=Quiet())
+    bad = differences(outcome, order.out, whole.out)
+    print(f"{killed} of {arguments.kills} were killed while they ran; different: {bad or 'none'}")
+    sys.exit(1 if bad or not killed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Find all that may be translated below a folder, by names and headers alone."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from medcyclegan.batch.candidate import Candidate
+from medcyclegan.batch.files import candidate_of_file, is_image_name, ordinary_files
+from medcyclegan.batch.series import SeriesCollector
+from medcyclegan.errors import InputRefused
+from medcyclegan.io.dicom.find import is_image
+from medcyclegan.io.dicom.header import dicom_start, load_header
+from medcyclegan.io.targets import COMPLETION_RECORD
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What a tree holds: candidates by path, and how many other files of which kind."""
+
+    candidates: tuple[Candidate, ...]
+    passed_over: dict[str, int]
+
+
+def find_candidates(root: Path, *, modality: str, skip: Path) -> Catalogue:
+    """Look through a tree for images.
+
+    Parameters
+    ----------
+    root:
+        A folder. Links to folders are not followed, links to files only within the tree; hidden
+        files and folders are passed over.
+    modality:
+        The DICOM term of what is translated; images known to be of another one are set aside.
+    skip:
+        A folder that is not looked into: that of the outputs.
+
+    Raises
+    ------
+    InputRefused
+        If ``root`` is no folder that can be read.
+    """
+    _check_root(root)
+    walk = _Walk(root, skip, Counter())
+    series = SeriesCollector(modality)
+    candidates: list[Candidate] = []
+    for folder, names in walk:
+        images = ordinary_files(names)
+        candidates += [candidate_of_file(root, folder, name, names, modality) for name in images]
+        for name in names:
+            if not is_image_name(name):
+                _add_dicom(root, folder / name, series, walk.passed_over)
+    candidates += walk.refused + series.candidates()
+    ordered = sorted(candidates, key=lambda found: (found.source.parts, found.series_uid))
+    return Catalogue(tuple(ordered), dict(sorted(walk.passed_over.items())))
+
+
+@dataclass
+class _Walk:
+    """The folders below ``root`` with the names of their files, all sorted."""
+
+    root: Path
+    skip: Path
+    passed_over: Counter[str]
+
+    def __post_init__(self) -> None:
+        self.refused: list[Candidate] = []
+
+    def __iter__(self) -> Iterator[tuple[Path, list[str]]]:
+        real_root, skip = Path(os.path.realpath(self.root)), Path(os.path.realpath(self.skip))
+        for here, folders, names in os.walk(real_root, onerror=self._refuse):
+            folder = Path(here)
+            self.passed_over["hidden"] += sum(name.startswith(".") for name in folders + names)
+            self.passed_over["hidden"] -= COMPLETION_RECORD in names
+            folders[:] = sorted(f for f in folders if not f.startswith(".") and folder / f != skip)
+            kept = [name for name in names if not name.startswith(".")]
+            regular = [name for name in sorted(kept) if self._is_file_inside(folder / name)]
+            self.passed_over["links and no files"] += len(kept) - len(regular)
+            self.passed_over = +self.passed_over
+            yield folder.relative_to(real_root), regular
+
+    def _is_file_inside(self, path: Path) -> bool:
+        """Whether it is a regular file, or a link to one in the tree that is not its twin."""
+        if path.is_symlink():
+            target = Path(os.path.realpath(path))
+            if (
+                not target.is_relative_to(os.path.realpath(self.root))
+                or target.parent == path.parent
+            ):
+                return False
+        try:
+            return stat.S_ISREG(path.stat().st_mode)
+        except OSError:
+            return False
+
+    def _refuse(self, error: OSError) -> None:
+        folder = Path(error.filename).relative_to(os.path.realpath(self.root))
+        why = f"the folder cannot be opened ({error.strerror}); check its permissions"
+        self.refused.append(Candidate(folder, (), "", (str(folder),), refused=why))
+
+
+def _check_root(root: Path) -> None:
+    if not root.is_dir() or not os.access(root, os.R_OK | os.X_OK):
+        raise InputRefused(
+            f"{root} is no folder that can be read",
+            rule="a batch takes a folder with scans in it",
+            remedy="check the path and its permissions; for one scan there is synth-ct",
+        )
+
+
+def _add_dicom(root: Path, path: Path, series: SeriesCollector, passed_over: Counter[str]) -> None:
+    """Add a file to its series if it is DICOM; else count it."""
+    full = root / path
+    try:
+        has_prefix, looks_bare = dicom_start(full)
+        if not has_prefix and not looks_bare:
+            passed_over[f"no image ({full.suffix.lower() or 'no ending'})"] += 1
+            return
+        file = load_header(full)
+        if file is None:
+            passed_over["no image"] += 1
+        elif is_image(file):
+            series.add(path, file)
+        else:
+            passed_over["DICOM without an image"] += 1
+    except (InputRefused, OSError) as error:
+        series.add_damaged(path, error)

@@ -1,0 +1,26 @@
+"""Figures that tell, without a true CT, whether a synthetic image is worth a look."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from medcyclegan.evaluation.metrics import AIR_BELOW_HU, BONE_ABOVE_HU
+from medcyclegan.synthesis import Synthesis
+
+
+def qa_figures(synthesis: Synthesis) -> dict[str, float]:
+    """Return extremes, the body's volume and, for HU, its median and shares of air and bone."""
+    image = synthesis.image
+    inside = image.voxels[synthesis.body.voxels > 0]
+    figures = {
+        "minimum": round(float(image.voxels.min()), 1),
+        "maximum": round(float(image.voxels.max()), 1),
+        "body_ml": round(inside.size * float(np.prod(image.geometry.spacing_mm)) / 1000.0, 1),
+    }
+    if image.unit == "HU" and inside.size:
+        figures |= {
+            "body_median_hu": round(float(np.median(inside)), 1),
+            "body_air_percent": round(100.0 * float((inside < AIR_BELOW_HU).mean()), 2),
+            "body_bone_percent": round(100.0 * float((inside > BONE_ABOVE_HU).mean()), 2),
+        }
+    return figures

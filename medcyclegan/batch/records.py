@@ -1,0 +1,147 @@
+"""What is kept on disk of each item, so that a run can go on where another ended.
+
+A record is written when an output is complete, and it alone says so. A mark is written before an
+item is begun and removed when it has ended: one that is left tells of a process that died.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from medcyclegan.batch.item import Item, Row, Settings, Status
+from medcyclegan.io.atomic import atomic_file
+
+_CHUNK_BYTES = 2**20
+
+
+class Record(BaseModel):
+    """A finished item: its row, the run, what the output depends on, and its size in bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    row: Row
+    run: str
+    fingerprint: dict[str, str]
+    output_bytes: int
+
+
+class Mark(BaseModel):
+    """An item that was begun: by which run, for which time, on which worker."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    run: str
+    tries: int
+    worker: str
+
+
+def hash_input(item: Item, root: Path) -> str:
+    """Return the sha256 of a single file, or of the sorted sha256 of all files of an input."""
+    each = sorted(_hash_file(root / path) for path in item.files)
+    return each[0] if len(each) == 1 else hashlib.sha256("\n".join(each).encode()).hexdigest()
+
+
+def _hash_file(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def make_state(settings: Settings) -> None:
+    """Make the folders that records and marks go into."""
+    for name in ("records", "started"):
+        (settings.state / name).mkdir(parents=True, exist_ok=True)
+
+
+def write_record(item: Item, row: Row, settings: Settings) -> None:
+    """Note that an output is complete; its file or folder must be there."""
+    record = Record(
+        row=row,
+        run=settings.run,
+        fingerprint=settings.fingerprint(),
+        output_bytes=_bytes_of(settings.out / item.output),
+    )
+    with atomic_file(_record_path(item, settings), overwrite=True) as part:
+        part.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def done_in_this_run(item: Item, settings: Settings) -> Row | None:
+    """Return the row of an item that this run completed already, else None."""
+    record = _read_record(item, settings)
+    return record.row if record is not None and record.run == settings.run else None
+
+
+def has_record(item: Item, settings: Settings) -> bool:
+    """Whether some run completed this item, with whatever options."""
+    return _record_path(item, settings).is_file()
+
+
+def up_to_date(item: Item, settings: Settings) -> Row | None:
+    """Return the row of an item whose output is there and would come out the same, else None."""
+    record = _read_record(item, settings)
+    try:
+        if (
+            record is None
+            or record.fingerprint != settings.fingerprint()
+            or record.output_bytes != _bytes_of(settings.out / item.output)
+            or (settings.report and not _has_report(record.row, settings))
+            or record.row.input_sha256 != hash_input(item, settings.root)
+        ):
+            return None
+    except OSError:
+        return None  # it will be met again when the item is done
+    return record.row.model_copy(update={"status": Status.UP_TO_DATE})
+
+
+def _has_report(row: Row, settings: Settings) -> bool:
+    return bool(row.report) and (settings.out / row.report).is_file()
+
+
+def _read_record(item: Item, settings: Settings) -> Record | None:
+    try:
+        text = _record_path(item, settings).read_text(encoding="utf-8")
+        return Record.model_validate_json(text)
+    except (OSError, ValidationError, UnicodeDecodeError):
+        return None  # none there, or damaged: the item is done again
+
+
+def read_mark(item: Item, settings: Settings) -> Mark | None:
+    """Return the mark of an item that was begun and did not end, by whatever run."""
+    try:
+        return Mark.model_validate_json(_mark_path(item, settings).read_text(encoding="utf-8"))
+    except (OSError, ValidationError, UnicodeDecodeError):
+        return None
+
+
+def was_begun(item: Item, settings: Settings) -> bool:
+    """Whether a process began this item and did not end it."""
+    return _mark_path(item, settings).exists()
+
+
+def write_mark(item: Item, mark: Mark, settings: Settings) -> None:
+    """Note that an item is begun. Not flushed: it is for deaths of processes, not of computers."""
+    _mark_path(item, settings).write_text(json.dumps(mark.model_dump()), encoding="utf-8")
+
+
+def remove_mark(item: Item, settings: Settings) -> None:
+    """Note that an item has ended, however it did."""
+    _mark_path(item, settings).unlink(missing_ok=True)
+
+
+def _record_path(item: Item, settings: Settings) -> Path:
+    return settings.state / "records" / f"{item.key}.json"
+
+
+def _mark_path(item: Item, settings: Settings) -> Path:
+    return settings.state / "started" / f"{item.key}.json"
+
+
+def _bytes_of(output: Path) -> int:
+    """The size of a file or of all files in a folder; -1 if there is neither."""
+    if output.is_dir():
+        return sum(path.stat().st_size for path in output.iterdir())
+    return output.stat().st_size if output.is_file() else -1

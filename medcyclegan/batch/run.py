@@ -1,0 +1,166 @@
+"""A batch from start to end: lock, plan, work, record."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from filelock import FileLock, Timeout
+
+from medcyclegan.batch.cluster import Crew, connected
+from medcyclegan.batch.finding import find_candidates
+from medcyclegan.batch.item import STATE_FOLDER, Row, Settings, Status
+from medcyclegan.batch.plan import Plan, make_plan
+from medcyclegan.batch.pool import work_on
+from medcyclegan.batch.records import make_state
+from medcyclegan.batch.select import Preference, Rule
+from medcyclegan.batch.table import Table
+from medcyclegan.conversion import Maker
+from medcyclegan.errors import CannotWrite, ExitCode, InputRefused
+from medcyclegan.io.naming import Format
+from medcyclegan.io.targets import refusals_of
+from medcyclegan.models.store import find_model, load_model, shipped_models
+from medcyclegan.synthesis import Options
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to translate, where to, and how; ``model`` is a shipped one's name or a folder."""
+
+    root: Path
+    out: Path
+    model: str = "head-mr-ct"
+    rule: Rule = field(default_factory=Preference)
+    options: Options = field(default_factory=Options)
+    format: Format | None = None
+    report: bool = False
+    overwrite: bool = False
+
+
+class Watcher(Protocol):
+    """Is told how a batch goes on."""
+
+    def planned(self, plan: Plan) -> None:
+        """Called once, before any work."""
+
+    def ended(self, row: Row) -> None:
+        """Called for each item that ended."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The rows of all inputs, in the order of their paths."""
+
+    rows: tuple[Row, ...]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """DONE if nothing was refused or failed, SOME_REFUSED if some was, else INPUT_REFUSED."""
+        bad = any(row.status in (Status.REFUSED, Status.FAILED) for row in self.rows)
+        good = any(row.status in (Status.DONE, Status.UP_TO_DATE) for row in self.rows)
+        if not bad:
+            return ExitCode.DONE
+        return ExitCode.SOME_REFUSED if good else ExitCode.INPUT_REFUSED
+
+
+def plan_batch(order: Order, *, maker: Maker, threads: int = 0) -> tuple[Plan, Settings]:
+    """Find the inputs and say what would be done; nothing is written.
+
+    Raises
+    ------
+    InputRefused
+        If the tree cannot be read or holds nothing to translate.
+    CannotWrite
+        If the outputs would go into the tree's own folder, or into one around it.
+    ModelRefused
+        If the model cannot be opened.
+    """
+    root, out = Path(os.path.realpath(order.root)), Path(os.path.realpath(order.out))
+    _refuse_around(out, root)
+    model = load_model(order.model)
+    is_shipped = order.model in shipped_models()
+    settings = Settings(
+        root=root,
+        out=out,
+        model=order.model if is_shipped else str(find_model(order.model).resolve()),
+        model_sha256=model.card.weights_sha256,
+        options=order.options,
+        maker=maker,
+        run=secrets.token_hex(8),
+        format=order.format,
+        report=order.report,
+        overwrite=order.overwrite,
+        threads=threads,
+    )
+    modality = model.task.source.modality
+    catalogue = find_candidates(root, modality=modality, skip=out)
+    plan = make_plan(catalogue, order.rule, settings)
+    if all(row.status is Status.SET_ASIDE for row in plan.rows):
+        raise InputRefused(
+            f"{order.root} holds no {modality} to translate ({len(plan.rows)} images set aside)",
+            rule=f"what is taken: {plan.rule}",
+            remedy="see the reasons with --dry-run --select all",
+        )
+    return plan, settings
+
+
+def run_batch(order: Order, crew: Crew, *, maker: Maker, watcher: Watcher) -> Outcome:
+    """Translate all that is missing or stale; one input's failure never stops the others.
+
+    Raises
+    ------
+    InputRefused, CannotWrite, ModelRefused
+        As ``plan_batch``; CannotWrite also if another run is at work on the folder.
+    DeviceError
+        If the scheduler asked for does not answer.
+    """
+    _refuse_around(Path(os.path.realpath(order.out)), Path(os.path.realpath(order.root)))
+    with _held(order.out):
+        plan, settings = plan_batch(order, maker=maker, threads=crew.threads)
+        with refusals_of(settings.state):
+            make_state(settings)
+        table = Table(plan, settings)
+        table.save(finished=not plan.items)
+        watcher.planned(plan)
+        if plan.items:
+            with connected(crew) as client:
+                for row in work_on(plan.items, settings, client):
+                    table.put(row)
+                    watcher.ended(row)
+            table.save(finished=True)
+    return Outcome(table.rows)
+
+
+@contextmanager
+def _held(out: Path) -> Iterator[None]:
+    """Hold the lock of a folder of outputs. The system frees it when the process ends or dies."""
+    state = out / STATE_FOLDER
+    with refusals_of(state):
+        state.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(state / "lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise CannotWrite(
+                f"{out} is in use by another batch",
+                rule="one batch at a time writes into a folder",
+                remedy="wait until it has ended, or name another --out",
+            ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _refuse_around(out: Path, root: Path) -> None:
+    if out == root or out in root.parents:
+        raise CannotWrite(
+            f"--out {out} is the folder of the inputs, or around it",
+            rule="outputs go into a folder apart from the inputs, or below it",
+            remedy="name another folder",
+        )

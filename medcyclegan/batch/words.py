@@ -1,0 +1,90 @@
+"""What file names and descriptions of series say, as people at scanners write them."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, get_args
+
+Contrast = Literal["T1w", "T2w", "FLAIR", "PDw", "other"]
+CONTRASTS: tuple[Contrast, ...] = get_args(Contrast)
+
+# Words are parted by anything that is neither letter nor digit: "t1_mprage-SAG" has three.
+_T1 = r"t1w?|t1\dd|\w*mp2?rage|mpr|i?f?spgr|bravo|tfl\dd|vibe|thrive"
+_T2 = r"t2w?|t2\dd"
+_FLAIR = r"\w*flair\w*|tirm|darkfluid"
+_PD = r"pdw?|proton|protondensity"
+_LOCALIZER = r"loc|localizers?|localisers?|scouts?|aah\w*|survey|smartbrain|topogram"
+_NO_ANATOMY = (
+    r"adc|e?fa|trace\w*|dwi|dti|diff|diffusion|ep2d|epi|bold|fmri|sbref|asl|perf|perfusion|dsc|dce|"
+    r"cbf|cbv|mtt|ttp|tmax|swi|mips?|tof|mra|angio|phase\w*|magnitude\d?|fieldmap|b0map|t1map|t2map|"
+    r"t2star|t2s|epse|sub|subtraction|m0scan"
+)
+_MASK = (
+    r"\w*masks?|(d|prob|a)?segs?|labels?|labelmaps?|segmentations?|rois?|aparc\w*|wmh|lesions?|"
+    r"contours?"
+)
+_SYNTHETIC = r"sct|smr|synthetic"
+_CONTRAST_AGENT = r"gd|gad\w*|post\w*|ce|km|contrast|c"
+# Words that tell how an image was taken, not of whom; two images of one head may differ in them.
+_MANNER = (
+    r"sag\w*|tra\w*|ax\w*|cor|coronal|\dd|iso|tse|fse|se|gre|tfe|space|cube|vista|fs|fatsat|pre|"
+    r"mm|dark|fluid|spc|blade|propeller|hr|highres|weighted|w"
+)
+_OTHER_MODALITIES = {
+    "MR": r"ct|cbct|pet|dose|\w*tomogram",
+    "CT": r"mr|mri|t1w?|t2w?|flair|pet|dose",
+}
+
+
+def words(text: str) -> list[str]:
+    """The words of a text in small letters."""
+    return [word for word in re.split(r"[^a-z0-9]+", text.lower()) if word]
+
+
+def _any(pattern: str, text: str) -> bool:
+    return any(re.fullmatch(pattern, word) for word in words(text))
+
+
+def contrast_of(text: str) -> Contrast:
+    """The MR contrast that a name or description tells; ``other`` if it tells none."""
+    has_t1, has_t2 = _any(_T1, text), _any(_T2, text)
+    if _any(_FLAIR, text) and not (has_t1 and not has_t2):  # "T1 FLAIR" is a T1w
+        return "FLAIR"
+    if has_t1:
+        return "T1w"
+    if has_t2:
+        return "T2w"
+    return "PDw" if _any(_PD, text) else "other"
+
+
+def is_contrast_enhanced(text: str) -> bool:
+    """Whether a name or description speaks of a contrast agent."""
+    return _any(_CONTRAST_AGENT, text)
+
+
+def subject_words(text: str) -> str:
+    """What is left of a name without contrast and manner: equal for images of one head."""
+    drop = "|".join((_T1, _T2, _FLAIR, _PD, _MANNER, _CONTRAST_AGENT))
+    return " ".join(word for word in words(text) if not re.fullmatch(drop, word))
+
+
+def why_no_input(text: str, *, modality: str) -> str:
+    """Why a file of this name is no scan to translate; empty if the name speaks against nothing."""
+    if _any(_SYNTHETIC, text):
+        return "its name says that it is synthetic"
+    if _any(_MASK, text):
+        return "its name says mask or labels"
+    if _any(_OTHER_MODALITIES[modality], text):
+        return f"its name says that it is no {modality}"
+    return ""
+
+
+def why_no_anatomy(text: str) -> str:
+    """Why a series so described does not show anatomy; empty if nothing speaks against it."""
+    if _any(_SYNTHETIC, text):
+        return "synthetic, by its description"
+    if _any(_LOCALIZER, text):
+        return "a localizer, by its description"
+    if _any(_NO_ANATOMY, text):
+        return "a derived map or functional series, by its description"
+    return ""

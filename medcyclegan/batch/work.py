@@ -1,0 +1,147 @@
+"""One item from input to record: what a worker does."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import nullcontext
+
+from distributed import get_worker
+
+from medcyclegan.batch.item import Item, Row, Settings, Status
+from medcyclegan.batch.qa import qa_figures
+from medcyclegan.batch.records import (
+    Mark,
+    done_in_this_run,
+    has_record,
+    hash_input,
+    read_mark,
+    remove_mark,
+    was_begun,
+    write_mark,
+    write_record,
+)
+from medcyclegan.batch.station import Station, station
+from medcyclegan.conversion import Conversion, Request, finish, open_scan
+from medcyclegan.errors import InputRefused, MedcycleganError
+from medcyclegan.synthesis import synthesize
+
+# An input that was begun twice and ended neither time is given up.
+MOST_TRIES = 2
+DIED = "the worker process died while it had this input in hand"
+
+_log = logging.getLogger(__name__)
+
+
+def work(item: Item, settings: Settings) -> Row:
+    """Convert one item; a refusal or fault is a row, too.
+
+    Where this run began the item before, a worker died with it in hand. It is not tried again
+    among others, which might die with it: the row says ``waiting``. Where this run completed it,
+    the row was lost with a worker, and is given again.
+    """
+    if row := done_in_this_run(item, settings):
+        return row
+    if _tries(item, settings):
+        return item.row(Status.WAITING, DIED)
+    return _marked(item, settings, tries=1)
+
+
+def work_alone(item: Item, settings: Settings) -> Row:
+    """Convert an item that a worker died with, once more, while no other item is worked on."""
+    if row := done_in_this_run(item, settings):
+        return row
+    if _tries(item, settings) >= MOST_TRIES:
+        return item.row(Status.FAILED, f"{DIED}, twice")
+    return _marked(item, settings, tries=MOST_TRIES)
+
+
+def _tries(item: Item, settings: Settings) -> int:
+    mark = read_mark(item, settings)
+    return mark.tries if mark is not None and mark.run == settings.run else 0
+
+
+def _marked(item: Item, settings: Settings, *, tries: int) -> Row:
+    worker = get_worker()
+    # An output that is there without a record is ours if a process died between the two.
+    may_replace = settings.overwrite or was_begun(item, settings) or has_record(item, settings)
+    try:
+        place = station(
+            settings.model,
+            settings.model_sha256,
+            threads=settings.threads or worker.state.nthreads,
+        )
+        with place.seats:
+            write_mark(item, Mark(run=settings.run, tries=tries, worker=worker.address), settings)
+            row = _convert(item, settings, place, may_replace=may_replace)
+            if row.status is Status.DONE:
+                write_record(item, row, settings)
+    except Exception as error:
+        _log.debug("%s", item.source, exc_info=True)
+        row = _row_of(error, item, settings)
+    remove_mark(item, settings)
+    return row
+
+
+def _convert(item: Item, settings: Settings, place: Station, *, may_replace: bool) -> Row:
+    started = time.perf_counter()
+    model, maker = place.model, settings.maker
+    request = _request(item, settings, overwrite=may_replace)
+    request.out.parent.mkdir(parents=True, exist_ok=True)  # type: ignore[union-attr]
+    is_dicom = item.series_uid or settings.format == "dicom"
+    files = place.files if is_dicom else nullcontext()
+    with files:
+        digest = hash_input(item, settings.root)
+        opened = open_scan(request, model, maker=maker)
+    result = synthesize(opened.scan, model, options=settings.options, turn=place.network)
+    with files:
+        done = finish(opened, result, model, maker=maker)
+    return _row_done(item, settings, done, place).model_copy(
+        update={"input_sha256": digest, "seconds": round(time.perf_counter() - started, 3)}
+    )
+
+
+def _request(item: Item, settings: Settings, *, overwrite: bool) -> Request:
+    is_series = bool(item.series_uid)
+    return Request(
+        source=settings.root / item.source,
+        out=settings.out / item.output,
+        format=settings.format,
+        report=settings.report,
+        overwrite=overwrite,
+        files=tuple(settings.root / path for path in item.files) if is_series else (),
+    )
+
+
+def _row_done(item: Item, settings: Settings, done: Conversion, place: Station) -> Row:
+    report = done.report.relative_to(settings.out).as_posix() if done.report else ""
+    return item.row(Status.DONE).model_copy(
+        update={
+            "report": report,
+            "seconds_by_step": {step: round(s, 3) for step, s in done.seconds.items()},
+            "model": place.model.card.name,
+            "model_sha256": place.model.card.weights_sha256,
+            "qa": qa_figures(done.synthesis),
+            "warnings": tuple(_without_roots(w, settings) for w in done.synthesis.warnings),
+        }
+    )
+
+
+def _row_of(error: Exception, item: Item, settings: Settings) -> Row:
+    """Say why an item was not done; messages that are not ours may quote a header: left out."""
+    if isinstance(error, MedcycleganError):
+        status = Status.REFUSED if isinstance(error, InputRefused) else Status.FAILED
+        said = _without_roots(str(error), settings)
+        return item.row(status, said.removeprefix(f"{item.source}: "))
+    if isinstance(error, MemoryError):
+        return item.row(Status.FAILED, "not enough memory for this scan")
+    if isinstance(error, OSError):
+        return item.row(Status.FAILED, f"the system refused: {error.strerror or 'no reason given'}")
+    return item.row(Status.FAILED, f"a fault of medcyclegan: {type(error).__name__}")
+
+
+def _without_roots(message: str, settings: Settings) -> str:
+    """Make the paths in a message relative."""
+    for root in (settings.out, settings.root):
+        message = message.replace(f"{root}/", "")
+    return message

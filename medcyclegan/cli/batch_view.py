@@ -1,0 +1,166 @@
+"""What ``medcyclegan batch`` shows: the plan, a live bar over patients, the table at the end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from medcyclegan.cli.common import RESEARCH_USE, Voice
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from medcyclegan.batch.item import Row
+    from medcyclegan.batch.plan import Plan
+    from medcyclegan.batch.run import Outcome
+
+# Longer tables do not help on a screen; the files have all of it.
+_MOST_ROWS_SHOWN = 60
+_WIDTH_IN_FILES = 160
+
+
+def show_plan(voice: Voice, plan: Plan) -> None:
+    """Print what would be done with each input, and why what not."""
+    from medcyclegan.batch.table import counts
+
+    if voice.json:
+        rows = [row.model_dump(mode="json") for row in plan.rows]
+        facts = {"rule": plan.rule, "counts": counts(plan.rows), "passed_over": plan.passed_over}
+        click.echo(json.dumps({**facts, "rows": rows}, indent=2))
+        return
+    table = _table("input", "description", "contrast", "what", "output, or why not")
+    words = {"waiting": "to do", "skipped-up-to-date": "up to date"}
+    for row, label in zip(plan.rows, plan.labels, strict=True):
+        is_taken = row.status in words
+        last = " ".join(
+            part for part in (row.output, f"({row.reason})" if row.reason else "") if part
+        )
+        shown = last if is_taken else row.reason
+        _add(table, _name(row), label, row.contrast, words.get(row.status, row.status), shown)
+    _print(voice, table)
+    voice.say(f"Rule      {plan.rule}")
+    if plan.passed_over:
+        passed = ", ".join(f"{n} {what}" for what, n in plan.passed_over.items())
+        voice.say(f"Passed over  {passed}")
+    voice.say("Counts    " + ", ".join(f"{n} {s}" for s, n in counts(plan.rows).items()))
+
+
+class BatchView:
+    """Shows a batch while it runs; leaving its context takes the bar away."""
+
+    def __init__(self, voice: Voice) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        console = Console(stderr=True)
+        quiet = voice.level < 0 or voice.json or not console.is_terminal
+        self._voice = voice
+        self._bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+            TextColumn("patients"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+            console=console, disable=quiet, transient=True,
+        )  # fmt: skip
+        self._task: Any = None
+
+    def __enter__(self) -> BatchView:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def planned(self, plan: Plan) -> None:
+        """Say the rule and how much there is to do."""
+        from medcyclegan.batch.table import counts
+
+        self._voice.say(f"Rule    {plan.rule}")
+        self._voice.say("Inputs  " + ", ".join(f"{n} {s}" for s, n in counts(plan.rows).items()))
+        self._task = self._bar.add_task("Translating", total=len(plan.items))
+
+    def ended(self, row: Row) -> None:
+        """Move the bar on; tell of an input that was not done."""
+        self._bar.advance(self._task)
+        if row.status in ("refused", "failed"):
+            self._voice.warn(f"{_printable(_name(row))}: {row.status}: {_printable(row.reason)}")
+
+    def summarise(self, outcome: Outcome, out: Path) -> None:
+        """Print the table of all inputs, the longest lists cut, and where the record is."""
+        from medcyclegan.batch.table import CSV_NAME, JSON_NAME, counts
+
+        rows = outcome.rows
+        if self._voice.json:
+            facts = {"exit_code": int(outcome.exit_code), "counts": counts(rows)}
+            paths = {"record": str(out / JSON_NAME), "table": str(out / CSV_NAME)}
+            click.echo(json.dumps({**facts, **paths, "note": RESEARCH_USE}, indent=2))
+            return
+        _print(self._voice, _result_table(rows))
+        self._voice.say("Inputs  " + ", ".join(f"{n} {s}" for s, n in counts(rows).items()))
+        self._voice.say(f"Record  {out / JSON_NAME}, {out / CSV_NAME}")
+        self._voice.say(RESEARCH_USE)
+
+
+def _name(row: Row) -> str:
+    """The path, and which series where the folder holds several."""
+    return f"{row.source} {row.series}" if row.series else row.source
+
+
+def _result_table(rows: tuple[Row, ...]) -> Table:
+    """A line an input, first those not done, then the others while there is room."""
+    bad = [row for row in rows if row.status in ("refused", "failed")]
+    good = [row for row in rows if row.status in ("done", "skipped-up-to-date")]
+    shown = [*bad, *good][:_MOST_ROWS_SHOWN]
+    table = _table("input", "status", "s", "output, or why not")
+    for row in shown:
+        seconds = "" if row.seconds is None else f"{row.seconds:.1f}"
+        _add(table, _name(row), row.status, seconds, row.reason if row in bad else row.output)
+    left = len(bad) + len(good) - len(shown)
+    if left:
+        _add(table, f"and {left} more", "", "", "see the record")
+    return table
+
+
+def _table(*columns: str) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    return table
+
+
+def _add(table: Table, *cells: str) -> None:
+    from rich.text import Text
+
+    table.add_row(*(Text(_printable(cell)) for cell in cells))
+
+
+def _print(voice: Voice, table: Table) -> None:
+    from rich.console import Console
+
+    if voice.level >= 0 and not voice.json:
+        console = Console()
+        if not console.is_terminal:
+            console.width = _WIDTH_IN_FILES
+        console.print(table)
+
+
+def _printable(text: str) -> str:
+    """Names on disk may be no valid text, or hold what moves a terminal's cursor."""
+    kept = "".join(c if c.isprintable() else "?" for c in text)
+    return kept.encode("utf-8", "replace").decode()

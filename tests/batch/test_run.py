@@ -1,0 +1,242 @@
+"""Batches on a local cluster: exit codes, records, what is done again, and kills."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from benchmarks.batch_kills import differences
+from medcyclegan.batch import run as batch_run
+from medcyclegan.batch.cluster import Crew, connected
+from medcyclegan.batch.item import Row
+from medcyclegan.batch.run import Order, Outcome, plan_batch, run_batch
+from medcyclegan.errors import CannotWrite, ExitCode, InputRefused, UsageError
+from medcyclegan.io.read import read_scan
+from medcyclegan.synthesis import Options
+from tests.batch.trees import (
+    ROOT,
+    Quiet,
+    by_source,
+    maker,
+    order,
+    small_nifti,
+    small_series,
+)
+from tests.dicom_factory import PATIENT_ID, PATIENT_NAME, make_series
+from tests.tiny_model import tiny_folder
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """A local cluster of one worker that all tests of the module share: starting takes seconds."""
+    with connected(Crew()) as client:
+        yield str(client.scheduler.address)  # type: ignore[union-attr]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_folder(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Two patients with files of one name, one as DICOM, one broken, and a mask."""
+    small_nifti(tmp_path / "in" / "p1" / "t1.nii.gz")
+    small_nifti(tmp_path / "in" / "p2" / "t1.nii.gz", shift=50.0)
+    small_nifti(tmp_path / "in" / "p2" / "t1_mask.nii.gz")
+    small_series(tmp_path / "in" / "p3" / "SE1")
+    (tmp_path / "in" / "p4").mkdir()
+    (tmp_path / "in" / "p4" / "t1.nii.gz").write_bytes(b"no image")
+    return tmp_path / "in"
+
+
+def go(todo: Order, address: str) -> tuple[Outcome, list[Row]]:
+    """Run a batch; returns its outcome and the rows of what was worked on."""
+    watcher = Quiet()
+    return run_batch(todo, Crew(scheduler=address), maker=maker(), watcher=watcher), watcher.rows
+
+
+def test_all_good_ones_are_done_and_the_bad_one_has_its_reason(
+    root: Path, model: Path, tmp_path: Path, address: str
+) -> None:
+    out = tmp_path / "out"
+    outcome, _ = go(order(root, out, model), address)
+    rows = by_source(outcome.rows)
+    assert {source: row.status.value for source, row in rows.items()} == {
+        "p1/t1.nii.gz": "done", "p2/t1.nii.gz": "done", "p2/t1_mask.nii.gz": "set-aside",
+        "p3/SE1": "done", "p4/t1.nii.gz": "refused",
+    }  # fmt: skip
+    assert outcome.exit_code is ExitCode.SOME_REFUSED
+    assert "not a NIfTI file" in rows["p4/t1.nii.gz"].reason
+    for source in ("p1/t1.nii.gz", "p2/t1.nii.gz"):
+        made = read_scan(out / rows[source].output)
+        assert made.volume.geometry.same_grid(read_scan(root / source).volume.geometry)
+    assert read_scan(out / "p3" / "SE1_sct").modality == "CT"
+    assert not list(out.rglob("*.tmp"))
+
+
+def test_the_record_has_a_row_an_input_and_no_patient(
+    model: Path, tmp_path: Path, address: str
+) -> None:
+    root, out = tmp_path / "in", tmp_path / "out"
+    small_nifti(root / "p1" / "t1.nii.gz")
+    for path in make_series(root / "p2", shape=(8, 8, 12))[5:6]:  # with a name and an ID
+        path.unlink()  # a gap
+    outcome, _ = go(order(root, out, model, report=True), address)
+    facts = json.loads((out / "batch.json").read_text())
+    assert facts["finished"] is True
+    assert facts["counts"] == {"done": 1, "refused": 1}
+    done = facts["rows"][0]
+    digest = hashlib.sha256((root / "p1" / "t1.nii.gz").read_bytes()).hexdigest()
+    assert done["input_sha256"] == digest
+    assert done["model_sha256"] == json.loads((model / "card.json").read_text())["weights_sha256"]
+    assert done["qa"]["body_ml"] == pytest.approx(905, rel=0.1)  # a ball of radius 60 mm
+    assert done["seconds"] > 0
+    assert (out / done["report"]).read_text(encoding="utf-8").lower().startswith("<!doctype html>")
+    with (out / "batch.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [row["source"] for row in table] == [row.source for row in outcome.rows]
+    assert float(table[0]["body_ml"]) == done["qa"]["body_ml"]
+    written = [path for path in out.rglob("*.*") if path.suffix in (".json", ".csv")]
+    for path in written:
+        text = path.read_text()
+        assert PATIENT_NAME not in text
+        assert PATIENT_ID not in text
+        assert str(tmp_path) not in text
+
+
+def test_again_does_only_what_is_missing_or_stale(
+    root: Path, model: Path, tmp_path: Path, address: str
+) -> None:
+    out = tmp_path / "out"
+    todo = order(root, out, model)
+
+    def worked_on(again: Order = todo) -> set[str]:
+        return {row.source for row in go(again, address)[1]}
+
+    everything = worked_on()
+    assert everything == {"p1/t1.nii.gz", "p2/t1.nii.gz", "p3/SE1", "p4/t1.nii.gz"}
+    bad = {"p4/t1.nii.gz"}
+    assert worked_on() == bad
+    outcome, _ = go(todo, address)
+    assert by_source(outcome.rows)["p1/t1.nii.gz"].status == "skipped-up-to-date"
+    assert outcome.exit_code is ExitCode.SOME_REFUSED
+    small_nifti(tmp_path / "new" / "t1.nii.gz", shift=99.0).replace(root / "p1" / "t1.nii.gz")
+    assert worked_on() == bad | {"p1/t1.nii.gz"}
+    (out / "p2" / "t1_sct.nii.gz").unlink()
+    assert worked_on() == bad | {"p2/t1.nii.gz"}
+    assert worked_on(replace(todo, options=Options(device="cpu", views=3))) == everything
+    other = tiny_folder(tmp_path / "other", seed=1)
+    assert worked_on(replace(todo, model=str(other))) == everything
+    assert worked_on(replace(todo, model=str(other), overwrite=True)) == everything
+
+
+def test_a_foreign_file_is_not_replaced_and_our_own_leftover_is(
+    root: Path, model: Path, tmp_path: Path, address: str
+) -> None:
+    out = tmp_path / "out"
+    (out / "p1").mkdir(parents=True)
+    (out / "p1" / "t1_sct.nii.gz").write_bytes(b"precious")
+    outcome, _ = go(order(root, out, model), address)
+    row = by_source(outcome.rows)["p1/t1.nii.gz"]
+    assert (row.status, "--overwrite" in row.reason) == ("failed", True)
+    assert (out / "p1" / "t1_sct.nii.gz").read_bytes() == b"precious"
+    # Killed between output and record: the mark says that it is ours.
+    plan, settings = plan_batch(order(root, out, model), maker=maker())
+    item = next(item for item in plan.items if item.source.parts[0] == "p1")
+    (settings.state / "started" / f"{item.key}.json").write_text("{")
+    outcome, _ = go(order(root, out, model), address)
+    assert by_source(outcome.rows)["p1/t1.nii.gz"].status == "done"
+
+
+def test_outputs_that_would_share_a_name_are_told_apart(
+    model: Path, tmp_path: Path, address: str
+) -> None:
+    root, out = tmp_path / "in", tmp_path / "out"
+    small_nifti(root / "a.nii.gz")
+    small_nifti(root / "A.nii")
+    small_series(root / "a")
+    plan, _ = plan_batch(order(root, out, model, format="nifti"), maker=maker())
+    names = [item.output.name.casefold() for item in plan.items]
+    assert len(set(names)) == 3
+    outcome, _ = go(order(root, out, model, format="nifti"), address)
+    assert {row.status.value for row in outcome.rows} == {"done"}
+    assert outcome.exit_code is ExitCode.DONE
+
+
+def test_a_second_run_on_the_folder_is_refused(root: Path, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / ".medcyclegan").mkdir(parents=True)
+    with (
+        FileLock(out / ".medcyclegan" / "lock"),
+        pytest.raises(CannotWrite, match="another batch"),
+    ):
+        run_batch(order(root, out, model), Crew(), maker=maker(), watcher=Quiet())
+
+
+def test_refusals_before_any_work(root: Path, model: Path, tmp_path: Path) -> None:
+    for out in (root, tmp_path):
+        with pytest.raises(CannotWrite, match="folder of the inputs"):
+            run_batch(order(root, out, model), Crew(), maker=maker(), watcher=Quiet())
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputRefused, match="holds no MR"):
+        plan_batch(order(tmp_path / "empty", tmp_path / "o", model), maker=maker())
+    with pytest.raises(UsageError):
+        Crew(workers=2, scheduler="tcp://127.0.0.1:1")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CannotWrite):
+        run_batch(order(root, tmp_path / "file", model), Crew(), maker=maker(), watcher=Quiet())
+
+
+def test_none_could_be_done_is_code_3(model: Path, tmp_path: Path, address: str) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.nii.gz").write_bytes(b"no image")
+    outcome, _ = go(order(tmp_path / "in", tmp_path / "out", model), address)
+    assert outcome.exit_code is ExitCode.INPUT_REFUSED
+
+
+def test_killed_at_any_moment_and_run_again_it_ends_the_same(tmp_path: Path, address: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.batch_kills", "--kills", "3", "--patients", "6",
+         "--scheduler", address, "--out", str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=ROOT, check=False, capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "different: none" in done.stdout
+
+
+def test_a_damaged_output_is_seen_by_the_comparison_after_kills(
+    model: Path, tmp_path: Path, address: str
+) -> None:
+    """The control of the test above."""
+    small_nifti(tmp_path / "in" / "p1" / "t1.nii.gz")
+    outcome, _ = go(order(tmp_path / "in", tmp_path / "a", model), address)
+    assert differences(outcome, tmp_path / "a", tmp_path / "a") == []
+    small_nifti(tmp_path / "b" / "p1" / "t1.nii.gz").rename(tmp_path / "b" / "p1" / "t1_sct.nii.gz")
+    assert differences(outcome, tmp_path / "a", tmp_path / "b") == ["p1/t1.nii.gz"]
+
+
+def test_the_lock_is_freed_by_death(tmp_path: Path) -> None:
+    """What holds the lock is a living process, not a file that is left."""
+    (tmp_path / ".medcyclegan").mkdir()
+    code = (
+        "import os, sys; from filelock import FileLock\n"
+        "with FileLock(sys.argv[1], timeout=0): os._exit(9)"
+    )
+    lock = str(tmp_path / ".medcyclegan" / "lock")
+    done = subprocess.run([sys.executable, "-c", code, lock], check=False)
+    assert done.returncode == 9
+    assert Path(lock).exists()
+    with batch_run._held(tmp_path):
+        pass
