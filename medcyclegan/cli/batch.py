@@ -72,7 +72,7 @@ def batch(*, voice: Voice, patients: Path, task: str, dry_run: bool, **flags: An
     """
     from medcyclegan.batch.cluster import Crew
     from medcyclegan.batch.run import plan_batch, run_batch
-    from medcyclegan.cli.synth_ct import default_maker
+    from medcyclegan.cli.conversions import default_maker
 
     crew = Crew(workers=flags["workers"], scheduler=flags["scheduler"])
     order = _order(patients, task, flags)
