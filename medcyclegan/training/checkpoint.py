@@ -10,6 +10,7 @@ import logging
 import pickle
 import random
 import zipfile
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             raise zipfile.BadZipFile(f"the checksum of {damaged} does not fit")
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         return content
-    except (OSError, EOFError, zipfile.BadZipFile, RuntimeError, pickle.UnpicklingError) as error:
+    except pickle.UnpicklingError as error:
+        raise InputRefused(
+            f"{path} cannot be read (it holds more than plain data)",
+            rule="a checkpoint holds tensors, numbers and text, and no code",
+        ) from error
+    except (OSError, EOFError, zipfile.BadZipFile, RuntimeError) as error:
         reason = str(error).split("\n", maxsplit=1)[0]
         raise InputRefused(f"{path} cannot be read ({reason})") from error
 
@@ -106,6 +112,9 @@ def newest_checkpoint(folder: Path) -> dict[str, Any]:
             if number == len(there) - 1:
                 raise
             _log.warning("%s Going back to the checkpoint before, %s.", error, there[number + 1])
+            # out of the way, or the next checkpoint would keep it in place of the good one
+            with suppress(OSError):
+                path.replace(path.with_suffix(".damaged"))
     raise AssertionError("the loop returns or raises")
 
 

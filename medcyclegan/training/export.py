@@ -146,9 +146,10 @@ def _method(config: TrainConfig) -> str:
     weights = config.losses.model_dump()
     used = ", ".join(f"{name} {weight:g}" for name, weight in weights.items() if weight)
     pairs = "pairs by name" if config.data.pairs == "by-name" else "unpaired"
+    both = "both directions" if config.directions == "both" else "a to b"
     kind = "CycleGAN" if config.losses.adversarial and config.losses.cycle else "training"
     return (
-        f"{kind}, {pairs}, {config.directions}; weights of the losses: {used}; batch "
+        f"{kind}, {pairs}, {both}; weights of the losses: {used}; batch "
         f"{config.batch_size}, moving average of the weights {config.ema_decay:g}"
     )
 

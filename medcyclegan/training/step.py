@@ -115,8 +115,11 @@ def _mean(losses: Sequence[Losses]) -> Losses:
 
 
 def _placed(part: Sample, device: torch.device) -> Sample:
+    """Bring a part to the device, as plain tensors: MONAI's, which carry notes, would spread."""
     a, b = (
-        slabs.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+        slabs.as_subclass(Tensor)
+        .to(device, non_blocking=True)
+        .contiguous(memory_format=torch.channels_last)
         for slabs in (part.a, part.b)
     )
     return Sample(a, b, part.paired.to(device, non_blocking=True))

@@ -11,15 +11,25 @@ from typing import Any
 
 import pytest
 import torch
+from monai.data import MetaTensor
 
 from medcyclegan.errors import InputRefused, UsageError
 from medcyclegan.training import checkpoint
 from medcyclegan.training.checkpoint import BEST, LAST, PREVIOUS, read_checkpoint
+from medcyclegan.training.data.types import TrainingData
 from medcyclegan.training.parallel import Crew
 from medcyclegan.training.pool import FakePool
 from medcyclegan.training.run_folder import RunFolder
+from medcyclegan.training.sample import Sample
 from medcyclegan.training.state import TrainState, fresh_state
-from tests.training.tiny_training import differing, run_tiny, tiny_config, tiny_job
+from tests.training.tiny_training import (
+    Shapes,
+    differing,
+    run_tiny,
+    tiny_config,
+    tiny_data,
+    tiny_job,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -164,6 +174,8 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_says_so(
     assert "previous.pt" in warning
     assert differing(whole[0], state) == []
     assert rows(RunFolder(folder).metrics) == rows(whole[1].metrics)
+    for name in (LAST, PREVIOUS):  # the damaged one was not kept in place of the good one
+        read_checkpoint(folder / "checkpoints" / name)
 
     damage(folder / "checkpoints" / LAST)
     damage(folder / "checkpoints" / PREVIOUS)
@@ -174,6 +186,24 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_says_so(
 def test_without_a_checkpoint_there_is_nothing_to_resume(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds no checkpoint"):
         run_tiny(tiny_job(tmp_path), resume=True)
+
+
+class Noted(Shapes):
+    """Shapes as MONAI's tensors, which carry notes and would be pickled with them."""
+
+    def __getitem__(self, index: int) -> Sample:
+        a, b, paired = super().__getitem__(index)
+        return Sample(MetaTensor(a), MetaTensor(b), paired)
+
+
+def test_tensors_of_monai_do_not_get_into_a_checkpoint(
+    whole: tuple[TrainState, RunFolder], tmp_path: Path
+) -> None:
+    plain = tiny_data()
+    data = TrainingData(Noted(pair_every=4), plain.validation, plain.summary)
+    state = run_tiny(tiny_job(tmp_path, data=data))
+    assert differing(whole[0], state) == []
+    assert read_checkpoint(tmp_path / "checkpoints" / LAST)["step"] == 6
 
 
 class Spell:

@@ -1,0 +1,150 @@
+"""``train``, ``export`` and ``config`` from the command line, on tiny volumes and pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from medcyclegan.geometry import geometry_from_spacing
+from medcyclegan.io.nifti.write import write_nifti
+from medcyclegan.io.read import read_scan
+from medcyclegan.io.scan import ItkPassport
+from medcyclegan.models.store import load_model
+from medcyclegan.training.shipped import shipped_configs
+from medcyclegan.volume import Volume
+from tests.cli.conversion_inputs import Run, runner
+from tests.tiny_model import head_on
+
+# What makes the default configuration small: 8 mm, patches of 16 pixels, tiny networks, 4 steps.
+SMALL = (
+    "data.spacing_mm=8", "data.depth=3", "data.size_px=16", "generator.widths=[4, 4]",
+    "discriminator.width=4", "discriminator.layers=1", "steps=4", "decay_from_step=2",
+    "log_every=2", "validate_every=2", "checkpoint_every=2", "workers=0", "panel_steps=[]",
+)  # fmt: skip
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    return runner(monkeypatch, capsys)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """trainA, trainB, testA, testB: balls of MR signal and of HU, the tests the same in both."""
+    root = tmp_path_factory.mktemp("data")
+    for number in range(6):
+        grid = geometry_from_spacing((18, 20, 16), (8.0, 8.0, 8.0))
+        mr, mask = head_on(grid, radius_mm=50.0 + 3.0 * number)
+        hounsfield = np.where(mask.voxels > 0, 40.0 + mr.voxels / 10.0, -1000.0)
+        ct = Volume(hounsfield.astype(np.float32), grid, "HU")
+        parts = {0: "trainA", 1: "trainA", 2: "trainB", 3: "trainB"}.get(number, "testA testB")
+        for part in parts.split():
+            (root / part).mkdir(exist_ok=True)
+            image = mr if part.endswith("A") else ct
+            target = root / part / f"subject-{number:03d}.nii.gz"
+            write_nifti(image, passport=ItkPassport(), to=target)
+    return root
+
+
+def sides(data: Path) -> tuple[object, ...]:
+    return (
+        "--data-a", data / "trainA", "--data-b", data / "trainB",
+        "--validation-a", data / "testA", "--validation-b", data / "testB", "--device", "cpu",
+    )  # fmt: skip
+
+
+def test_from_data_to_models_of_both_directions(run: Run, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    code, said, progress = run("train", "mr_ct", *sides(data), "--out", out, *SMALL)
+    assert code == 0, progress
+    assert said.splitlines()[0] == str(out)
+    assert "step 4 of 4" in progress
+    assert yaml.safe_load((out / "config.yaml").read_text())["steps"] == 4
+    assert json.loads((out / "run.json").read_text())["data"]["a"]["inputs"] == 2
+
+    code, _, error = run("train", "mr_ct", *sides(data), "--out", out, *SMALL)
+    assert (code, "a run is not replaced" in error) == (4, True)
+    code, _, error = run("train", "mr_ct", "--out", out, "--resume", *SMALL, "seed=9")
+    assert (code, "seed is 9, but the run has 0" in error) == (2, True)
+    code, said, error = run(
+        "train", "mr_ct", "--out", out, "--resume", *SMALL, "steps=6", "--device", "cpu", "--json"
+    )
+    assert code == 0, error
+    assert json.loads(said)["steps"] == 6  # longer than asked for at first; folders are remembered
+
+    for direction, target in (("a-to-b", "HU"), ("b-to-a", "a.u.")):
+        model = tmp_path / direction
+        code, said, error = run("export", out, "--out", model, "--direction", direction)
+        assert code == 0, error
+        card = load_model(model).card
+        assert (card.task.target.unit, card.training.steps) == (target, 6)
+        assert {source.name.split(",")[0] for source in card.training.data} == {
+            "2 images of 2 subjects"
+        }
+        assert {score.measure for score in card.scores} >= {"mae", "psnr_db", "ssim", "nmi"}
+    assert load_model(tmp_path / "b-to-a").task.target_window.upper == 1000.0
+    code, _, error = run("export", out, "--out", tmp_path / "a-to-b")
+    assert (code, "a model is not replaced" in error) == (4, True)
+    code, _, error = run("export", out, "--out", tmp_path / "best", "--weights", "best")
+    assert code == 0, error
+
+    source = data / "testA" / "subject-004.nii.gz"
+    code, _, error = run("synth-ct", "--mri", source, "--model", tmp_path / "a-to-b",
+                         "--out", tmp_path / "sct.nii.gz", "--device", "cpu")  # fmt: skip
+    assert code == 0, error
+    made, given = read_scan(tmp_path / "sct.nii.gz").volume, read_scan(source).volume
+    assert made.geometry.shape == given.geometry.shape
+
+
+def test_a_check_reads_everything_and_trains_nothing(
+    run: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, said, error = run("train", "mr_ct", *sides(data), "--check", *SMALL)
+    assert code == 0, error
+    assert "trainA" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["mr_ct_check.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("mr_ct",), 2, "--data-a and --data-b are needed"),
+        (("none", "--data-a", ".", "--data-b", "."), 2, "No configuration none"),
+        (("mr_ct", "--data-a", ".", "--data-b", ".", "losses.cycle=-1"), 2, "losses.cycle = -1"),
+        (("mr_ct", "--data-a", ".", "--data-b", "."), 3, "hold no MR images"),
+        (("mr_ct", "--out", "none", "--resume"), 2, "none holds no run"),
+        (("mr_ct", "--data-a", ".", "--data-b", ".", "--validation-a", "."), 2, "Only one folder"),
+        (("head_mr_ct", "--data-a", ".", "--data-b", "."), 2, "No configuration head_mr_ct"),
+    ],
+)
+def test_what_cannot_be_trained_is_told(
+    arguments: tuple[str, ...], code: int, message: str, run: Run, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    found, out, error = run("train", *arguments)
+    assert (found, out) == (code, "")
+    assert message in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_no_run_cannot_be_exported(run: Run, tmp_path: Path) -> None:
+    code, _, error = run("export", tmp_path, "--out", tmp_path / "model")
+    assert (code, "holds no run" in error) == (2, True)
+
+
+def test_configurations_are_listed_and_shown_with_their_comments(run: Run) -> None:
+    code, said, _ = run("config", "list")
+    assert code == 0
+    assert [line.split()[0] for line in said.splitlines()] == list(shipped_configs())
+    for name, path in shipped_configs().items():
+        code, shown, _ = run("config", "show", name)
+        assert (code, shown) == (0, path.read_text(encoding="utf-8"))
+        assert shown.startswith("# ")
+    code, _, error = run("config", "show", "none")
+    assert (code, "one of ct_denoise" in error) == (2, True)
