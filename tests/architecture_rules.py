@@ -34,6 +34,7 @@ ROOMS = {
     "synthesis": _room(6, "numpy torch"),
     "translator": _room(5, "torch"),
     "training": _room(5.5, "torch pydantic numpy yaml monai skimage matplotlib tensorboardX"),
+    "training.sample": _room(5, "torch"),
     "training.data": _room(5, "torch pydantic numpy monai"),
     "training.sample": _room(4, "torch"),
     "training.data.check": _room(5, "torch numpy matplotlib rich"),

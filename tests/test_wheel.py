@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 import medcyclegan
+from medcyclegan.training.shipped import shipped_configs
 from tests.cli.conversion_inputs import write_mr
 
 ROOT = Path(medcyclegan.__file__).parent.parent
@@ -41,17 +42,23 @@ def pip(python: str | Path, *arguments: object, cwd: Path) -> None:
     assert done.returncode == 0, text
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if not (ROOT / "pyproject.toml").is_file():
-        pytest.skip("the tests run on an installed package, not on its sources")
-    tree, out = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("wheel")
+def copy_tree(tree: Path) -> None:
+    """Copy what is needed to build, so that building leaves no traces in the sources."""
+    tree.mkdir(exist_ok=True)
     for part in PARTS:
         source = ROOT / part
         if source.is_dir():
             shutil.copytree(source, tree / part, ignore=shutil.ignore_patterns("__pycache__"))
         elif source.is_file():
             shutil.copy(source, tree / part)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if not (ROOT / "pyproject.toml").is_file():
+        pytest.skip("the tests run on an installed package, not on its sources")
+    tree, out = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("wheel")
+    copy_tree(tree)
     pip(sys.executable, "wheel", "--no-deps", "--wheel-dir", out, tree, cwd=out)
     (made,) = out.glob("*.whl")
     return made
@@ -101,5 +108,24 @@ def test_the_installed_package_synthesizes(installed: Path, tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "head_sct.nii.gz").is_file()
     assert (tmp_path / "head_sct_report.html").is_file()
+    listed = run(installed / "medcyclegan", "config", "list", cwd=tmp_path)
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == list(shipped_configs())
+    config = run(installed / "medcyclegan", "config", "show", "mr_ct", cwd=tmp_path)
+    assert config.stdout == (ROOT / "configs" / "mr_ct.yaml").read_text(encoding="utf-8")
     shown = run(installed / "medcyclegan", "models", cwd=tmp_path)
     assert shown.stdout.startswith("head-mr-ct")
+
+
+def test_an_editable_install_finds_the_configurations(tmp_path: Path) -> None:
+    if not (ROOT / "pyproject.toml").is_file():
+        pytest.skip("the tests run on an installed package, not on its sources")
+    tree = tmp_path / "tree"
+    copy_tree(tree)
+    place = tmp_path / "environment"
+    venv.create(place, with_pip=True)
+    python = place / ("Scripts" if os.name == "nt" else "bin") / "python"
+    pip(python, "install", "--no-deps", "--editable", tree, cwd=tmp_path)
+    # the finding itself needs no dependency
+    code = "from medcyclegan.training.shipped import find_config; print(find_config('mr_ct'))"
+    done = run(python, "-c", code, cwd=tmp_path)
+    assert Path(done.stdout.strip()) == tree / "configs" / "mr_ct.yaml", done.stderr

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from medcyclegan.training.config import TrainConfig
     from medcyclegan.training.data.folders import Folders
     from medcyclegan.training.loop import Job, OnStep
-    from medcyclegan.training.parallel import Crew
 
 EXAMPLES = """\b
 Examples:
@@ -55,22 +54,31 @@ def train(*, voice: Voice, config: str, changes: tuple[str, ...], **given: Any) 
     CONFIG is the name of a shipped configuration (see: medcyclegan config list) or a YAML file;
     KEY=VALUE changes one of its settings, as losses.cycle=20.
     """
+    from medcyclegan import __version__
     from medcyclegan.training.config import TrainConfig
     from medcyclegan.training.parallel import joined_crew
     from medcyclegan.training.run_folder import RunFolder
     from medcyclegan.training.settings import read_settings
     from medcyclegan.training.shipped import find_config
+    from medcyclegan.training.start import Request, prepare_job
+    from medcyclegan.translator import choose_device
 
     settings = read_settings(find_config(config), TrainConfig, changes=changes)
     folder = RunFolder(given["out"] or Path("runs") / settings.name)
-    folders, resume = _folders(given, folder), given["resume"]
+    folders, device = _folders(given, folder), choose_device(given["device"])
     if given["check"]:
         _check(voice, settings, folders)
         return
+    request = Request(settings, folders, folder, given["resume"])
     with joined_crew() as crew:
         voice = voice if crew.leads else replace(voice, level=-1, json=False)
-        job = _prepare(voice, settings, folders, folder, crew=crew, given=given)
-        _run(voice, job, resume=resume)
+        with voice.progress("Reading the data") as progress:
+            job = prepare_job(
+                request, device=device, crew=crew, version=__version__, progress=progress
+            )
+        for warning in job.data.summary.warnings if crew.leads else ():
+            voice.warn(warning)
+        _run(voice, job, resume=request.resume)
 
 
 def _folders(given: Mapping[str, Any], folder: Any) -> Folders:
@@ -105,61 +113,6 @@ def _check(voice: Voice, config: TrainConfig, folders: Folders) -> None:
     if voice.level >= 0 and not voice.json:
         Console().print(summary_table(data.summary))
     voice.say_paths([picture])
-
-
-def _prepare(
-    voice: Voice,
-    config: TrainConfig,
-    folders: Folders,
-    folder: Any,
-    *,
-    crew: Crew,
-    given: Mapping[str, Any],
-) -> Job:
-    """Refuse what cannot work, read the data, and start the run folder."""
-    import torch
-
-    from medcyclegan import __version__
-    from medcyclegan.training.about import about_run
-    from medcyclegan.training.batches import refuse_uneven_shares
-    from medcyclegan.training.data.open import open_data
-    from medcyclegan.training.loop import Job
-    from medcyclegan.training.parallel import one_after_the_other
-    from medcyclegan.training.run_folder import (
-        read_run,
-        refuse_an_old_run,
-        refuse_other_settings,
-        start_run,
-        write_config,
-    )
-    from medcyclegan.translator import choose_device
-
-    refuse_uneven_shares(config, crew)
-    device = choose_device(given["device"])
-    if device.type == "cuda" and crew.size > 1:
-        device = torch.device("cuda", crew.local_rank)
-    if given["resume"]:
-        refuse_other_settings(read_run(folder)[0], config)
-    elif crew.leads:
-        refuse_an_old_run(folder)
-    with voice.progress("Reading the data") as progress, one_after_the_other(crew):
-        data = open_data(
-            config.data,
-            folders,
-            seed=config.seed,
-            cache_folder=folder.root / "cache",
-            progress=progress,
-        )
-    for warning in data.summary.warnings if crew.leads else ():
-        voice.warn(warning)
-    if crew.leads and given["resume"]:
-        write_config(folder, config)
-    elif crew.leads:
-        facts = about_run(
-            config, data.summary, folders, device=device, crew=crew, version=__version__
-        )
-        start_run(folder, config, facts)
-    return Job(config, data, folder, device, crew)
 
 
 def _run(voice: Voice, job: Job, *, resume: bool) -> None:

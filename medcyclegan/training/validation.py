@@ -120,22 +120,18 @@ def _validate_one(
 ) -> Validation:
     back: Direction = "b-to-a" if way == "a-to-b" else "a-to-b"
     task, back_task = config.data.task(source_of(way)), config.data.task(source_of(back))
-
-    def through(direction: Direction, image: Tensor) -> Tensor:
-        depth = config.data.depth
-        return translate(generators[direction], image, depth=depth, device=device)
-
+    depth = config.data.depth
     rows = []
     for case in cases:
         source, target = _image(case, source_of(way)), _image(case, source_of(back))
         assert source is not None  # chosen by it
         mask = np.ones(source.shape, bool) if case.mask is None else case.mask.numpy()
-        fake = through(way, source)
+        fake = translate(generators[way], source, depth=depth, device=device)
         row = {"nmi": _nmi(source, fake, mask)}
         if case.paired and target is not None:
             row |= _against_truth(fake, target, mask, task.target_window)
         elif back in generators:
-            again = through(back, fake)
+            again = translate(generators[back], fake, depth=depth, device=device)
             row |= _cycle(again, source, mask, back_task.target_window)
         rows.append(row)
     mean = _means(rows)

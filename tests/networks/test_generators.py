@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from medcyclegan.networks.concat_unet import ConcatBlock
 from medcyclegan.networks.factory import GeneratorConfig, make_generator
 from medcyclegan.networks.layers import ChannelNorm, ShuffleUp, pad_to_multiple
 
-KINDS = ("shuffle_unet", "resnet", "unet")
+KINDS = ("shuffle_unet", "resnet", "unet", "concat_unet")
 
 
 def tiny(
@@ -138,3 +139,19 @@ def test_each_kind_is_another_network() -> None:
 def test_a_generator_that_cannot_be_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(changes))):
         GeneratorConfig.model_validate(changes)
+
+
+def test_a_concat_unet_stays_inside_the_range_and_the_others_do_not() -> None:
+    loud = 100.0 * noise(1, 3, 16, 16)
+    assert float(tiny(kind="concat_unet")(loud).abs().max()) <= 1.0
+    assert float(tiny(kind="unet")(loud).abs().max()) > 1.0
+
+
+def test_a_concat_block_sees_its_input_beside_the_second_convolution() -> None:
+    block = ConcatBlock(4, 6, norm="channel").requires_grad_(False)
+    x = noise(1, 4, 8, 8)
+    joined: list[Tensor] = []
+    block.fuse.register_forward_hook(lambda *args: joined.append(args[1][0]))
+    assert block(x).shape == (1, 6, 8, 8)
+    assert joined[0].shape == (1, 4 + 6, 8, 8)
+    assert torch.equal(joined[0][:, :4], x)

@@ -1,0 +1,79 @@
+"""From what was asked for to a training that can begin: refusals, then data, then folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from medcyclegan.training.about import about_run
+from medcyclegan.training.batches import refuse_uneven_shares
+from medcyclegan.training.config import TrainConfig
+from medcyclegan.training.data.folders import Folders
+from medcyclegan.training.data.open import open_data
+from medcyclegan.training.loop import Job
+from medcyclegan.training.parallel import Crew, one_after_the_other
+from medcyclegan.training.run_folder import (
+    RunFolder,
+    read_run,
+    refuse_an_old_run,
+    refuse_other_settings,
+    start_run,
+    write_config,
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """Settings, data, and the run folder, which is new or, with ``resume``, gone on with."""
+
+    config: TrainConfig
+    folders: Folders
+    folder: RunFolder
+    resume: bool
+
+
+def prepare_job(
+    request: Request,
+    *,
+    device: torch.device,
+    crew: Crew,
+    version: str,
+    progress: Callable[[int, int], None] | None,
+) -> Job:
+    """Refuse what cannot work, read the data, and start the run folder.
+
+    Raises
+    ------
+    UsageError
+        If the batch cannot be shared out, or a run is resumed with other settings.
+    CannotWrite
+        If a new run is to go into the folder of an old one.
+    InputRefused
+        If the data cannot be used.
+    """
+    config, folder = request.config, request.folder
+    refuse_uneven_shares(config, crew)
+    if device.type == "cuda" and crew.size > 1:
+        device = torch.device("cuda", crew.local_rank)
+    if request.resume:
+        refuse_other_settings(read_run(folder)[0], config)
+    elif crew.leads:
+        refuse_an_old_run(folder)
+    with one_after_the_other(crew):
+        data = open_data(
+            config.data,
+            request.folders,
+            seed=config.seed,
+            cache_folder=folder.root / "cache",
+            progress=progress,
+        )
+    if crew.leads and request.resume:
+        write_config(folder, config)
+    elif crew.leads:
+        facts = about_run(
+            config, data.summary, request.folders, device=device, crew=crew, version=version
+        )
+        start_run(folder, config, facts)
+    return Job(config, data, folder, device, crew)
