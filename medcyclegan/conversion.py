@@ -8,21 +8,27 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from medcyclegan.evaluation.columns import Names
 from medcyclegan.evaluation.report import ScanReport, write_report
 from medcyclegan.io.atomic import atomic_file, ensure_writable
 from medcyclegan.io.dicom.derive import Derivation, DerivedSeries, derive_series
-from medcyclegan.io.naming import Format, is_folder, is_picture, output_path, report_path
-from medcyclegan.io.plane.spread import spread
+from medcyclegan.io.naming import Format, is_folder, output_path, report_path
 from medcyclegan.io.read import read_scan, refuse_irregular
 from medcyclegan.io.scan import DicomPassport, NiftiPassport, Scan
 from medcyclegan.io.write import write_scan
 from medcyclegan.models.card import Card
 from medcyclegan.models.store import Model
-from medcyclegan.product import kind_of_target, method_of, series_label, suffix_of
+from medcyclegan.outputs import as_stored, refuse_report, refuse_unwritable
+from medcyclegan.product import (
+    kind_of_target,
+    made_name,
+    method_of,
+    series_label,
+    source_name,
+    suffix_of,
+)
 from medcyclegan.synthesis import Options, Synthesis, synthesize
-from medcyclegan.task import Task
 from medcyclegan.translator import Progress
-from medcyclegan.volume import Volume
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,9 @@ def open_scan(request: Request, model: Model, *, maker: Maker) -> Opened:
     scan = read_scan(
         request.source, series_uid=request.series_uid, modality=model.task.source.modality
     )
+    refuse_unwritable(output, scan, model.task)
+    if report is not None:
+        refuse_report(scan)
     series = None
     if is_folder(output):
         # Before the network runs, as odd values or shear may forbid it.
@@ -113,7 +122,7 @@ def finish(opened: Opened, result: Synthesis, model: Model, *, maker: Maker) -> 
     started = time.perf_counter()
     overwrite = opened.request.overwrite
     write_scan(
-        as_stored(result.image, opened, model.task),
+        as_stored(result.image, opened.output, opened.scan, model.task),
         passport=opened.scan.passport,
         to=opened.output,
         derivation=opened.series,
@@ -141,13 +150,6 @@ def _checked_outputs(request: Request, card: Card) -> tuple[Path, Path | None]:
     if report is not None:
         ensure_writable(report, source=source, overwrite=overwrite)
     return output, report
-
-
-def as_stored(image: Volume, opened: Opened, task: Task) -> Volume:
-    """Return grey values spread over what a picture stores; other images as they are."""
-    if image.unit == "HU" or not is_picture(opened.output):
-        return image
-    return spread(image, task.target_window, passport=opened.scan.passport)
 
 
 def derivation_of(model: Model, maker: Maker) -> Derivation:
@@ -178,4 +180,5 @@ def _report(done: Conversion, model: Model, maker: Maker) -> ScanReport:
         seconds=sum(done.seconds.values()),
         version=maker.version,
         warnings=done.synthesis.warnings,
+        names=Names(source=source_name(model.task), made=made_name(model.task)),
     )

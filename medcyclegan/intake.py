@@ -29,6 +29,7 @@ def check_source(scan: Scan, task: Task) -> None:
             remedy=f"give {_named(wanted)}, or another --model",
         )
     _refuse_other_unit(scan, wanted)
+    _refuse_brighter(scan, wanted)
     if wanted.modality == "MR":
         refuse_ct(scan.volume, source=scan.source)
     if wanted.unit == "HU":
@@ -78,6 +79,20 @@ def _refuse_other_unit(scan: Scan, wanted: Domain) -> None:
             rule=f"the model takes grey values from {wanted.scaling.lower:g} to "
             f"{wanted.scaling.upper:g}",
             remedy="give pictures like those that it was trained on, or another --model",
+        )
+
+
+def _refuse_brighter(scan: Scan, wanted: Domain) -> None:
+    """Refuse pictures most of which a fixed window would turn white, as 16 bits given for 8."""
+    if not scan.is_plane or not isinstance(wanted.scaling, Window):
+        return
+    median = float(np.median(scan.volume.voxels))
+    if median > wanted.scaling.upper:
+        raise InputRefused(
+            f"{scan.source}: half of its grey values are {median:g} or more",
+            rule=f"the model takes grey values from {wanted.scaling.lower:g} to "
+            f"{wanted.scaling.upper:g}",
+            remedy="save the picture with as many bits as the model was trained on",
         )
 
 

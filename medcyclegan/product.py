@@ -39,6 +39,17 @@ def series_label(card: Card) -> str:
     return f"{short} {_NOT_ACQUIRED}"
 
 
+def made_name(task: Task) -> str:
+    """Return what the output is called in a report: what was made, and that it was."""
+    is_other = task.source.modality != task.target.modality
+    return f"{'Synthetic' if is_other else 'Translated'} {_named(task.target)}"
+
+
+def source_name(task: Task) -> str:
+    """Return what the input is called in a report."""
+    return _named(task.source)
+
+
 def suffix_of(card: Card) -> str:
     """Return what follows the input's name in that of the output: ``_sct``, or the model's name."""
     is_sct = card.task.source.modality == "MR" and card.task.target.unit == "HU"

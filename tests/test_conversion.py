@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom import dcmread
+from pydicom.config import disable_value_validation
 
 from medcyclegan.conversion import Request, convert, derivation_of
 from medcyclegan.errors import CannotWrite, InputRefused
@@ -127,3 +129,18 @@ def test_runs_are_repeatable(model: Model, tmp_path: Path) -> None:
         hashes.append(read_scan(done.output).volume.voxels.tobytes())
     assert hashes[0] == hashes[1]
     assert np.array_equal(read_scan(source).volume.voxels, head_mr().voxels)
+
+
+def test_what_is_left_out_of_the_headers_is_said_once(
+    model: Model, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = write_mr(tmp_path / "series")
+    for path in source.glob("*.dcm"):
+        ds = dcmread(path)
+        with disable_value_validation():
+            ds.PatientAge = "0Y"
+            ds.save_as(path)
+    done = convert(Request(source), model, maker=maker(), options=CPU)
+    said = [record.getMessage() for record in caplog.records]
+    assert said.count("PatientAge of the source is not valid for DICOM: left out") == 1
+    assert all("PatientAge" not in dcmread(path) for path in done.output.glob("*.dcm"))

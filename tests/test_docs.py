@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import shlex
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 import pytest
 
+from medcyclegan.cli import synth_ct, translate
 from medcyclegan.cli.common import Voice
+from medcyclegan.cli.conversions import Outcome
 from medcyclegan.cli.main import cli
-from medcyclegan.cli.synth_ct import summarise
 from medcyclegan.conversion import Conversion
 from medcyclegan.errors import ExitCode
 from medcyclegan.geometry import geometry_from_spacing
@@ -146,15 +148,20 @@ def test_a_command_line_with_an_unknown_option_is_found() -> None:
         parse(["synth-ct", "--mri", "a.nii", "--fast"])
 
 
-def test_the_json_keys_are_those_in_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("name", "summarise"), [("synth-ct", synth_ct.summarise), ("translate", translate.summarise)]
+)
+def test_the_json_keys_are_those_in_the_table(
+    capsys: pytest.CaptureFixture[str], name: str, summarise: Callable[[Voice, Outcome], None]
+) -> None:
     model = identity_model()
     mr, mask = head_on(geometry_from_spacing((20, 20, 20), (8.0, 8.0, 8.0)))
     scan = scan_of(mr)
     result = synthesize(scan, model, options=Options(device="cpu", mask=mask))
     done = Conversion(scan, result, Path("a_sct.nii.gz"), None, result.seconds)
-    summarise(Voice(level=0, debug=False, json=True), done, model, total_s=1.0)
+    summarise(Voice(level=0, debug=False, json=True), Outcome(done, model, 1.0))
     printed = set(re.findall(r'^  "(\w+)":', capsys.readouterr().out, flags=re.MULTILINE))
-    table = headings(CLI)["medcyclegan synth-ct"].split("### JSON output")[1]
+    table = headings(CLI)[f"medcyclegan {name}"].split("### JSON output")[1]
     rows = [line.split(" | ")[0] for line in table.splitlines() if line.startswith("| `")]
     assert {key for row in rows for key in re.findall(r"`(\w+)`", row)} == printed
 

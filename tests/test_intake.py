@@ -50,6 +50,13 @@ def test_hu_are_refused_where_grey_values_of_a_fixed_window_are_needed() -> None
     check_source(scan_of(head_of("CT"), modality="CT"), task_of("image-ct"))  # percentiles do
 
 
+def test_a_picture_of_more_bits_than_the_model_knows_is_refused() -> None:
+    task = task_of("image-ct", source=Domain(modality="image", unit="a.u.", scaling=GREY))
+    check_source(plane(RAMP), task)
+    with pytest.raises(InputRefused, match=r"half of its grey values are \d+ or more.* 0 to 255"):
+        check_source(plane(np.rint(257.0 * RAMP)), task)
+
+
 @pytest.mark.parametrize(("modality", "fits"), [("XR", True), ("", True), ("MR", False)])
 def test_modalities_of_radiographs(modality: str, fits: bool) -> None:
     scan = plane(RAMP, modality=modality)

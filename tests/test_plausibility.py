@@ -11,10 +11,13 @@ from medcyclegan.errors import InputRefused
 from medcyclegan.geometry import geometry_from_spacing
 from medcyclegan.plausibility import (
     bone_warning,
+    coarse_warning,
     neighbour_correlation,
     refuse_ct,
+    refuse_no_ct,
     refuse_noise,
     size_warning,
+    slices_warning,
 )
 from medcyclegan.simulate.phantom import default_geometry, make_phantom
 from medcyclegan.volume import Volume
@@ -64,3 +67,18 @@ def test_a_body_smaller_than_a_head_is_warned_of() -> None:
     part[:, :, 4:] = 0.0
     (sentence,) = size_warning(subject.body_mask.with_voxels(part))
     assert "litres, much less than a head" in sentence
+
+
+def test_an_mr_is_no_ct_and_its_ct_is_one() -> None:
+    subject = make_phantom(default_geometry(6.0), contrast="t1", seed=1)
+    refuse_no_ct(subject.ct, source=SOURCE)
+    with pytest.raises(InputRefused, match=r"does not look like a CT in HU: 0\.00%"):
+        refuse_no_ct(subject.mr, source=SOURCE)
+
+
+def test_too_few_slices_and_coarse_pixels_are_warned_of() -> None:
+    image = Volume(np.ones(GRID.shape, np.float32), GRID, "HU")  # 6 slices, pixels of 1 mm
+    assert slices_warning(image, depth=5) == ()
+    assert "there are 6" in slices_warning(image, depth=7)[0]
+    assert coarse_warning(image, spacing_mm=1.04) == ()
+    assert "1.5 mm and the image has 1 mm" in coarse_warning(image, spacing_mm=1.5)[0]

@@ -49,7 +49,7 @@ GRID = geometry_from_spacing((34, 36, 28), (4.0, 4.0, 5.0), np.diag([-1.0, -1.0,
 def task_of(name: str, **changes: Any) -> Task:
     """The task of a name in ``TASKS``."""
     source, target = TASKS[name]
-    return tiny_task(name=name, source=source, target=target, **changes)
+    return tiny_task(**{"name": name, "source": source, "target": target, **changes})
 
 
 def head_of(modality: str) -> Volume:

@@ -6,7 +6,6 @@ Drawn with matplotlib's object interface: no global state, no display needed.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +15,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from medcyclegan.errors import InputRefused
-from medcyclegan.evaluation.metrics import check_same_grid
-from medcyclegan.evaluation.views import View, choose_views, in_viewing_order, obliquity_degrees
-from medcyclegan.volume import FloatVoxels, Volume
+from medcyclegan.evaluation.columns import NAMES, Column, Names, columns_of
+from medcyclegan.evaluation.views import View, choose_views, obliquity_degrees
+from medcyclegan.volume import Volume
 
-RESEARCH_USE = "Synthetic CT: research use only"
-
-# Level and width in HU, as radiology has them: brain and muscle apart; all of the skull.
-SOFT_TISSUE = (40.0, 400.0)
-BONE = (400.0, 2000.0)
-
-# Beyond this the difference is saturated: bone that is missed altogether, or air for tissue.
-DIFFERENCE_HU = 300.0
+RESEARCH_USE = NAMES.research_use
 
 # Angles below a degree change nothing that the eye could see in a picture.
 OBLIQUE_FROM_DEGREES = 1.0
@@ -39,18 +30,6 @@ HEADER, GUTTER, ABOVE, BELOW, BAR = 0.7, 0.16, 0.24, 0.16, 0.45
 DOTS_PER_INCH = 110
 
 SCALE_MM = 50.0
-
-
-@dataclass(frozen=True)
-class _Column:
-    """One image of the panel: voxels in viewing order, shown from ``low`` to ``high``."""
-
-    title: str
-    voxels: FloatVoxels
-    low: float
-    high: float
-    unit: str
-    colours: str = "gray"
 
 
 class _Page:
@@ -76,31 +55,37 @@ def save_panel(to: Path, *, mr: Volume, sct: Volume, ct: Volume | None = None) -
     to.write_bytes(panel_png(mr=mr, sct=sct, ct=ct))
 
 
-def panel_png(*, mr: Volume, sct: Volume, ct: Volume | None = None) -> bytes:
+def panel_png(*, mr: Volume, sct: Volume, ct: Volume | None = None, names: Names = NAMES) -> bytes:
     """Return the picture of ``draw_panel`` as the bytes of a PNG file."""
     buffer = io.BytesIO()
-    draw_panel(mr=mr, sct=sct, ct=ct).savefig(buffer, format="png", metadata={"Software": None})
+    panel = draw_panel(mr=mr, sct=sct, ct=ct, names=names)
+    panel.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
 
 
-def draw_panel(*, mr: Volume, sct: Volume, ct: Volume | None = None) -> Figure:
+def draw_panel(
+    *, mr: Volume, sct: Volume, ct: Volume | None = None, names: Names = NAMES
+) -> Figure:
     """Draw axial, coronal and sagittal views: a row for each view, a column for each image.
 
     The columns are the MR, the synthetic CT in a soft tissue and in a bone window, and, where the
-    true CT is given, that in both windows and the difference. Radiological convention, correct
+    true CT is given, that in both windows and the difference. Of other translations: the input and
+    the output, and their difference where both are in HU. Radiological convention, correct
     proportions for unequal spacing; any axis order and obliquity, with the planes of the grid.
 
     Parameters
     ----------
     mr, sct, ct:
-        MR signal, and CT in HU, on one grid.
+        The input, the output and the true CT, on one grid; images in HU are shown as CT.
+    names:
+        What input and output are called.
 
     Raises
     ------
     InputRefused
-        If the grids differ, a CT is not in HU, or no plane has 4 rows and 4 columns.
+        If the grids differ, the true CT is not in HU, or no plane has 4 rows and 4 columns.
     """
-    columns = _columns(mr, sct, ct)
+    columns = columns_of(mr, sct, ct, names)
     views = choose_views(sct)
     inch_per_mm = IMAGE_WIDTH / max(view.size_mm[1] for view in views)
     heights = [ABOVE + view.size_mm[0] * inch_per_mm + BELOW for view in views]
@@ -117,32 +102,11 @@ def draw_panel(*, mr: Volume, sct: Volume, ct: Volume | None = None) -> Figure:
     for view, height in zip(views, heights, strict=True):
         page.text(GUTTER, top + ABOVE / 2.0, view.title, va="center")
         top += height
-    _draw_header(page, sct, width=pitch * len(columns))
+    _draw_header(page, sct, names, width=pitch * len(columns))
     return page.figure
 
 
-def _columns(mr: Volume, sct: Volume, ct: Volume | None) -> list[_Column]:
-    signal = in_viewing_order(mr)
-    low, high = (float(p) for p in np.percentile(signal, (0.5, 99.5)))
-    columns = [_Column("MR", signal, low, max(high, low + 1e-6), mr.unit)]
-    images = [("Synthetic CT", sct)] if ct is None else [("Synthetic CT", sct), ("True CT", ct)]
-    for name, image in images:
-        check_same_grid(mr, image, name=name)
-        if image.unit != "HU":
-            raise InputRefused(f"{name} in {image.unit}", rule="its windows are in HU")
-        voxels = in_viewing_order(image)
-        for window, (level, width) in (("soft tissue", SOFT_TISSUE), ("bone", BONE)):
-            title = f"{name}, {window}\nW {width:.0f} L {level:.0f} HU"
-            half = width / 2.0
-            columns.append(_Column(title, voxels, level - half, level + half, "HU"))
-    if ct is not None:
-        error = in_viewing_order(sct) - in_viewing_order(ct)
-        title = f"Synthetic - true CT\n\N{PLUS-MINUS SIGN}{DIFFERENCE_HU:.0f} HU"
-        columns.append(_Column(title, error, -DIFFERENCE_HU, DIFFERENCE_HU, "HU", "RdBu_r"))
-    return columns
-
-
-def _draw_view(page: _Page, view: View, column: _Column, place: tuple[float, float, float]) -> None:
+def _draw_view(page: _Page, view: View, column: Column, place: tuple[float, float, float]) -> None:
     """Draw one image, ``place`` being centre and top in inches, and inches per millimetre."""
     centre, top, inch_per_mm = place
     height_mm, width_mm = view.size_mm
@@ -165,14 +129,14 @@ def _draw_view(page: _Page, view: View, column: _Column, place: tuple[float, flo
         (view.bottom, centre, top + height + GUTTER / 2.0),
     ):
         page.text(x, y, letter, color="gold", ha="center", va="center")
-    if width_mm > 2.0 * SCALE_MM and column.unit != "HU":
+    if width_mm > 2.0 * SCALE_MM and column.has_scale:
         end, level = 0.03 * width_mm + SCALE_MM, 0.97 * height_mm
         axes.plot((end - SCALE_MM, end), (level, level), color="gold", linewidth=1.5)
         axes.text(end, level, f" {SCALE_MM:.0f} mm", color="gold", fontsize=6, va="center")
         axes.axis((0.0, width_mm, height_mm, 0.0))
 
 
-def _draw_bar(page: _Page, column: _Column, centre: float, top: float) -> None:
+def _draw_bar(page: _Page, column: Column, centre: float, top: float) -> None:
     axes = page.axes(centre - 0.4 * IMAGE_WIDTH, top + 0.02, 0.8 * IMAGE_WIDTH, 0.11)
     low, high = column.low, column.high
     ramp = np.linspace(low, high, 256)[np.newaxis]
@@ -185,8 +149,8 @@ def _draw_bar(page: _Page, column: _Column, centre: float, top: float) -> None:
     page.text(centre + 0.44 * IMAGE_WIDTH, top + 0.08, column.unit, fontsize=7, va="center")
 
 
-def _draw_header(page: _Page, sct: Volume, *, width: float) -> None:
-    page.text(GUTTER, 0.08, RESEARCH_USE, color="gold", weight="bold", va="top")
+def _draw_header(page: _Page, sct: Volume, names: Names, *, width: float) -> None:
+    page.text(GUTTER, 0.08, names.research_use, color="gold", weight="bold", va="top")
     angle = obliquity_degrees(sct)
     note = "R: patient's right"
     if angle >= OBLIQUE_FROM_DEGREES:

@@ -15,6 +15,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from medcyclegan.errors import InputRefused
+from medcyclegan.evaluation.columns import NAMES, Names
 from medcyclegan.evaluation.metrics import (
     AIR_BELOW_HU,
     BONE_ABOVE_HU,
@@ -22,7 +23,7 @@ from medcyclegan.evaluation.metrics import (
     SOFT_TO_HU,
     Scores,
 )
-from medcyclegan.evaluation.picture import RESEARCH_USE, panel_png
+from medcyclegan.evaluation.picture import panel_png
 from medcyclegan.evaluation.views import obliquity_degrees
 from medcyclegan.foreground import body_mask_ct
 from medcyclegan.volume import Volume
@@ -40,7 +41,7 @@ class ScanReport:
     Parameters
     ----------
     mr, sct:
-        The input and the output on one grid, the output in HU.
+        The input and the output on one grid.
     input_format:
         As in ``NIfTI`` or ``DICOM series``; never a path or a name of a patient.
     model_name, model_sha256:
@@ -53,6 +54,8 @@ class ScanReport:
         What was noticed on the way, a sentence each.
     ct, scores:
         The true CT on the same grid, and the scores against it, where there are any.
+    names:
+        What input and output are called.
     """
 
     mr: Volume
@@ -65,6 +68,7 @@ class ScanReport:
     warnings: tuple[str, ...] = ()
     ct: Volume | None = None
     scores: Scores | None = None
+    names: Names = NAMES
 
 
 def write_report(report: ScanReport, to: Path) -> None:
@@ -87,10 +91,11 @@ def render_report(report: ScanReport) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    picture = panel_png(mr=report.mr, sct=report.sct, ct=report.ct)
+    picture = panel_png(mr=report.mr, sct=report.sct, ct=report.ct, names=report.names)
     tissues, tissue_note = _tissue_rows(report.sct)
     return environment.get_template("scan_report.html.j2").render(
-        research_use=RESEARCH_USE,
+        names=report.names,
+        unit=report.sct.unit,
         warnings=report.warnings,
         scan_rows=_scan_rows(report),
         model_rows=_model_rows(report),
@@ -110,13 +115,16 @@ def _scan_rows(report: ScanReport) -> list[Row]:
     spacing = " \N{MULTIPLICATION SIGN} ".join(f"{s:.3g}" for s in geometry.spacing_mm)
     angle = obliquity_degrees(report.mr)
     axes = f"{geometry.axis_codes}, {angle:.1f}\N{DEGREE SIGN} oblique"
-    values = report.sct.voxels
+    values, unit = report.sct.voxels, report.sct.unit
     return [
         ("Input format", report.input_format),
         ("Grid", f"{shape} voxels"),
         ("Spacing", f"{spacing} mm"),
         ("Axes", axes),
-        ("HU range", f"{values.min():.0f} to {values.max():.0f} HU"),
+        (
+            "HU range" if unit == "HU" else "Range",
+            f"{values.min():.0f} to {values.max():.0f} {unit}",
+        ),
     ]
 
 
@@ -130,7 +138,9 @@ def _model_rows(report: ScanReport) -> list[Row]:
 
 
 def _tissue_rows(sct: Volume) -> tuple[list[Row], str]:
-    """Shares of the body by HU, and a note where no body was found."""
+    """Shares of the body by HU, and a note where no body was found; nothing for other units."""
+    if sct.unit != "HU":
+        return [], ""
     try:
         inside = body_mask_ct(sct).voxels > 0
     except InputRefused as refusal:

@@ -181,6 +181,13 @@ def test_denoising_keeps_hu_and_what_it_did_not_see(run: Run, models: Path, tmp_
     assert {str(dcmread(path).KVP) for path in made.glob("*.dcm")} == {"120"}
 
 
+@pytest.mark.parametrize("name", ["ct-ct", "ct-mr"])
+def test_a_report_of_any_translation(run: Run, models: Path, tmp_path: Path, name: str) -> None:
+    made = translate(run, models / name, write_input(tmp_path / "head.nii.gz", "CT"), "--report")
+    page = made.with_name("head_tiny_report.html").read_text(encoding="utf-8")
+    assert ("Translated CT" if name == "ct-ct" else "Synthetic MR") in page
+
+
 def refused(run: Run, folder: Path, *arguments: object) -> tuple[int, str]:
     """Run, and see that nothing was written and that one line was said, on stderr alone."""
     before = tree_hash(folder)
@@ -214,6 +221,8 @@ def test_what_does_not_fit_is_refused_with_its_remedy(
     assert (code, "leave out --mask" in err) == (3, True)
     code, err = refused(run, tmp_path, *given, models / "image-ct", "--input", png, "--views", "3")
     assert (code, "single slice" in err) == (3, True)
+    code, err = refused(run, tmp_path, *given, models / "image-ct", "--input", png, "--report")
+    assert (code, "leave out --report" in err) == (2, True)
     ct = write_input(tmp_path / "ct.nii.gz", "CT")
     code, err = refused(run, tmp_path, *given, models / "ct-mr", "--input", ct, "--bias-correction")
     assert (code, "only MR" in err) == (2, True)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from medcyclegan.errors import InputRefused
+from medcyclegan.evaluation.columns import Names, columns_of
 from medcyclegan.evaluation.picture import RESEARCH_USE, draw_panel, panel_png, save_panel
 from medcyclegan.evaluation.views import View, choose_views, in_viewing_order, obliquity_degrees
 from medcyclegan.geometry import Geometry, geometry_from_spacing
@@ -183,4 +184,23 @@ def test_a_constant_image_can_be_drawn_and_other_grids_are_refused() -> None:
     with pytest.raises(InputRefused, match="Synthetic CT has"):
         draw_panel(mr=signal_of(head((4.0, 4.0, 4.0))), sct=air)
     with pytest.raises(InputRefused, match="in HU"):
-        draw_panel(mr=signal_of(air), sct=signal_of(air))
+        draw_panel(mr=signal_of(air), sct=air, ct=signal_of(air))
+
+
+def test_other_translations_are_shown_by_what_their_values_mean() -> None:
+    ct = head((4.0, 4.0, 4.0))
+    signal = signal_of(ct)
+    titles = [
+        c.title.split("\n")[0] for c in columns_of(ct, ct, None, Names("CT", "Translated CT"))
+    ]
+    assert titles == [
+        "CT, soft tissue", "CT, bone", "Translated CT, soft tissue", "Translated CT, bone",
+        "Output - input",
+    ]  # fmt: skip
+    to_mr = columns_of(ct, signal, None, Names("CT", "Synthetic MR"))
+    assert [c.unit for c in to_mr] == ["HU", "HU", "a.u."]
+    t1_t2 = columns_of(signal, signal, None, Names("MR", "Translated MR"))
+    assert [c.title for c in t1_t2] == ["MR", "Translated MR"]
+    assert [c.has_scale for c in t1_t2] == [True, False]
+    shown = draw_panel(mr=ct, sct=signal, names=Names("CT", "Synthetic MR"))
+    assert "Synthetic MR: research use only" in [text.get_text() for text in shown.texts]

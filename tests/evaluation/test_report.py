@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medcyclegan.evaluation.columns import Names
 from medcyclegan.evaluation.metrics import Scores
 from medcyclegan.evaluation.report import ScanReport, render_report, write_report
 from medcyclegan.geometry import geometry_from_spacing
@@ -61,6 +62,18 @@ def test_the_summary(report: ScanReport) -> None:
     assert "research use only" in html
     assert "No warnings" in html
     assert "Compared with the true CT" not in html
+
+
+def test_other_translations_are_called_by_their_names(report: ScanReport) -> None:
+    html = render_report(
+        replace(report, mr=report.sct, sct=report.mr, names=Names("CT", "Synthetic MR"))
+    )
+    assert "<h1>Synthetic MR report</h1>" in html
+    assert "predicted by a neural network from CT" in " ".join(html.split())
+    assert rows(html)["Range"] == "0 to 800 a.u."
+    for text in ("HU range", "inside the body", "Synthetic CT", "Bone, above"):
+        assert text not in html
+        assert text in render_report(report)  # the control
 
 
 def test_scores_come_with_their_protocol(report: ScanReport) -> None:

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from medcyclegan.errors import UsageError
-from medcyclegan.io.naming import Format, output_path, report_path
+from medcyclegan.io.naming import Format, output_path, report_path, suffix_for
+from tests.dicom_factory import make_series
+from tests.radiographs import write_radiograph
 
 
 @pytest.mark.parametrize(
@@ -52,3 +54,25 @@ def test_names_of_reports(output: str, report: str) -> None:
 def test_names_and_formats_that_contradict_are_refused(out: str, format_: Format | None) -> None:
     with pytest.raises(UsageError, match=f"--out {out}"):
         output_path(Path("/d/a.nii"), out=Path(out), format=format_)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [("/d/a.nii.gz", "/d/a_t2.nii.gz"), ("/d/a.PNG", "/d/a_t2.PNG"), ("/d/a.jpg", "/d/a_t2.png")],
+)
+def test_another_suffix(source: str, expected: str) -> None:
+    assert output_path(Path(source), out=None, format=None, suffix="_t2") == Path(expected)
+
+
+def test_a_radiograph_stands_for_itself_and_a_slice_for_its_series(tmp_path: Path) -> None:
+    radiograph = write_radiograph(tmp_path / "xr")
+    assert output_path(radiograph, out=None, format=None) == tmp_path / "xr" / "IM0001_sct"
+    one = make_series(tmp_path / "mr", shape=(6, 5, 2))[1]
+    assert output_path(one, out=None, format=None) == tmp_path / "mr_sct"
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"), [("t1-t2", "_t1-t2"), ("a/b c", "_a-b-c"), ("..", "_"), ("Köpfe", "_K-pfe")]
+)
+def test_suffixes_are_names_of_files(name: str, suffix: str) -> None:
+    assert suffix_for(name) == suffix
