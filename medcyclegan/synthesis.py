@@ -154,7 +154,7 @@ def _warnings(scan: Scan, image: Volume, body: Volume, task: Task) -> tuple[str,
         return said
     if task.source.modality == "MR" and image.unit == "HU":
         said += size_warning(body) + bone_warning(image, body)
-    if task.keeps_values:
+    if task.keeps_values and task.spacing_mm is not None:
         said += coarse_warning(image, spacing_mm=task.spacing_mm)
     return said
 

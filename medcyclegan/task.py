@@ -84,16 +84,17 @@ class Task(BaseModel):
 
     ``spacing_mm`` is the in-plane spacing of the model grid, and the slice spacing where the
     acquisition's slices are thinner; slices of ``thick_slice_mm`` or more keep their own axis
-    and spacing. ``depth`` is the number of slices of a slab, odd, in and out. ``plane_px`` is how
-    many pixels plane images (pictures, radiographs) are brought to along their shorter side; None
-    keeps their pixels as they are.
+    and spacing. ``spacing_mm`` None keeps every scan's own spacing, where interpolation would
+    change what a network is to learn, as noise. ``depth`` is the number of slices of a slab, odd,
+    in and out. ``plane_px`` is how many pixels plane images (pictures, radiographs) are brought to
+    along their shorter side; None keeps their pixels as they are.
     """
 
     model_config = _FROZEN
     name: str
     source: Domain
     target: Domain
-    spacing_mm: Annotated[float, Field(gt=0, le=10)] = 1.0
+    spacing_mm: Annotated[float, Field(gt=0, le=10)] | None = 1.0
     thick_slice_mm: Annotated[float, Field(gt=0, le=20)] = 2.0
     depth: Annotated[int, Field(ge=1, le=31)] = 5
     plane_px: Annotated[int, Field(ge=16, le=4096)] | None = None

@@ -48,11 +48,7 @@ def export_run(
         raise CannotWrite(
             f"{out} exists already", rule="a model is not replaced", remedy="name another --out"
         )
-    content = (
-        read_checkpoint(folder.checkpoints / BEST)
-        if best
-        else newest_checkpoint(folder.checkpoints)
-    )
+    content = _best(folder) if best else newest_checkpoint(folder.checkpoints)
     where = f"the checkpoint of {folder.root}"
     config = checked(json.loads(content["config"]), TrainConfig, where=where)
     if direction not in content["averages"]:
@@ -65,6 +61,17 @@ def export_run(
     scores = _scores(last_validation(folder, direction, step=content["step"]))
     weights = _plain(content["averages"][direction])
     return _save_whole(out, card.model_copy(update={"scores": scores}), weights)
+
+
+def _best(folder: RunFolder) -> dict[str, Any]:
+    path = folder.checkpoints / BEST
+    if not path.exists():
+        raise UsageError(
+            f"{folder.root} has no best weights",
+            rule="the best are those of a validation",
+            remedy="export the last ones",
+        )
+    return read_checkpoint(path)
 
 
 def _save_whole(out: Path, card: Card, weights: dict[str, torch.Tensor]) -> Card:

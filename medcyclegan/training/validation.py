@@ -93,9 +93,18 @@ def psnr_db(fake: Image, real: Image, mask: Mask, *, data_range: float) -> float
 
 
 def _chosen(cases: Sequence[ValidationCase], way: Direction, most: int) -> list[ValidationCase]:
-    """The first pairs, or if there are none the first cases with a source."""
-    sourced = [case for case in cases if _image(case, source_of(way)) is not None]
-    return ([case for case in sourced if case.paired] or sourced)[:most]
+    """The first pairs, or if there are none the first cases with a source.
+
+    Pairs come first in a validation, and cases are unpacked when they are asked for.
+    """
+    pairs: list[ValidationCase] = []
+    singles: list[ValidationCase] = []
+    for case in cases:
+        if _image(case, source_of(way)) is not None:
+            (pairs if case.paired else singles).append(case)
+        if most in (len(pairs), len(singles)):
+            break
+    return pairs or singles
 
 
 def _image(case: ValidationCase, side: str) -> Tensor | None:

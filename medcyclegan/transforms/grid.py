@@ -41,8 +41,8 @@ def model_geometry(geometry: Geometry, head: Volume, task: Task, *, normal: int)
     pointing to R, A, S; so no scan is turned, only resampled along its axes. It covers the box
     around ``head`` (a mask on the scan's grid) with a margin.
 
-    Distances: ``task.spacing_mm``; the scan's own where that is within 5 %, and along the normal
-    where its slices are thick or there is but one.
+    Distances: ``task.spacing_mm``; the scan's own if that is None, where it is within 5 %, and
+    along the normal where its slices are thick or there is but one.
     """
     low, high = _head_box(head)
     axes = closest_axes(geometry.directions_ras)
@@ -50,13 +50,14 @@ def model_geometry(geometry: Geometry, head: Volume, task: Task, *, normal: int)
     order = [[world for world, _ in axes].index(world) for world in wanted]
     signs = np.array([axes[axis][1] for axis in order], dtype=float)
     spacing = np.asarray(geometry.spacing_mm)[order]
-    kept = np.abs(spacing / task.spacing_mm - 1.0) <= KEEP_WITHIN
+    wanted_mm = spacing if task.spacing_mm is None else np.full(3, task.spacing_mm)
+    kept = np.abs(spacing / wanted_mm - 1.0) <= KEEP_WITHIN
     margin_mm = np.full(3, MARGIN_MM)
     if slice_axis(geometry, task) == normal and spacing[0] >= task.thick_slice_mm:
         kept[0], margin_mm[0] = True, 0.0
     if geometry.shape[order[0]] == 1:
         kept[0], margin_mm[0] = True, 0.0
-    step_mm = np.where(kept, spacing, task.spacing_mm)
+    step_mm = np.where(kept, spacing, wanted_mm)
     # whole voxels on both sides alike: where the spacing is kept, voxels coincide with the scan's
     margin = np.ceil(margin_mm / step_mm)
     covered = np.maximum(1.0, np.round((high - low + 1.0)[order] * spacing / step_mm))

@@ -147,7 +147,7 @@ def test_a_config_is_found_by_name_or_path(tmp_path: Path) -> None:
     path = written(tmp_path)
     assert find_config(str(path)) == path
     assert find_config("mr_ct").name == "mr_ct.yaml"
-    with pytest.raises(UsageError, match="one of ct_denoise, .*xray_ct, or a YAML file"):
+    with pytest.raises(UsageError, match=r"one of ct_denoise, .*xray_ct, or a YAML file"):
         find_config("none")
     with pytest.raises(UsageError, match="No configuration"):
         find_config("head_mr_ct")  # the settings of a pipeline, which are of another kind

@@ -1,4 +1,4 @@
-"""One step: schedule, moving average, clipping, parts of a batch, precision, what a 0 leaves out."""
+"""One step: schedule, moving average, clipping, parts of a batch, precision."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from scipy import ndimage
 from medcyclegan.geometry import Geometry, geometry_from_spacing
 from medcyclegan.task import Domain, Task, Window
 from medcyclegan.transforms.grid import AXIAL, CORONAL, SAGITTAL, model_geometry, slice_axis
-from medcyclegan.transforms.prepare import go_home, prepare_plane
+from medcyclegan.transforms.prepare import go_home, prepare, prepare_plane
 from medcyclegan.volume import Volume
 
 GREY = Domain(modality="image", unit="a.u.", scaling=Window(lower=0, upper=255))
@@ -67,3 +67,17 @@ def test_a_single_slice_stays_one(shape: tuple[int, int, int], normal: int) -> N
     two = geometry_from_spacing((30, 30, 2), (0.7, 0.7, 0.7))
     body = Volume(np.ones((30, 30, 2), np.float32), two, "mask")
     assert model_geometry(two, body, task(), normal=AXIAL).shape[0] > 2
+
+
+def test_without_a_spacing_every_voxel_is_kept_as_it_is() -> None:
+    shape = (30, 28, 12)
+    grid = geometry_from_spacing(shape, (0.83, 0.83, 3.1))
+    noise = np.random.default_rng(1).uniform(0, 255, size=shape).astype(np.float32)
+    volume, body = Volume(noise, grid, "a.u."), Volume(np.ones(shape, np.float32), grid, "mask")
+    own = task().model_copy(update={"spacing_mm": None})
+    for asked, most in ((own, 1e-3), (task(), 255.0)):
+        ready = prepare(volume, body, asked, normal=AXIAL)
+        back = go_home(ready.values, ready, asked, grid)
+        worst = float(np.abs(back.voxels - noise).max())
+        assert worst < most
+    assert worst > 20.0  # the control: interpolation smooths noise

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import torch
-from monai.transforms import CenterSpatialCrop, RandAdjustContrast, RandAffine, RandBiasField
+from monai.data import MetaTensor
+from monai.transforms import RandAdjustContrast, RandAffine, RandBiasField
 from torch import Tensor
 
 from medcyclegan.training.data.config import Augment
@@ -29,10 +29,11 @@ class Augmenter:
             rotate_range=math.radians(augment.turn_deg),
             scale_range=(augment.scale, augment.scale),
             translate_range=(augment.shift_px, augment.shift_px),
+            spatial_size=(size_px, size_px),  # of what comes out, around the middle
+            cache_grid=True,
             mode="bilinear",
             padding_mode="zeros",
         )
-        self.crop = CenterSpatialCrop(size_px)
         limits = math.exp(-augment.gamma), math.exp(augment.gamma)
         self.contrast = RandAdjustContrast(prob=1.0, gamma=limits)
         self.shading = RandBiasField(prob=1.0, degree=2, coeff_range=(-augment.bias, augment.bias))
@@ -54,8 +55,8 @@ class Augmenter:
             return slab
         self.affine.set_random_state(seed=int(rng.integers(_SEEDS)))
         # MONAI fills with 0, which is to mean the lowest value
-        moved = self.crop(self.affine(slab + 1.0)) - 1.0
-        return torch.as_tensor(moved).clamp(-1.0, 1.0)
+        moved = plain(self.affine(slab + 1.0))
+        return (moved - 1.0).clamp(-1.0, 1.0)
 
     def change_contrast(self, slab: Tensor, rng: np.random.Generator) -> Tensor:
         """Change gamma and shading of an MR slab (channels, P, P); what is -1 stays -1."""
@@ -63,8 +64,13 @@ class Augmenter:
         lifted = (slab + 1.0) / 2.0
         if self.augment.gamma:
             self.contrast.set_random_state(seed=int(seeds[0]))
-            lifted = self.contrast(lifted)
+            lifted = plain(self.contrast(lifted))
         if self.augment.bias:
             self.shading.set_random_state(seed=int(seeds[1]))
-            lifted = self.shading(lifted)
-        return torch.as_tensor(lifted).clamp(0.0, 1.0) * 2.0 - 1.0
+            lifted = plain(self.shading(lifted))
+        return lifted.clamp(0.0, 1.0) * 2.0 - 1.0
+
+
+def plain(tensor: Tensor) -> Tensor:
+    """Without MONAI's record of what was done, which costs time with every further step."""
+    return tensor.as_tensor() if isinstance(tensor, MetaTensor) else tensor

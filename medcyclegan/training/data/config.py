@@ -54,7 +54,7 @@ class DataConfig(BaseModel):
     model_config = _FROZEN
     a: Domain
     b: Domain
-    spacing_mm: Annotated[float, Field(gt=0, le=10)] = 1.0
+    spacing_mm: Annotated[float, Field(gt=0, le=10)] | None = 1.0
     thick_slice_mm: Annotated[float, Field(gt=0, le=20)] = 2.0
     depth: Annotated[int, Field(ge=1, le=31)] = 5
     plane_px: Annotated[int, Field(ge=16, le=4096)] | None = None

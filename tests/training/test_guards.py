@@ -1,0 +1,130 @@
+"""What ends a training early, each by its own message and exit code, the last checkpoint kept."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from medcyclegan.errors import DeviceError, ExitCode, Interrupted, TrainingStopped
+from medcyclegan.training.checkpoint import LAST, read_checkpoint
+from medcyclegan.training.guards import memory_errors, stop_on_signals, watch_discriminators
+from medcyclegan.training.loop import train
+from medcyclegan.training.run_folder import start_run
+from medcyclegan.training.sample import Sample
+from tests.training.tiny_training import (
+    Shapes,
+    TrainingData,
+    differing,
+    run_tiny,
+    tiny_config,
+    tiny_data,
+    tiny_job,
+)
+
+
+class Poisoned(Shapes):
+    """Item 9, which is of the fifth step, holds a NaN."""
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = super().__getitem__(index)
+        if index == 9:
+            sample.a[0, 0, 0] = float("nan")
+        return sample
+
+
+def poisoned() -> TrainingData:
+    data = tiny_data()
+    return TrainingData(Poisoned(), data.validation, data.summary)
+
+
+def test_a_nan_stops_the_run_and_the_last_checkpoint_is_good(tmp_path: Path) -> None:
+    with pytest.raises(TrainingStopped, match=r"Step 5: a gradient is not finite \(.*cycle nan"):
+        run_tiny(tiny_job(tmp_path, data=poisoned()))
+    assert TrainingStopped.exit_code == ExitCode.TRAINING_STOPPED == 7
+    content = read_checkpoint(tmp_path / "checkpoints" / LAST)
+    assert content["step"] == 3
+    weights = [w for network in content["generators"].values() for w in network.values()]
+    assert all(torch.isfinite(weight).all() for weight in weights)
+    # It can be resumed from there, on data that are good.
+    assert run_tiny(tiny_job(tmp_path), resume=True).step == 6
+
+
+def test_a_vanished_discriminator_stops_the_run() -> None:
+    config = tiny_config(vanished_below=1e-3, vanished_steps=3)
+    quiet: dict[str, int] = {}
+    watched = ({"discriminator_a": 1e-4, "discriminator_b": 0.2, "cycle": 0.0} for _ in range(9))
+    for step in (1, 2):
+        watch_discriminators(quiet, next(watched), config, step=step)
+    watch_discriminators(quiet, {"discriminator_a": 0.1}, config, step=3)  # it counts anew
+    for step in (4, 5):
+        watch_discriminators(quiet, next(watched), config, step=step)
+    with pytest.raises(TrainingStopped, match=r"Step 6: discriminator_a .*below 0\.001 for 3"):
+        watch_discriminators(quiet, next(watched), config, step=6)
+    off = tiny_config(vanished_below=0, vanished_steps=1)
+    watch_discriminators({}, next(watched), off, step=1)
+
+
+def test_a_run_with_a_vanished_discriminator_keeps_its_checkpoint(tmp_path: Path) -> None:
+    # Below 0.24 any discriminator that can tell a little counts as vanished here.
+    config = tiny_config(vanished_below=0.249, vanished_steps=4, steps=60, decay_from_step=60,
+                         log_every=60, validate_every=60)  # fmt: skip
+    with pytest.raises(TrainingStopped, match="discriminator"):
+        run_tiny(tiny_job(tmp_path, config))
+    assert read_checkpoint(tmp_path / "checkpoints" / LAST)["step"] % 3 == 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    ],
+)
+def test_out_of_memory_names_the_settings_to_lower(error: Exception) -> None:
+    with pytest.raises(DeviceError) as told, memory_errors(tiny_config()):
+        raise error
+    for setting in ("data.size_px 16", "batch_size 2", "accumulate 1", "widths [4, 4]"):
+        assert setting in str(told.value)
+    assert told.value.exit_code == ExitCode.DEVICE_OR_MEMORY
+
+
+def test_another_error_is_not_taken_for_one_of_memory() -> None:
+    with pytest.raises(RuntimeError, match="shapes"), memory_errors(tiny_config()):
+        raise RuntimeError("shapes differ")
+
+
+def test_the_words_of_the_allocator_are_those_that_are_looked_for() -> None:
+    with pytest.raises(DeviceError, match="Out of memory"), memory_errors(tiny_config()):
+        torch.empty(10**15)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_ends_with_130(number: signal.Signals, tmp_path: Path) -> None:
+    def ask(step: int, losses: Any) -> None:
+        if step == 1:
+            os.kill(os.getpid(), number)
+
+    job = tiny_job(tmp_path / "stopped")
+    before = signal.getsignal(number)
+    start_run(job.folder, job.config, {})
+    with pytest.raises(Interrupted, match=rf"Stopped by {number.name} after step 2") as told:
+        train(job, resume=False, on_step=ask)
+    assert told.value.exit_code == ExitCode.INTERRUPTED == 130
+    assert signal.getsignal(number) == before
+    assert read_checkpoint(job.folder.checkpoints / LAST)["step"] == 2
+    resumed = run_tiny(tiny_job(tmp_path / "stopped"), resume=True)
+    assert differing(run_tiny(tiny_job(tmp_path / "whole")), resumed) == []
+
+
+def test_a_second_interrupt_does_not_wait() -> None:
+    with stop_on_signals() as request:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert request.name == "SIGINT"
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
