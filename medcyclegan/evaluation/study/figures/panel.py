@@ -21,7 +21,6 @@ from medcyclegan.evaluation.study.figures.style import (
     WIDE_MM,
     Drawn,
     plain,
-    wrapped,
 )
 from medcyclegan.evaluation.study.images import PatientImages
 from medcyclegan.evaluation.study.planes import AXIAL, SAGITTAL, Box, body_box, body_views
@@ -36,6 +35,8 @@ DIFFERENCE_COLOURS = "RdBu_r"
 MR_PERCENTILES = (1.0, 97.0)
 
 SCALE_MM = 50.0
+# As many letters of a patient's name as fit beside two rows.
+CASE_CHARACTERS = 36
 
 # Of the figure as printed: room for the patients' names, the titles, the scale, and between images.
 LEFT_MM, TOP_MM, BOTTOM_MM, GAP_MM = 9.0, 8.5, 12.0, 1.5
@@ -75,8 +76,7 @@ def draw_panel(patients: Sequence[Shown], method: str, protocol: str, *, name: s
             _scale_bar(line[0], box)
         for axes, column in zip(grid[0], drawn, strict=True):
             axes.set_title(column.title if column else "MR\n(a.u.)", fontsize=7, pad=3)
-        text = f"{shown.rank}: {plain(shown.images.case)}\nMAE {shown.mae_hu:.1f} HU"
-        grid[2 * number][0].set_ylabel(wrapped_case(text), fontsize=7)
+        _name(figure, shown, above=grid[2 * number][0], below=grid[2 * number + 1][0])
     return Drawn(
         name,
         f"Best, median and worst patient, {method}",
@@ -120,9 +120,17 @@ def _grid(heights: Sequence[float], *, columns: int) -> tuple[Figure, list[list[
     return figure, rows
 
 
-def wrapped_case(text: str) -> str:
-    """Break a label into lines that fit beside a picture."""
-    return "\n".join(wrapped(part, 26) for part in text.split("\n"))
+def _name(figure: Figure, shown: Shown, *, above: Axes, below: Axes) -> None:
+    """Write which patient it is along the left side of its two rows."""
+    case = shown.images.case
+    if len(case) > CASE_CHARACTERS:
+        case = f"{case[: CASE_CHARACTERS - 1]}\N{HORIZONTAL ELLIPSIS}"
+    middle = (above.get_position().y1 + below.get_position().y0) / 2.0
+    figure.text(
+        0.5 * LEFT_MM / WIDE_MM, middle,
+        f"{shown.rank}: {plain(case)}\nMAE {shown.mae_hu:.1f} HU",
+        rotation=90.0, ha="center", va="center", fontsize=7,
+    )  # fmt: skip
 
 
 def _columns(images: PatientImages, method: str, *, with_mr: bool) -> list[_Column | None]:
