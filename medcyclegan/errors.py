@@ -21,6 +21,8 @@ class ExitCode(IntEnum):
     DEVICE_OR_MEMORY = 6
     SOME_REFUSED = 8
     INTERRUPTED = 130
+    STDOUT_CLOSED = 141
+    TERMINATED = 143
 
 
 class MedcycleganError(Exception):
