@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
+from medcyclegan.errors import UsageError
 from medcyclegan.evaluation.report import ScanReport, write_report
 from medcyclegan.io.atomic import atomic_file, ensure_writable
+from medcyclegan.io.dicom.deidentify import NO_DATE, Deidentifier
 from medcyclegan.io.dicom.derive import Derivation, derive_series, seeded_uid_maker
 from medcyclegan.io.naming import Format, is_folder, output_path, report_path
 from medcyclegan.io.read import read_scan, refuse_irregular
@@ -22,7 +24,10 @@ from medcyclegan.translator import Progress
 
 @dataclass(frozen=True)
 class Request:
-    """What to convert and where to; ``out`` and ``format`` follow from the input if not given."""
+    """What to convert and where to; ``out`` and ``format`` follow from the input if not given.
+
+    With a ``deidentifier``, which is for DICOM output, the series tells nothing of the patient.
+    """
 
     source: Path
     out: Path | None = None
@@ -30,6 +35,7 @@ class Request:
     series_uid: str | None = None
     report: bool = False
     overwrite: bool = False
+    deidentifier: Deidentifier | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,9 @@ def convert(
     scan = read_scan(
         request.source, series_uid=request.series_uid, modality=model.task.source.modality
     )
+    if request.deidentifier is not None:
+        scan = replace(scan, passport=request.deidentifier.passport(scan.passport))
+        maker = replace(maker, now=lambda: NO_DATE)
     if is_folder(output):
         _refuse_underivable(scan, model, maker)
     read = time.perf_counter()
@@ -100,6 +109,12 @@ def _checked_outputs(request: Request) -> tuple[Path, Path | None]:
     refuse_irregular(request.source)
     output = output_path(request.source, out=request.out, format=request.format)
     report = report_path(output) if request.report else None
+    if request.deidentifier is not None and not is_folder(output):
+        raise UsageError(
+            f"--deidentify with the output {output}",
+            rule="it is for DICOM output; in a NIfTI header there may be anything",
+            remedy="add --format dicom, or leave it out",
+        )
     source, overwrite = request.source, request.overwrite
     ensure_writable(output, source=source, overwrite=overwrite, folder=is_folder(output))
     if report is not None:

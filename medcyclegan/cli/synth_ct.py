@@ -59,6 +59,7 @@ Examples:
 @click.option("--mask", type=click.Path(path_type=Path), help="Image that marks the head by > 0.")
 @click.option("--report", is_flag=True, help="Write an HTML page with pictures beside the output.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing output.")
+@click.option("--deidentify", is_flag=True, help="Write a DICOM series without the patient in it.")
 @voice_options
 def synth_ct(*, voice: Voice, mri: Path, format_: Any, series: str | None, **flags: Any) -> None:
     """Make a synthetic CT in HU from a head MR, on exactly the MR's grid."""
@@ -76,6 +77,7 @@ def synth_ct(*, voice: Voice, mri: Path, format_: Any, series: str | None, **fla
         series_uid=series,
         report=flags["report"],
         overwrite=flags["overwrite"],
+        deidentifier=new_deidentifier() if flags["deidentify"] else None,
     )
     model = load_model(flags["model"])
     mask_path = flags["mask"]
@@ -89,6 +91,15 @@ def synth_ct(*, voice: Voice, mri: Path, format_: Any, series: str | None, **fla
         done = convert(request, model, maker=default_maker(), options=options, progress=progress)
     done.seconds["imports"] = imported - started
     summarise(voice, done, model, total_s=time.perf_counter() - started)
+
+
+def new_deidentifier() -> Any:
+    """With a key of this run alone, which is kept nowhere."""
+    import secrets
+
+    from medcyclegan.io.dicom.deidentify import Deidentifier
+
+    return Deidentifier(key=secrets.token_bytes(32))
 
 
 def default_maker() -> Any:
