@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
+# Far beyond any image, far within float32.
+_Value = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 
 
 class Window(BaseModel):
@@ -17,8 +19,8 @@ class Window(BaseModel):
 
     model_config = _FROZEN
     kind: Literal["window"] = "window"
-    lower: Annotated[float, Field(allow_inf_nan=False)]
-    upper: Annotated[float, Field(allow_inf_nan=False)]
+    lower: _Value
+    upper: _Value
 
     @model_validator(mode="after")
     def _ordered(self) -> Window:
@@ -66,7 +68,8 @@ class Task(BaseModel):
     name: str
     source: Domain
     target: Domain
-    spacing_mm: Annotated[float, Field(gt=0, le=10)] = 1.0
+    # A head at 0.3 mm takes 2 GB; a finer grid is a mistake, or meant to fill the memory.
+    spacing_mm: Annotated[float, Field(ge=0.3, le=10)] = 1.0
     thick_slice_mm: Annotated[float, Field(gt=0, le=20)] = 2.0
     depth: Annotated[int, Field(ge=1, le=31)] = 5
 
