@@ -34,24 +34,26 @@ def convert_scan(arguments: argparse.Namespace) -> None:
     convert(request, model, maker=maker, options=Options(device="cpu"))
 
 
-def write_series(arguments: argparse.Namespace) -> None:
-    """Write the MR's own numbers as a CT; they mean nothing."""
-    scan = read_dicom(arguments.mri)
+def trial_of_writing(
+    mri: Path | str, out: Path | str, *, label: str = "trial", overwrite: bool = False
+) -> None:
+    """Write an MR's own numbers as a CT; they mean nothing."""
+    scan = read_dicom(Path(mri))
     derivation = Derivation(
         model_name="",
         model_sha256="",
         software_version="0",
         method="A trial of writing",
         now=NOW,
-        new_uid=seeded_uid_maker(arguments.label),
-        series_label=arguments.label,
+        new_uid=seeded_uid_maker(label),
+        series_label=label,
     )
     write_dicom_ct(
         scan.volume.with_voxels(scan.volume.voxels, unit="HU"),
         passport=scan.passport,
-        to=arguments.out,
+        to=Path(out),
         derivation=derivation,
-        overwrite=arguments.overwrite,
+        overwrite=overwrite,
     )
 
 
@@ -66,7 +68,11 @@ def main() -> None:
     parser.add_argument("--label", default="trial")
     arguments = parser.parse_args()
     try:
-        (convert_scan if arguments.what == "convert" else write_series)(arguments)
+        if arguments.what == "convert":
+            convert_scan(arguments)
+        else:
+            given = {"label": arguments.label, "overwrite": arguments.overwrite}
+            trial_of_writing(arguments.mri, arguments.out, **given)
     except MedcycleganError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
