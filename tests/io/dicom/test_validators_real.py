@@ -12,8 +12,6 @@ from pydicom import dcmread
 
 from medcyclegan.io.dicom.read import read_dicom
 from tests.dicom_conformance import (
-    ITK_TOLERANCE_MM,
-    NIFTI_TOLERANCE_MM,
     module_faults,
     with_dcm2niix,
     with_pydicom,
@@ -25,6 +23,9 @@ from tests.io.dicom.test_shared_data import DATA, SERIES
 
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the shared data are not there")
 READABLE = [*SERIES, "positions/HFP", "fnndsc_mr_t1", "single/MR2_J2KI.dcm", "single/MR2_UNCR.dcm"]
+# Scanners write cosines of 6 digits; readers make them perpendicular, and steps from positions, in
+# their own ways. At the corners of a head that is 0.0003 mm.
+REAL_TOLERANCE_MM = 1e-3
 # What a source lacks must be there in the CT, if empty, and what it has wrong is left out: dcentvfy
 # finds these different then. It says so of no others.
 LACKING = {"PatientAge", "PatientBirthDate", "PatientSex", "ReferringPhysicianName"}
@@ -44,16 +45,19 @@ def test_no_validator_finds_an_error(tmp_path: Path, name: str) -> None:
     report = run("dcentvfy", *[path for path in source.iterdir() if is_dicom(path)], *paths)
     assert set(re.findall(r"Element=<(\w+)>", report)) <= LACKING
     assert run("dcentvfy", *paths).strip() == ""
-    readers = [(with_pydicom(tmp_path / "ct"), ITK_TOLERANCE_MM)]
+    images = [with_pydicom(tmp_path / "ct")]
     if len(paths) > 1:
-        readers.append((with_simpleitk(tmp_path / "ct"), ITK_TOLERANCE_MM))
-        readers.append((with_dcm2niix(tmp_path / "ct", tmp_path / "nifti"), NIFTI_TOLERANCE_MM))
-    for image, tolerance_mm in readers:
+        images.append(with_simpleitk(tmp_path / "ct"))
+        images.append(with_dcm2niix(tmp_path / "ct", tmp_path / "nifti"))
+    for image in images:
         hu, mm = worst(image, expected.astype(np.float32), scan.volume.geometry)
         assert hu == 0
-        assert mm < tolerance_mm
+        assert mm < REAL_TOLERANCE_MM
 
 
 def is_dicom(path: Path) -> bool:
     """Whether it has the signature of DICOM."""
-    return path.is_file() and path.open("rb").read(132)[128:] == b"DICM"
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from medcyclegan.errors import CannotWrite
+from medcyclegan.geometry import Geometry
 from medcyclegan.io.itk import image as itk_image
 from medcyclegan.io.itk.image import read_itk, write_itk
 from medcyclegan.io.scan import ItkPassport
 from medcyclegan.volume import Volume
-from tests.image_factory import OBLIQUE, ramp, volume_of
+from tests.image_factory import OBLIQUE, SHAPE, volume_of
 
 
 def write(volume: Volume, to: Path, *, overwrite: bool = False) -> None:
@@ -21,7 +22,7 @@ def write(volume: Volume, to: Path, *, overwrite: bool = False) -> None:
 
 @pytest.fixture
 def volumes() -> tuple[Volume, Volume]:
-    first = volume_of(ramp(), OBLIQUE)
+    first = volume_of(Geometry(SHAPE, OBLIQUE))
     return first, first.with_voxels(np.ascontiguousarray(first.voxels[::-1]), unit=first.unit)
 
 
