@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
+from medcyclegan import product
+from medcyclegan.errors import UsageError
 from medcyclegan.evaluation.columns import Names
 from medcyclegan.evaluation.report import ScanReport, write_report
 from medcyclegan.io.atomic import atomic_file, ensure_writable
+from medcyclegan.io.dicom.deidentify import NO_DATE, Deidentifier
 from medcyclegan.io.dicom.derive import Derivation, DerivedSeries, derive_series
 from medcyclegan.io.dicom.read import read_series
 from medcyclegan.io.naming import Format, is_folder, output_path, report_path
@@ -20,14 +23,6 @@ from medcyclegan.io.write import write_scan
 from medcyclegan.models.card import Card
 from medcyclegan.models.store import Model
 from medcyclegan.outputs import as_stored, refuse_report, refuse_unwritable
-from medcyclegan.product import (
-    kind_of_target,
-    made_name,
-    method_of,
-    series_label,
-    source_name,
-    suffix_of,
-)
 from medcyclegan.synthesis import Options, Synthesis, synthesize
 from medcyclegan.translator import Progress
 
@@ -37,7 +32,7 @@ class Request:
     """What to convert and where to; ``out`` and ``format`` follow from the input if not given.
 
     ``files`` are those of a DICOM series where they are known; else they are looked for in
-    ``source``.
+    ``source``. With a ``deidentifier``, which is for DICOM output, the series tells nothing of the patient.
     """
 
     source: Path
@@ -47,6 +42,7 @@ class Request:
     report: bool = False
     overwrite: bool = False
     files: tuple[Path, ...] = ()
+    deidentifier: Deidentifier | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +113,9 @@ def open_scan(request: Request, model: Model, *, maker: Maker) -> Opened:
     refuse_unwritable(output, scan, model.task)
     if report is not None:
         refuse_report(scan)
+    if request.deidentifier is not None:
+        scan = replace(scan, passport=request.deidentifier.passport(scan.passport))
+        maker = replace(maker, now=lambda: NO_DATE)
     series = None
     if is_folder(output):
         # Before the network runs, as odd values or shear may forbid it.
@@ -151,9 +150,15 @@ def _checked_outputs(request: Request, card: Card) -> tuple[Path, Path | None]:
     """Return the paths of output and report; refuse them, or the input, before any work."""
     refuse_irregular(request.source)
     output = output_path(
-        request.source, out=request.out, format=request.format, suffix=suffix_of(card)
+        request.source, out=request.out, format=request.format, suffix=product.suffix_of(card)
     )
     report = report_path(output) if request.report else None
+    if request.deidentifier is not None and not is_folder(output):
+        raise UsageError(
+            f"--deidentify with the output {output}",
+            rule="it is for DICOM output; in a NIfTI header there may be anything",
+            remedy="add --format dicom, or leave it out",
+        )
     source, overwrite = request.source, request.overwrite
     ensure_writable(output, source=source, overwrite=overwrite, folder=is_folder(output))
     if report is not None:
@@ -169,11 +174,11 @@ def derivation_of(model: Model, maker: Maker) -> Derivation:
         model_name=model.card.name,
         model_sha256=model.card.weights_sha256,
         software_version=maker.version,
-        method=method_of(task),
+        method=product.method_of(task),
         now=maker.now(),
         new_uid=maker.new_uid,
-        series_label=series_label(model.card),
-        kind=kind_of_target(task),
+        series_label=product.series_label(model.card),
+        kind=product.kind_of_target(task),
         value_range=None if task.target.unit == "HU" else (window.lower, window.upper),
     )
 
@@ -189,5 +194,5 @@ def _report(done: Conversion, model: Model, maker: Maker) -> ScanReport:
         seconds=sum(done.seconds.values()),
         version=maker.version,
         warnings=done.synthesis.warnings,
-        names=Names(source=source_name(model.task), made=made_name(model.task)),
+        names=Names(source=product.source_name(model.task), made=product.made_name(model.task)),
     )

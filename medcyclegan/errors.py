@@ -22,6 +22,8 @@ class ExitCode(IntEnum):
     TRAINING_STOPPED = 7
     SOME_REFUSED = 8
     INTERRUPTED = 130
+    STDOUT_CLOSED = 141
+    TERMINATED = 143
 
 
 class MedcycleganError(Exception):

@@ -10,6 +10,8 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
+# Far beyond any image, far within float32.
+_Value = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 
 # XR: radiographs; image: pictures of any kind, whose values are grey values.
 Modality = Literal["MR", "CT", "XR", "image"]
@@ -33,8 +35,8 @@ class Window(BaseModel):
 
     model_config = _FROZEN
     kind: Literal["window"] = "window"
-    lower: Annotated[float, Field(allow_inf_nan=False)]
-    upper: Annotated[float, Field(allow_inf_nan=False)]
+    lower: _Value
+    upper: _Value
 
     @model_validator(mode="after")
     def _ordered(self) -> Window:
@@ -94,7 +96,8 @@ class Task(BaseModel):
     name: str
     source: Domain
     target: Domain
-    spacing_mm: Annotated[float, Field(gt=0, le=10)] | None = 1.0
+    # A head at 0.3 mm takes 2 GB; a finer grid is a mistake, or meant to fill the memory.
+    spacing_mm: Annotated[float, Field(ge=0.3, le=10)] | None = 1.0
     thick_slice_mm: Annotated[float, Field(gt=0, le=20)] = 2.0
     depth: Annotated[int, Field(ge=1, le=31)] = 5
     plane_px: Annotated[int, Field(ge=16, le=4096)] | None = None

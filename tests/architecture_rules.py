@@ -36,7 +36,6 @@ ROOMS = {
     "training": _room(5.5, "torch pydantic numpy yaml monai skimage matplotlib tensorboardX"),
     "training.sample": _room(5, "torch"),
     "training.data": _room(5, "torch pydantic numpy monai"),
-    "training.sample": _room(4, "torch"),
     "training.data.check": _room(5, "torch numpy matplotlib rich"),
     "product": _room(5),
     "outputs": _room(5),

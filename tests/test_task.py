@@ -38,7 +38,7 @@ def test_a_task_is_read_from_plain_data_and_back() -> None:
         ({"depth": 4}, "must be odd"),
         ({"depth": 0}, "greater than or equal to 1"),
         ({"depth": 33}, "less than or equal to 31"),
-        ({"spacing_mm": 0}, "greater than 0"),
+        ({"spacing_mm": 0}, "greater than or equal to 0.3"),
         ({"spacing_mm": float("nan")}, "less than or equal to 10"),
         ({"spacing_mm": 11}, "less than or equal to 10"),
         ({"thick_slice_mm": -1}, "greater than 0"),

@@ -34,6 +34,8 @@ class Voice:
         logging.getLogger("medcyclegan").setLevel(level)
         if not self.debug:
             warnings.simplefilter("ignore")  # of libraries; ours are sentences in the summary
+            # It warns of a home that cannot be written to, which takes it some seconds and no more.
+            logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
     def say(self, text: str) -> None:
         """Print a line of the usual output."""

@@ -43,6 +43,9 @@ _OPTIONS = (
         "--report", is_flag=True, help="Write an HTML page with pictures beside the output."
     ),
     click.option("--overwrite", is_flag=True, help="Replace an existing output."),
+    click.option(
+        "--deidentify", is_flag=True, help="Write a DICOM series without the patient in it."
+    ),
 )
 
 
@@ -97,6 +100,7 @@ def run_conversion(
         series_uid=flags["series"],
         report=flags["report"],
         overwrite=flags["overwrite"],
+        deidentifier=new_deidentifier() if flags["deidentify"] else None,
     )
     model = load_model(flags["model"])
     if refusal := check(model.task):
@@ -113,6 +117,15 @@ def run_conversion(
         done = convert(request, model, maker=default_maker(), options=options, progress=progress)
     done.seconds["imports"] = imported - started
     return Outcome(done, model, time.perf_counter() - started)
+
+
+def new_deidentifier() -> Any:
+    """With a key of this run alone, which is kept nowhere."""
+    import secrets
+
+    from medcyclegan.io.dicom.deidentify import Deidentifier
+
+    return Deidentifier(key=secrets.token_bytes(32))
 
 
 def default_maker() -> Any:

@@ -19,6 +19,14 @@ from medcyclegan.cli.export import export
 from medcyclegan.cli.models import models
 from medcyclegan.cli.phantom import phantom
 from medcyclegan.cli.simulate import simulate
+from medcyclegan.cli.stops import (
+    NO_ROOM,
+    Stopped,
+    Stops,
+    bear_any_text,
+    drop_stdout,
+    has_temporary_folder,
+)
 from medcyclegan.cli.synth_ct import synth_ct
 from medcyclegan.cli.train import train
 from medcyclegan.cli.translate import translate
@@ -28,7 +36,8 @@ from medcyclegan.errors import ExitCode, MedcycleganError
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, 1 our fault, 2 usage, 3 input refused, 4 cannot write, "
-    "5 model refused, 6 device or memory, 7 training stopped, 8 some refused, 130 interrupted. "
+    "5 model refused, 6 device or memory, 7 training stopped, 8 some refused, 130 interrupted, "
+    "141 stdout closed, 143 terminated. "
     "Research use only.",
 )
 @click.version_option(version("medcyclegan"), message="medcyclegan %(version)s")
@@ -58,6 +67,9 @@ cli.add_command(evaluate)
 
 def main() -> NoReturn:
     """Run the command line; never returns, the exit code says how it went."""
+    stops = Stops()
+    stops.listen()
+    bear_any_text()
     try:
         cli(standalone_mode=False)
     except click.exceptions.Exit as stop:
@@ -67,20 +79,43 @@ def main() -> NoReturn:
         sys.exit(ExitCode.USAGE)
     except MedcycleganError as error:
         _fail(str(error), error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        _fail("Interrupted; no file under a final name is incomplete.", ExitCode.INTERRUPTED)
+    except (Stopped, KeyboardInterrupt, click.Abort):
+        _interrupted(stops.code or ExitCode.INTERRUPTED)
     except MemoryError:
         _fail(
             "Not enough memory. Free some, or give a scan with a smaller field of view.",
             ExitCode.DEVICE_OR_MEMORY,
         )
+    except SystemExit:  # click, where stdout was closed as by "| head -1"
+        drop_stdout()
+        sys.exit(ExitCode.STDOUT_CLOSED)
     except Exception as error:
-        _fail(
-            f"A fault of medcyclegan: {type(error).__name__}. Run again with --debug and report "
-            "what it prints (look through it for patient data first).",
-            ExitCode.OUR_FAULT,
-        )
+        if stops.code is not None:  # an import that is interrupted may fail in any way
+            _interrupted(stops.code)
+        _unforeseen(error)
     sys.exit(ExitCode.DONE)
+
+
+def _unforeseen(error: Exception) -> NoReturn:
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        drop_stdout()
+        _fail(f"Cannot write: {error.strerror}; free some space.", ExitCode.CANNOT_WRITE)
+    if isinstance(error, OSError) and not has_temporary_folder():
+        _fail(
+            "No folder for temporary files can be written to; some libraries need one; "
+            "set TMPDIR to one.",
+            ExitCode.CANNOT_WRITE,
+        )
+    _fail(
+        f"A fault of medcyclegan: {type(error).__name__}. Run again with --debug and report "
+        "what it prints (look through it for patient data first).",
+        ExitCode.OUR_FAULT,
+    )
+
+
+def _interrupted(code: ExitCode) -> NoReturn:
+    how = "Interrupted" if code == ExitCode.INTERRUPTED else "Terminated"
+    _fail(f"{how}; no file under a final name is incomplete.", code)
 
 
 def _fail(message: str, code: ExitCode) -> NoReturn:

@@ -2,8 +2,8 @@
 
 A file or a whole folder is made under a temporary name in the same parent folder, flushed to the
 disk and renamed at the end. An exception, an interruption from the keyboard included, leaves what
-was there before. A killed process leaves a hidden temporary beside the target, which may be
-deleted, and never a partial target.
+was there before. A killed process leaves a hidden temporary beside the target and never a partial
+target; the next run on the same target removes it (``io.leftovers``).
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import errno
 import json
 import logging
 import os
-import secrets
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from medcyclegan.io.flush import flush, flush_folder, flush_tree
+from medcyclegan.io.leftovers import OLD, clear_leftovers, held, temporary_path
 from medcyclegan.io.targets import (
     COMPLETION_RECORD,
     refusals_of,
@@ -27,8 +28,8 @@ from medcyclegan.io.targets import (
     refuse_own_input,
 )
 
-# File systems allow names of 255 bytes; 60 characters of at most 4 bytes leave room for the rest.
-_NAME_CHARACTERS = 60
+# A name is lost only to a run that clears leftovers in the very moment in which it was made.
+_ATTEMPTS = 20
 
 _log = logging.getLogger(__name__)
 
@@ -47,19 +48,20 @@ def atomic_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
         refuses to write, in the block too.
     """
     with refusals_of(target):
+        clear_leftovers(target)
         refuse_existing_file(target, overwrite=overwrite)
-        temporary, mode = _new_temporary(target, folder=False)
-        try:
-            yield temporary
-            temporary.chmod(mode)
-            _flush(temporary)
-            # Again, as another run may have ended in the meantime.
-            refuse_existing_file(target, overwrite=overwrite)
-            temporary.replace(target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        _flush_folder(target.parent)
+        with _new_temporary(target, folder=False) as (temporary, mode):
+            try:
+                yield temporary
+                temporary.chmod(mode)
+                flush(temporary)
+                # Again, as another run may have ended in the meantime.
+                refuse_existing_file(target, overwrite=overwrite)
+                _put_file(temporary, target, overwrite=overwrite)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+        flush_folder(target.parent)
 
 
 @contextmanager
@@ -76,21 +78,22 @@ def atomic_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
         that medcyclegan did not write, or where the system refuses to write, in the block too.
     """
     with refusals_of(target):
+        clear_leftovers(target)
         refuse_existing_folder(target, overwrite=overwrite)
-        temporary, mode = _new_temporary(target, folder=True)
-        try:
-            yield temporary
-            record = temporary / COMPLETION_RECORD
-            if not record.exists():
-                record.write_text(json.dumps({"written_by": "medcyclegan"}) + "\n")
-            _flush_tree(temporary)
-            temporary.chmod(mode)
-            refuse_existing_folder(target, overwrite=overwrite)
-            _swap_in(temporary, target)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
-        _flush_folder(target.parent)
+        with _new_temporary(target, folder=True) as (temporary, mode):
+            try:
+                yield temporary
+                record = temporary / COMPLETION_RECORD
+                if not record.exists():
+                    record.write_text(json.dumps({"written_by": "medcyclegan"}) + "\n")
+                flush_tree(temporary)
+                temporary.chmod(mode)
+                refuse_existing_folder(target, overwrite=overwrite)
+                _swap_in(temporary, target)
+            except BaseException:
+                shutil.rmtree(temporary, ignore_errors=True)
+                raise
+        flush_folder(target.parent)
 
 
 def ensure_writable(target: Path, *, source: Path, overwrite: bool, folder: bool = False) -> None:
@@ -106,18 +109,27 @@ def ensure_writable(target: Path, *, source: Path, overwrite: bool, folder: bool
     """
     with refusals_of(target):
         refuse_own_input(target, source=source, folder=folder)
+        clear_leftovers(target)
         # Trying is the only sure way: permissions do not tell of network shares and quotas.
-        probe, _ = _new_temporary(target, folder=False)
-        probe.unlink()
+        with _new_temporary(target, folder=False) as (probe, _):
+            probe.unlink()
         refuse = refuse_existing_folder if folder else refuse_existing_file
         refuse(target, overwrite=overwrite)
 
 
-def _new_temporary(target: Path, *, folder: bool) -> tuple[Path, int]:
-    """Make a private temporary beside ``target``; return it and the mode that is usual here."""
-    endings = "".join(target.suffixes[-2:]) if target.suffix == ".gz" else target.suffix
-    stem = target.name[:_NAME_CHARACTERS]
-    path = target.parent / f".{stem}.{secrets.token_hex(6)}{endings}"
+@contextmanager
+def _new_temporary(target: Path, *, folder: bool) -> Iterator[tuple[Path, int]]:
+    """Give a private temporary beside ``target``, locked in the block, and the usual mode here."""
+    for _ in range(_ATTEMPTS):
+        path, mode = _make(temporary_path(target), folder=folder)
+        with held(path) as is_ours:
+            if is_ours:
+                yield path, mode
+                return
+    raise OSError(errno.EBUSY, "another program removes our temporary files")
+
+
+def _make(path: Path, *, folder: bool) -> tuple[Path, int]:
     # Made with the usual mode first, as reading the umask itself is not safe with threads.
     if folder:
         path.mkdir()
@@ -128,46 +140,35 @@ def _new_temporary(target: Path, *, folder: bool) -> tuple[Path, int]:
     return path, mode
 
 
+def _put_file(temporary: Path, target: Path, *, overwrite: bool) -> None:
+    """Rename, and unless ``overwrite`` so that not even a file of this very moment is replaced."""
+    if not overwrite:
+        try:
+            os.link(temporary, target)
+        except FileExistsError:
+            refuse_existing_file(target, overwrite=False)
+            raise
+        except OSError:
+            _log.debug("No hard links beside %s: renaming", target)
+        else:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
+            return
+    temporary.replace(target)
+
+
 def _swap_in(temporary: Path, target: Path) -> None:
     if not target.exists():
         temporary.rename(target)
         return
-    old = target.with_name(f"{temporary.name}.old")
-    target.rename(old)
-    try:
-        temporary.rename(target)
-    except BaseException:
-        old.rename(target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+    old = target.with_name(f"{temporary.name}{OLD}")
+    with held(target):
+        target.rename(old)
+        try:
+            temporary.rename(target)
+        except BaseException:
+            old.rename(target)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
     if old.exists():
         _log.warning("The replaced folder could not be removed wholly: %s", old)
-
-
-def _flush_tree(folder: Path) -> None:
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            _flush(Path(parent, name))
-        _flush_folder(Path(parent))
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _flush_folder(path: Path) -> None:
-    if os.name == "nt":
-        return  # Windows has no flush of folders
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        # Some network file systems cannot flush folders; the files themselves are flushed.
-        if error.errno not in (errno.EINVAL, errno.EBADF):
-            raise
-    finally:
-        os.close(descriptor)

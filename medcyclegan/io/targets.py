@@ -22,6 +22,7 @@ _REMEDIES = {
     errno.EROFS: "choose a folder that you may write to",
     errno.ENOENT: "create its parent folder first",
     errno.ENOTDIR: "choose a path whose parents are folders, not files",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f), or write to another disk",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
 

@@ -9,7 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from medcyclegan.networks.factory import GeneratorConfig
 from medcyclegan.task import Task
 
-Text = Annotated[str, Field(min_length=1)]
+# No control characters but line breaks: cards are printed, and a terminal obeys some of them.
+_PRINTABLE = r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f]*$"
+Text = Annotated[str, Field(min_length=1, pattern=_PRINTABLE)]
+# Goes into DICOM and names of folders.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._+-]*$", max_length=64)]
 
 
 class DataSource(BaseModel):
@@ -41,7 +45,7 @@ class Score(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     measure: Text
     value: float
-    unit: str
+    unit: Annotated[str, Field(pattern=_PRINTABLE)]
     on: Text
 
 
@@ -49,8 +53,8 @@ class Card(BaseModel):
     """Task, network, origin, scores and limits of a model; inference needs nothing else."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    name: Text
-    version: Text
+    name: Name
+    version: Name
     summary: Text
     task: Task
     generator: GeneratorConfig

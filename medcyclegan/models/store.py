@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -23,6 +24,7 @@ WEIGHTS_NAME = "weights.safetensors"
 # No generator of ours comes near this; a larger file is not one of them.
 MAX_WEIGHTS_BYTES = 2_000_000_000
 MAX_CARD_BYTES = 1_000_000
+_WEIGHT_TYPES = (torch.float16, torch.bfloat16, torch.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,12 +79,9 @@ def read_card(folder: Path) -> Card:
         If it cannot be read or breaks a rule.
     """
     path = folder / CARD_NAME
+    content = _read_file(path, most_bytes=MAX_CARD_BYTES)
     try:
-        if path.stat().st_size > MAX_CARD_BYTES:
-            raise ModelRefused(f"{path} is too large", rule=f"at most {MAX_CARD_BYTES} bytes")
-        return Card.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise ModelRefused(f"{path} cannot be read ({error.strerror})") from error
+        return Card.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -112,14 +111,20 @@ def load_model(name_or_folder: str | Path = "head-mr-ct") -> Model:
     return Model(card, generator.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
 
 
-def _read_weights(path: Path, card: Card) -> dict[str, Tensor]:
+def _read_file(path: Path, *, most_bytes: int) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > MAX_WEIGHTS_BYTES:
-            raise ModelRefused(f"{path} has {size} bytes", rule=f"at most {MAX_WEIGHTS_BYTES}")
-        content = path.read_bytes()
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe or a device may never end
+            raise ModelRefused(f"{path} is no regular file", remedy="copy the model folder")
+        if status.st_size > most_bytes:
+            raise ModelRefused(f"{path} has {status.st_size} bytes", rule=f"at most {most_bytes}")
+        return path.read_bytes()
     except OSError as error:
         raise ModelRefused(f"{path} cannot be read ({error.strerror})") from error
+
+
+def _read_weights(path: Path, card: Card) -> dict[str, Tensor]:
+    content = _read_file(path, most_bytes=MAX_WEIGHTS_BYTES)
     found = hashlib.sha256(content).hexdigest()
     if found != card.weights_sha256:
         raise ModelRefused(
@@ -153,6 +158,10 @@ def _check_shapes(wanted: dict[str, Tensor], found: dict[str, Tensor], path: Pat
             raise ModelRefused(
                 f"{path}: {name} has shape {tuple(value.shape)}",
                 rule=f"the generator on the card needs {tuple(wanted[name].shape)}",
+            )
+        if value.dtype not in _WEIGHT_TYPES:
+            raise ModelRefused(
+                f"{path}: {name} is of {value.dtype}", rule="weights are float16, bfloat16, float32"
             )
         if not torch.isfinite(value).all():
             raise ModelRefused(f"{path}: {name} holds NaN or infinity", rule="weights are finite")

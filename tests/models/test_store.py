@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -42,6 +43,15 @@ def sign(folder: Path, weights: bytes) -> None:
 def change_card(folder: Path, **changes: Any) -> None:
     card = json.loads((folder / CARD_NAME).read_text())
     (folder / CARD_NAME).write_text(json.dumps({**card, **changes}))
+
+
+def changed_task(**changes: Any) -> dict[str, Any]:
+    return {**tiny_card().task.model_dump(), **changes}
+
+
+def domain(*, upper: float) -> dict[str, Any]:
+    scaling = {"kind": "window", "lower": -1000.0, "upper": upper}
+    return {"modality": "CT", "unit": "HU", "scaling": scaling}
 
 
 def with_weight(change: Callable[[torch.Tensor], torch.Tensor]) -> bytes:
@@ -107,6 +117,18 @@ def test_a_missing_file_is_named(folder: Path, missing: str) -> None:
         ({"generator": {"kind": "shuffle_unet", "widths": [2, 4]}}, "generator.widths.0: "),
         ({"generator": {"kind": "shuffle_unet", "width": [4, 4]}}, "generator.width: Extra"),
         ({"task": None}, "task: "),
+        ({"name": "../../etc/passwd"}, "name: "),
+        ({"name": "/etc/passwd"}, "name: "),
+        ({"name": "a" * 65}, "name: "),
+        ({"version": "1\n2"}, "version: "),
+        ({"summary": "\x1b]0;owned\x07"}, "summary: "),
+        ({"limits": ["fine", "\x9b31m"]}, "limits.1: "),
+        ({"generator": {"widths": [2**40]}}, "generator.widths.0: "),
+        ({"generator": {"widths": [4], "blocks": 10**9}}, "generator.blocks: "),
+        ({"task": changed_task(depth=10**9 + 1)}, "task.depth: "),
+        ({"task": changed_task(spacing_mm=1e-6)}, "task.spacing_mm: "),
+        ({"task": changed_task(spacing_mm=float("nan"))}, "task.spacing_mm: "),
+        ({"task": {**changed_task(), "target": domain(upper=1e300)}}, "task.target.scaling"),
     ],
 )
 def test_a_card_that_breaks_a_rule_is_refused_by_its_key(
@@ -142,6 +164,39 @@ def test_wrong_shapes_and_names_are_refused(folder: Path) -> None:
         load_model(folder)
     sign(folder, save({**tiny_weights(), "odd": torch.zeros(1)}))
     with pytest.raises(ModelRefused, match="tensor odd"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.float64, torch.bool, torch.uint8])
+def test_weights_of_another_type_are_refused(folder: Path, dtype: torch.dtype) -> None:
+    sign(folder, with_weight(lambda w: w.to(dtype)))
+    with pytest.raises(ModelRefused, match=r"stem\.weight is of torch\."):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_weights_of_these_types_are_taken(folder: Path, dtype: torch.dtype) -> None:
+    sign(folder, with_weight(lambda w: w.to(dtype)))
+    assert load_model(folder).generator.stem.weight.dtype == torch.float32
+
+
+def test_swapped_weights_are_refused(folder: Path, tmp_path: Path) -> None:
+    other = tiny_folder(tmp_path / "other", seed=1)
+    (folder / WEIGHTS_NAME).write_bytes((other / WEIGHTS_NAME).read_bytes())
+    with pytest.raises(ModelRefused, match="sha256"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("name", [CARD_NAME, WEIGHTS_NAME])
+def test_what_never_ends_is_not_read(folder: Path, name: str) -> None:
+    for target in ("/dev/zero", "/dev/stdin"):
+        (folder / name).unlink()
+        (folder / name).symlink_to(target)
+        with pytest.raises(ModelRefused):
+            load_model(folder)
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(ModelRefused):
         load_model(folder)
 
 

@@ -70,7 +70,7 @@ def equipment_of(source: Dataset) -> Dataset:
     scanner = copy_optional(source, tuple(name for name in EQUIPMENT if source.get(name)))
     if "Manufacturer" not in scanner:
         return ds  # the item needs a maker, and none is invented
-    scanner.PurposeOfReferenceCodeSequence = [_code("109101", "Acquisition Equipment")]
+    scanner.PurposeOfReferenceCodeSequence = [code_item("109101", "Acquisition Equipment")]
     ds.ContributingEquipmentSequence = [scanner]
     return ds
 
@@ -90,7 +90,7 @@ def references_to(source: Dataset, frame_number: int | None) -> Dataset:
         image.ReferencedFrameNumber = frame_number
     image.SpatialLocationsPreserved = "YES"
     image.PurposeOfReferenceCodeSequence = [
-        _code("121322", "Source image for image processing operation")
+        code_item("121322", "Source image for image processing operation")
     ]
     series = Dataset()
     series.SeriesInstanceUID = _needed(source, "SeriesInstanceUID")
@@ -121,7 +121,8 @@ def _needed(source: Dataset, keyword: str) -> str:
     return str(value)
 
 
-def _code(value: str, meaning: str) -> Dataset:
+def code_item(value: str, meaning: str) -> Dataset:
+    """Return a code of DICOM's own scheme, as the item of a sequence."""
     ds = Dataset()
     ds.CodeValue = value
     ds.CodingSchemeDesignator = "DCM"

@@ -80,7 +80,8 @@ def write_itk(sct: Volume, *, passport: Passport, to: Path, overwrite: bool = Fa
 
     The metadata of an ``ItkPassport`` are kept, line breaks in them made blanks. Types and
     rounding are those of ``stored_voxels``. Whole or not at all; of a ``.mhd`` the header comes
-    last. The same volume gives the same bytes.
+    last, and to overwrite one it goes first, so that no header stands with voxels of another. The
+    same volume gives the same bytes.
 
     Raises
     ------
@@ -107,7 +108,7 @@ def write_itk(sct: Volume, *, passport: Passport, to: Path, overwrite: bool = Fa
     else:
         data_path = to.with_suffix(".zraw")
         content = header.meta(packed_bytes=len(packed), data_name=data_path.name)
-        data_file = _data_file(data_path, packed, overwrite=overwrite)
+        data_file = _data_file(data_path, packed, header=to, overwrite=overwrite)
     with data_file, atomic_file(to, overwrite=overwrite) as temporary:
         temporary.write_bytes(content)
         _check_written(temporary, voxels, geometry=sct.geometry, to=to)
@@ -129,15 +130,29 @@ def _header(geometry: Geometry, passport: Passport, *, code: str, to: Path) -> I
 
 
 @contextmanager
-def _data_file(path: Path, packed: bytes, *, overwrite: bool) -> Iterator[None]:
-    """Write the voxels of a header that is written in the block; remove them if that fails."""
+def _data_file(path: Path, packed: bytes, *, header: Path, overwrite: bool) -> Iterator[None]:
+    """Write the voxels of a ``header`` that is written in the block; remove them if that fails.
+
+    A file with these very bytes, as a killed run leaves it, is taken as it is.
+    """
+    if _holds(path, packed):
+        yield
+        return
     with atomic_file(path, overwrite=overwrite) as temporary:
         temporary.write_bytes(packed)
+        if overwrite:
+            header.unlink(missing_ok=True)
     try:
         yield
     except BaseException:
-        path.unlink(missing_ok=True)
+        if not header.exists():  # else it is that of another run with the same voxels
+            path.unlink(missing_ok=True)
         raise
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    is_alike = path.is_file() and path.stat().st_size == len(content)
+    return is_alike and path.read_bytes() == content
 
 
 def _check_written(path: Path, voxels: NDArray[Any], *, geometry: Geometry, to: Path) -> None:

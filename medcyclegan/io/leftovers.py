@@ -1,0 +1,113 @@
+"""Temporaries beside a target: which are in use, and which a killed run left behind.
+
+A run holds a lock (flock) on its temporary as long as it writes. The system lets go of the lock
+when the process ends, however it ends. So a temporary that can be locked belongs to nobody, and
+the next run on the same target removes it. Where locks do not work (Windows, some network file
+systems), leftovers stay where they are.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import secrets
+import shutil
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+if sys.platform != "win32":
+    import fcntl
+
+# File systems allow names of 255 bytes; 60 characters of at most 4 bytes leave room for the rest.
+_NAME_CHARACTERS = 60
+_TOKEN_BYTES = 6
+# A folder of ours on its way out, while another takes its place.
+OLD = ".old"
+
+_log = logging.getLogger(__name__)
+
+
+def temporary_path(target: Path) -> Path:
+    """Return a new name beside ``target``, hidden, with its endings (``.nii.gz``)."""
+    start, ending = _parts(target)
+    return target.parent / f"{start}{secrets.token_hex(_TOKEN_BYTES)}{ending}"
+
+
+@contextmanager
+def held(path: Path) -> Iterator[bool]:
+    """Hold the lock of a file or folder that exists; gives False if another run has it.
+
+    Gives True too where locks do not work, as then nobody can tell a leftover and removes none.
+    """
+    with ExitStack() as stack:
+        try:
+            descriptor = _lock(path)
+        except BlockingIOError:
+            yield False
+            return
+        except OSError:
+            yield path.exists()
+            return
+        stack.callback(os.close, descriptor)
+        # A run that took it for a leftover may have removed it between its making and its lock.
+        yield _is_at(descriptor, path)
+
+
+def clear_leftovers(target: Path) -> None:
+    """Remove what a killed run left beside ``target``; put back a folder that it had moved away."""
+    start, ending = _parts(target)
+    digits = 2 * _TOKEN_BYTES
+    ours = re.compile(f"{re.escape(start)}[0-9a-f]{{{digits}}}{re.escape(ending)}({OLD})?")
+    with suppress(OSError), os.scandir(target.parent) as entries:
+        for path in [Path(entry.path) for entry in entries if ours.fullmatch(entry.name)]:
+            with suppress(OSError):
+                _clear(path, target)
+
+
+def _clear(path: Path, target: Path) -> None:
+    descriptor = _lock(path)
+    try:
+        if not _is_at(descriptor, path):
+            return
+        if path.name.endswith(OLD) and not os.path.lexists(target):
+            path.rename(target)
+            _log.warning("A killed run had moved %s away: it was put back", target)
+        elif path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    finally:
+        os.close(descriptor)
+
+
+def _lock(path: Path) -> int:
+    """Return a descriptor that holds the lock; BlockingIOError if another one does."""
+    if sys.platform == "win32":
+        raise OSError("no flock")
+    # No link is followed, and a pipe of that name does not block.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether the path still leads to what the descriptor has open, and to a file or folder."""
+    try:
+        here, there = os.fstat(descriptor), path.lstat()
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(here, there) and (stat.S_ISREG(here.st_mode) or path.is_dir())
+
+
+def _parts(target: Path) -> tuple[str, str]:
+    """Return how the names of a target's temporaries begin and end."""
+    ending = "".join(target.suffixes[-2:]) if target.suffix == ".gz" else target.suffix
+    return f".{target.name[:_NAME_CHARACTERS]}.", ending
