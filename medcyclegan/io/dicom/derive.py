@@ -19,6 +19,7 @@ from medcyclegan.geometry import Geometry
 from medcyclegan.io.dicom.common import blank_identity, pixel_format, times_of
 from medcyclegan.io.dicom.plane import order_along_normal, plane_of_grid, refuse_other_grid
 from medcyclegan.io.dicom.source import (
+    copy_required,
     derived_series_number,
     description_of,
     equipment_of,
@@ -28,6 +29,7 @@ from medcyclegan.io.dicom.source import (
     references_to,
 )
 from medcyclegan.io.dicom.valid import LONG_STRING, refuse_invalid, refuse_odd_text
+from medcyclegan.io.dicom.values import quiet
 from medcyclegan.io.scan import DicomPassport, Passport
 
 # What 12 bits with the usual intercept hold: what planning systems expect of a CT.
@@ -119,7 +121,7 @@ def derive_series(
         If the grid is not that of the passport's slices.
     """
     # pydicom would warn of each bad value and show it; refuse_invalid names the attribute alone.
-    with disable_value_validation():
+    with quiet(), disable_value_validation():
         if isinstance(passport, DicomPassport):
             refuse_other_grid(passport.slices, geometry)
             common = _from_dicom(passport.slices[0], geometry, derivation)
@@ -144,9 +146,9 @@ def _from_dicom(source: Dataset, geometry: Geometry, derivation: Derivation) -> 
     ds = identity_of(source)
     ds.update(pixel_history_of(source))
     ds.update(equipment_of(source))
-    ds.FrameOfReferenceUID = (
-        source.get("FrameOfReferenceUID") or geometry.frame_of_reference_uid or derivation.new_uid()
-    )
+    ds.update(copy_required(source, ("FrameOfReferenceUID",)))
+    if not ds.get("FrameOfReferenceUID"):
+        ds.FrameOfReferenceUID = geometry.frame_of_reference_uid or derivation.new_uid()
     ds.SeriesNumber = derived_series_number(source)
     ds.SeriesDescription = _series_description(derivation, description_of(source))
     return ds
@@ -185,13 +187,12 @@ def _made(derivation: Derivation) -> Dataset:
     ds.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]
     ds.SyntheticData = "YES"
     ds.SeriesInstanceUID = derivation.new_uid()
-    ds.AcquisitionNumber = None
-    ds.KVP = None
+    ds.AcquisitionNumber = ds.KVP = None
     ds.Manufacturer = "medcyclegan"
     if derivation.model_name:
         ds.ManufacturerModelName = derivation.model_name
-    versions = [derivation.software_version, derivation.model_sha256]
-    ds.SoftwareVersions = [text for text in versions if text]
+    versions = (derivation.software_version, derivation.model_sha256)
+    ds.SoftwareVersions = list(filter(None, versions))
     ds.DerivationDescription = derivation.description
     ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = "0", "1", "HU"
     ds.WindowCenter, ds.WindowWidth = "40", "400"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
-from pydicom import DataElement, Dataset
+from pydicom import Dataset
+from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
 from pydicom.uid import EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage
 
 from medcyclegan.errors import InputRefused
@@ -18,11 +21,11 @@ from medcyclegan.io.dicom.tags import (
     REQUIRED_AS_SOURCE,
 )
 from medcyclegan.io.dicom.valid import is_valid
+from medcyclegan.io.dicom.values import readable
 
 _MULTI_FRAME = (EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage)
 _IS_MAXIMUM = 2**31 - 1
 _SERIES_NUMBER_STEP = 1000
-
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +45,7 @@ def copy_required(source: Dataset, keywords: tuple[str, ...]) -> Dataset:
     for keyword in keywords:
         if keyword not in source:
             continue
-        element = _readable(source, keyword)
+        element = readable(source, keyword)
         if element is None or not is_valid(element):
             raise InputRefused(
                 f"{keyword} of the source is not valid for DICOM",
@@ -59,7 +62,7 @@ def copy_optional(source: Dataset, keywords: tuple[str, ...]) -> Dataset:
     for keyword in keywords:
         if keyword not in source:
             continue
-        element = _readable(source, keyword)
+        element = readable(source, keyword)
         if element is None or not is_valid(element):
             _log.warning("%s of the source is not valid for DICOM: left out", keyword)
         else:
@@ -83,21 +86,24 @@ def identity_of(source: Dataset) -> Dataset:
 
 def description_of(source: Dataset) -> str:
     """Return SeriesDescription as one line of text, empty where there is none."""
-    value = source.get("SeriesDescription") or ""
-    line = value if isinstance(value, str) else " ".join(value)
+    element = readable(source, "SeriesDescription")
+    if element is None or element.VR != "LO":
+        return ""
+    values = element.value if isinstance(element.value, MultiValue) else [element.value]
+    line = " ".join(str(value) for value in values if value)
     return "".join(character for character in line if character.isprintable())
 
 
 def pixel_history_of(source: Dataset) -> Dataset:
     """Return what the standard forbids to forget: lossy compression and burned-in text."""
     ds = Dataset()
-    is_lossy = source.get("LossyImageCompression") == "01"
+    is_lossy = _value(source, "LossyImageCompression") == "01"
     ds.LossyImageCompression = "01" if is_lossy else "00"
     if is_lossy:
         ds.update(
             copy_required(source, ("LossyImageCompressionRatio", "LossyImageCompressionMethod"))
         )
-    ds.BurnedInAnnotation = "YES" if source.get("BurnedInAnnotation") == "YES" else "NO"
+    ds.BurnedInAnnotation = "YES" if _value(source, "BurnedInAnnotation") == "YES" else "NO"
     return ds
 
 
@@ -112,7 +118,7 @@ def plane_of(source: Dataset) -> Dataset:
 def equipment_of(source: Dataset) -> Dataset:
     """Return ContributingEquipmentSequence with the scanner, or nothing if its maker is unknown."""
     ds = Dataset()
-    scanner = copy_optional(source, tuple(name for name in EQUIPMENT if source.get(name)))
+    scanner = copy_optional(source, tuple(name for name in EQUIPMENT if _value(source, name)))
     if "Manufacturer" not in scanner:
         return ds  # the item needs a maker, and none is invented
     scanner.PurposeOfReferenceCodeSequence = [_code("109101", "Acquisition Equipment")]
@@ -148,7 +154,7 @@ def references_to(source: Dataset, frame_number: int | None) -> Dataset:
 
 def derived_series_number(source: Dataset) -> int:
     """Return the source's number + 1000; - 1000 where that would exceed an integer string."""
-    element = _readable(source, "SeriesNumber") if "SeriesNumber" in source else None
+    element = readable(source, "SeriesNumber") if "SeriesNumber" in source else None
     number = int(element.value or 0) if element is not None and is_valid(element) else 0
     if number > _IS_MAXIMUM - _SERIES_NUMBER_STEP:
         return number - _SERIES_NUMBER_STEP
@@ -156,7 +162,7 @@ def derived_series_number(source: Dataset) -> int:
 
 
 def _needed(source: Dataset, keyword: str) -> str:
-    value = source.get(keyword)
+    value = _value(source, keyword)
     if not value:
         raise InputRefused(
             f"The source has no {keyword}",
@@ -168,8 +174,8 @@ def _needed(source: Dataset, keyword: str) -> str:
 
 def _deidentification_codes(source: Dataset) -> Dataset:
     ds = Dataset()
-    items = source.get("DeidentificationMethodCodeSequence")
-    if items:
+    items = _value(source, "DeidentificationMethodCodeSequence")
+    if items and isinstance(items, Sequence):
         ds.DeidentificationMethodCodeSequence = [copy_required(item, CODE) for item in items]
     return ds
 
@@ -184,13 +190,10 @@ def _code(value: str, meaning: str) -> Dataset:
 
 def _is_ascii(source: Dataset) -> bool:
     names = (*PRESENT_EVEN_IF_EMPTY, *OPTIONAL_AS_SOURCE, *EQUIPMENT, "SeriesDescription")
-    present = (_readable(source, name) for name in names if name in source)
+    present = (readable(source, name) for name in names if name in source)
     return all(str(element.value).isascii() for element in present if element is not None)
 
 
-def _readable(source: Dataset, keyword: str) -> DataElement | None:
-    """Return the element, or None where its bytes are nothing that its type allows."""
-    try:
-        return source[keyword]
-    except (ValueError, TypeError, OverflowError, NotImplementedError):
-        return None
+def _value(source: Dataset, keyword: str) -> Any:
+    element = readable(source, keyword)
+    return None if element is None else element.value

@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
 from pydicom.config import IGNORE
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
 from pydicom.uid import UID
 
@@ -28,6 +28,7 @@ from medcyclegan.errors import InputRefused
 # What pydicom was seen to raise for damaged files. MemoryError is left out on purpose: sizes are
 # checked before memory is taken.
 PYDICOM_ERRORS = (
+    BytesLengthException,
     InvalidDicomError,
     ArithmeticError,
     AttributeError,
@@ -70,6 +71,15 @@ def quiet() -> Iterator[None]:
 def uid_name(uid: str) -> str:
     """Return the name that PS3.6 gives a UID, else the UID itself."""
     return str(UID(uid, validation_mode=IGNORE).name)
+
+
+def readable(ds: Dataset, keyword: str) -> DataElement | None:
+    """Return the element; None if it is absent, or its bytes are nothing that its type allows."""
+    try:
+        with quiet():
+            return ds[keyword]
+    except PYDICOM_ERRORS:
+        return None
 
 
 def raw_value(ds: Dataset, keyword: str, path: Path) -> Any:

@@ -60,13 +60,8 @@ def read_payload(payload: Payload) -> bytes:
         If there are too few, packed ones do not unpack to their number and checksum, or the file
         is missing or unreadable.
     """
-    if not payload.path.is_file():
-        raise InputRefused(
-            f"{payload.path}: the data file is missing",
-            rule="the header names it",
-            remedy="copy it to the folder of the header",
-        )
     try:
+        _refuse_missing(payload.path)
         with payload.path.open("rb") as file:
             data = _unpack(file, payload) if payload.is_packed else _read_raw(file, payload)
     except zlib.error as error:
@@ -79,6 +74,15 @@ def read_payload(payload: Payload) -> bytes:
     if len(data) < payload.byte_count:
         raise _refusal(payload, f"{len(data)}")
     return data
+
+
+def _refuse_missing(path: Path) -> None:
+    if not path.is_file():
+        raise InputRefused(
+            f"{path}: the data file is missing",
+            rule="the header names it",
+            remedy="copy it to the folder of the header",
+        )
 
 
 def _read_raw(file: BinaryIO, payload: Payload) -> bytes:
