@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import struct
 import warnings
 import zlib
@@ -21,6 +22,7 @@ from pydicom import DataElement, Dataset
 from pydicom.config import IGNORE
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
 from pydicom.uid import UID
 
 from medcyclegan.errors import InputRefused
@@ -43,6 +45,10 @@ PYDICOM_ERRORS = (
     struct.error,
     zlib.error,
 )
+
+# The limit of most texts in DICOM, and of the names of UIDs.
+_LONGEST_SHOWN = 64
+_SHOWN = re.compile(r"[\w .\\]*")
 
 _PYDICOM_LOGGERS = tuple(
     logging.getLogger(name) for name in ("pydicom", "pydicom.pixels.decoders.base")
@@ -69,8 +75,9 @@ def quiet() -> Iterator[None]:
 
 
 def uid_name(uid: str) -> str:
-    """Return the name that PS3.6 gives a UID, else the UID itself."""
-    return str(UID(uid, validation_mode=IGNORE).name)
+    """Return the name that PS3.6 gives a UID, else the UID itself, as messages may show it."""
+    name = str(UID(uid, validation_mode=IGNORE).name)
+    return shown(uid) if name == uid else name
 
 
 def readable(ds: Dataset, keyword: str) -> DataElement | None:
@@ -99,9 +106,25 @@ def raw_value(ds: Dataset, keyword: str, path: Path) -> Any:
 def text(ds: Dataset, keyword: str, path: Path) -> str:
     """Return a text value without padding, several values joined by a backslash."""
     value = raw_value(ds, keyword, path)
+    if isinstance(value, (bytes, Sequence)):
+        raise InputRefused(
+            f"{path}: {keyword} is no text", rule="it must be", remedy="export the file again"
+        )
     if isinstance(value, (list, MultiValue)):
         return "\\".join(str(part) for part in value)
     return "" if value is None else str(value).strip(" \0")
+
+
+def shown(value: str, *, is_code: bool = True) -> str:
+    """Return a text as messages may show it; a code or UID, or one line of free text.
+
+    Where a length is damaged, a value may hold anything that follows it, the patient's name and
+    control characters too: what cannot be such a text is not shown.
+    """
+    is_fit = _SHOWN.fullmatch(value) if is_code else value.isprintable()
+    if is_fit and len(value) <= _LONGEST_SHOWN:
+        return value or "none"
+    return "(not shown: too long, or with odd characters)"
 
 
 def numbers(ds: Dataset, keyword: str, path: Path) -> tuple[float, ...]:
