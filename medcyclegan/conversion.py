@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
+from medcyclegan.errors import InputRefused
 from medcyclegan.evaluation.report import ScanReport, write_report
 from medcyclegan.io.atomic import atomic_file, ensure_writable
 from medcyclegan.io.dicom.derive import Derivation, derive_series, seeded_uid_maker
@@ -72,10 +74,11 @@ def convert(
     scan = read_scan(
         request.source, series_uid=request.series_uid, modality=model.task.source.modality
     )
-    if is_folder(output):
-        _refuse_underivable(scan, model, maker)
-    read = time.perf_counter()
-    result = synthesize(scan, model, options=options, progress=progress)
+    with _naming(request.source):
+        if is_folder(output):
+            _refuse_underivable(scan, model, maker)
+        read = time.perf_counter()
+        result = synthesize(scan, model, options=options, progress=progress)
     made = time.perf_counter()
     derivation, overwrite = derivation_of(model, maker), request.overwrite
     write_scan(
@@ -105,6 +108,18 @@ def _checked_outputs(request: Request) -> tuple[Path, Path | None]:
     if report is not None:
         ensure_writable(report, source=source, overwrite=overwrite)
     return output, report
+
+
+@contextmanager
+def _naming(source: Path) -> Iterator[None]:
+    """Name the input in refusals by what knows voxels and headers alone."""
+    try:
+        yield
+    except InputRefused as error:
+        if str(source) in error.found:
+            raise
+        found = f"{source}: {error.found}"
+        raise InputRefused(found, rule=error.rule, remedy=error.remedy) from error
 
 
 def _refuse_underivable(scan: Scan, model: Model, maker: Maker) -> None:

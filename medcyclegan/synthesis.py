@@ -20,7 +20,7 @@ from medcyclegan.transforms.bias import correct_bias
 from medcyclegan.transforms.grid import AXIAL, CORONAL, SAGITTAL, slice_axis
 from medcyclegan.transforms.prepare import go_home, prepare
 from medcyclegan.transforms.resample import to_geometry
-from medcyclegan.translator import DeviceName, Progress, choose_device, translate
+from medcyclegan.translator import DeviceName, Progress, choose_device, memory_refusals, translate
 from medcyclegan.volume import Volume
 
 Result = TypeVar("Result")
@@ -71,9 +71,16 @@ def synthesize(
         If the device is not there or its memory does not suffice.
     """
     options = options or Options()
+    device = choose_device(options.device)
+    with memory_refusals():
+        return _synthesize(scan, model, options, device, progress)
+
+
+def _synthesize(
+    scan: Scan, model: Model, options: Options, device: torch.device, progress: Progress | None
+) -> Synthesis:
     clock = _Clock()
     clock.run("body", lambda: _check_modality(scan, model))
-    device = choose_device(options.device)
     volume = scan.volume
     body = clock.run("body", lambda: _find_body(scan, options.mask))
     if options.bias_correction:

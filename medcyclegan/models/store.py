@@ -23,6 +23,7 @@ WEIGHTS_NAME = "weights.safetensors"
 # No generator of ours comes near this; a larger file is not one of them.
 MAX_WEIGHTS_BYTES = 2_000_000_000
 MAX_CARD_BYTES = 1_000_000
+_AGAIN = "install or export the model again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,17 +80,19 @@ def read_card(folder: Path) -> Card:
     path = folder / CARD_NAME
     try:
         if path.stat().st_size > MAX_CARD_BYTES:
-            raise ModelRefused(f"{path} is too large", rule=f"at most {MAX_CARD_BYTES} bytes")
+            raise ModelRefused(
+                f"{path} is too large", rule=f"at most {MAX_CARD_BYTES} bytes", remedy=_AGAIN
+            )
         return Card.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise ModelRefused(f"{path} cannot be read ({error.strerror})") from error
+        raise ModelRefused(f"{path} cannot be read ({error.strerror})", remedy=_AGAIN) from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ModelRefused(
             f"{path}: {key}: {first['msg']}",
             rule="a model folder holds a valid card",
-            remedy="export the model again",
+            remedy=_AGAIN,
         ) from error
 
 
@@ -116,10 +119,12 @@ def _read_weights(path: Path, card: Card) -> dict[str, Tensor]:
     try:
         size = path.stat().st_size
         if size > MAX_WEIGHTS_BYTES:
-            raise ModelRefused(f"{path} has {size} bytes", rule=f"at most {MAX_WEIGHTS_BYTES}")
+            raise ModelRefused(
+                f"{path} has {size} bytes", rule=f"at most {MAX_WEIGHTS_BYTES}", remedy=_AGAIN
+            )
         content = path.read_bytes()
     except OSError as error:
-        raise ModelRefused(f"{path} cannot be read ({error.strerror})") from error
+        raise ModelRefused(f"{path} cannot be read ({error.strerror})", remedy=_AGAIN) from error
     found = hashlib.sha256(content).hexdigest()
     if found != card.weights_sha256:
         raise ModelRefused(
@@ -130,7 +135,7 @@ def _read_weights(path: Path, card: Card) -> dict[str, Tensor]:
     try:
         return load(content)
     except SafetensorError as error:
-        raise ModelRefused(f"{path} is no safetensors file ({error})") from error
+        raise ModelRefused(f"{path} is no safetensors file ({error})", remedy=_AGAIN) from error
 
 
 def _check_size(config: GeneratorConfig, found: dict[str, Tensor], path: Path) -> None:
@@ -140,22 +145,27 @@ def _check_size(config: GeneratorConfig, found: dict[str, Tensor], path: Path) -
         raise ModelRefused(
             f"{path} holds {held} weights",
             rule=f"the generator on the card needs more than {needed}",
-            remedy="export the model again",
+            remedy=_AGAIN,
         )
 
 
 def _check_shapes(wanted: dict[str, Tensor], found: dict[str, Tensor], path: Path) -> None:
     if wanted.keys() != found.keys():
         odd = sorted(wanted.keys() ^ found.keys())[0]
-        raise ModelRefused(f"{path}: tensor {odd}", rule="names must be those of the generator")
+        raise ModelRefused(
+            f"{path}: tensor {odd}", rule="names must be those of the generator", remedy=_AGAIN
+        )
     for name, value in found.items():
         if value.shape != wanted[name].shape:
             raise ModelRefused(
                 f"{path}: {name} has shape {tuple(value.shape)}",
                 rule=f"the generator on the card needs {tuple(wanted[name].shape)}",
+                remedy=_AGAIN,
             )
         if not torch.isfinite(value).all():
-            raise ModelRefused(f"{path}: {name} holds NaN or infinity", rule="weights are finite")
+            raise ModelRefused(
+                f"{path}: {name} holds NaN or infinity", rule="weights are finite", remedy=_AGAIN
+            )
 
 
 def save_model(folder: Path, *, card: Card, weights: dict[str, Tensor]) -> Card:

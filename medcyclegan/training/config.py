@@ -55,7 +55,9 @@ def read_config(path: Path) -> PairsConfig:
         return PairsConfig.model_validate(content)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
-        raise UsageError(f"{path} cannot be read as YAML ({reason})") from error
+        raise UsageError(
+            f"{path} cannot be read as YAML ({reason})", remedy="correct the file"
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "the file"

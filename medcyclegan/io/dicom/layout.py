@@ -85,6 +85,7 @@ def layout_of(file: DicomFile) -> PixelLayout:
         raise InputRefused(
             f"{path}: {layout.columns} columns, {layout.rows} rows, {layout.frames} frames",
             rule="each must be at least 1",
+            remedy="the file is damaged: copy or export it again",
         )
     return layout
 

@@ -50,6 +50,8 @@ PYDICOM_ERRORS = (
 _LONGEST_SHOWN = 64
 _SHOWN = re.compile(r"[\w .\\]*")
 
+_REPAIR = "repair the file or export it again"
+
 _PYDICOM_LOGGERS = tuple(
     logging.getLogger(name) for name in ("pydicom", "pydicom.pixels.decoders.base")
 )
@@ -98,7 +100,7 @@ def raw_value(ds: Dataset, keyword: str, path: Path) -> Any:
         raise InputRefused(
             f"{path}: {keyword} cannot be decoded",
             rule="its value must fit its value representation",
-            remedy="repair the file or export it again",
+            remedy=_REPAIR,
         ) from error
     return None if value is None or value == "" else value
 
@@ -107,9 +109,7 @@ def text(ds: Dataset, keyword: str, path: Path) -> str:
     """Return a text value without padding, several values joined by a backslash."""
     value = raw_value(ds, keyword, path)
     if isinstance(value, (bytes, Sequence)):
-        raise InputRefused(
-            f"{path}: {keyword} is no text", rule="it must be", remedy="export the file again"
-        )
+        raise InputRefused(f"{path}: {keyword} is no text", rule="it must be", remedy=_REPAIR)
     if isinstance(value, (list, MultiValue)):
         return "\\".join(str(part) for part in value)
     return "" if value is None else str(value).strip(" \0")
@@ -136,9 +136,13 @@ def numbers(ds: Dataset, keyword: str, path: Path) -> tuple[float, ...]:
     try:
         found = tuple(float(part) for part in parts)
     except (TypeError, ValueError) as error:
-        raise InputRefused(f"{path}: {keyword} is no number", rule="it must be one") from error
+        raise InputRefused(
+            f"{path}: {keyword} is no number", rule="it must be one", remedy=_REPAIR
+        ) from error
     if not all(math.isfinite(part) for part in found):
-        raise InputRefused(f"{path}: {keyword} is {found}", rule="it must be finite")
+        raise InputRefused(
+            f"{path}: {keyword} is {found}", rule="it must be finite", remedy=_REPAIR
+        )
     return found
 
 
