@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from medcyclegan.cli.common import RESEARCH_USE, Voice, voice_options
+from medcyclegan.errors import ModelRefused
 
 if TYPE_CHECKING:
     from medcyclegan.conversion import Conversion
@@ -78,6 +79,7 @@ def synth_ct(*, voice: Voice, mri: Path, format_: Any, series: str | None, **fla
         overwrite=flags["overwrite"],
     )
     model = load_model(flags["model"])
+    refuse_other_task(model)
     mask_path = flags["mask"]
     options = Options(
         device=flags["device"],
@@ -89,6 +91,18 @@ def synth_ct(*, voice: Voice, mri: Path, format_: Any, series: str | None, **fla
         done = convert(request, model, maker=default_maker(), options=options, progress=progress)
     done.seconds["imports"] = imported - started
     summarise(voice, done, model, total_s=time.perf_counter() - started)
+
+
+def refuse_other_task(model: Model) -> None:
+    """Raise ModelRefused unless the model makes a CT from an MR."""
+    task = model.task
+    if (task.source.modality, task.target.modality) != ("MR", "CT"):
+        raise ModelRefused(
+            f"The model {model.card.name} translates {task.source.modality} to "
+            f"{task.target.modality}",
+            rule="synth-ct takes a model that translates MR to CT",
+            remedy="name another one with --model",
+        )
 
 
 def default_maker() -> Any:

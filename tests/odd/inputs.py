@@ -151,7 +151,7 @@ def shifted(x_mm: float, y_mm: float, z_mm: float) -> ChangeSlice:
 
     def change(ds: Dataset, k: int) -> None:
         if k == 2:
-            moved = np.array(ds.ImagePositionPatient, dtype=float) + (x_mm, y_mm, z_mm)
+            moved = np.array(ds.ImagePositionPatient, dtype=float) + np.array([x_mm, y_mm, z_mm])
             ds.ImagePositionPatient = [f"{value:.6f}" for value in moved]
 
     return change

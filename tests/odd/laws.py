@@ -70,7 +70,7 @@ def same_header(source: Path, made: Path) -> None:
 
 def same_as_control(source: Path, made: Path) -> None:
     """The voxels are those of the control, which the test has put beside the input."""
-    control = source.parent.parent / "control.nii.gz"
+    control = made.parent.parent / "control.nii.gz"
     expected, found = (np.asarray(nibabel.load(path).dataobj) for path in (control, made))
     assert expected.shape[2] == head().shape[2]
     assert np.array_equal(found, expected)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from tests.odd import nifti_damaged, nifti_read
+from tests.odd import dicom_files, dicom_series, itk, nifti_damaged, nifti_read, outside
 
 FAMILIES = (
     nifti_damaged.FAMILY,
     nifti_read.FAMILY,
+    dicom_series.FAMILY,
+    dicom_files.FAMILY,
+    itk.FAMILY,
+    outside.FAMILY,
 )

@@ -23,13 +23,16 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def control(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
-    """What the good NIfTI file is converted to."""
-    folder = tmp_path_factory.mktemp("control")
-    good = FAMILIES[0].control
-    (folder / "in").mkdir()
-    assert run_case(good, good.make(folder / "in"), folder, model).code == ExitCode.DONE
-    return folder / good.out
+def controls(tmp_path_factory: pytest.TempPathFactory, model: Path) -> dict[str, Path]:
+    """What the good NIfTI file and the good series are converted to, by the names in checks."""
+    made = {}
+    for name, family in (("control.nii.gz", FAMILIES[0]), ("series.nii.gz", FAMILIES[2])):
+        folder = tmp_path_factory.mktemp("control")
+        (folder / "in").mkdir()
+        good = family.control
+        assert run_case(good, good.make(folder / "in"), folder, model).code == ExitCode.DONE
+        made[name] = folder / good.out
+    return made
 
 
 def hold(case: Case, folder: Path, model: Path) -> None:
@@ -50,10 +53,15 @@ def hold(case: Case, folder: Path, model: Path) -> None:
 
 @pytest.mark.parametrize("case", [case for _, case in EVERY], ids=lambda case: case.name)
 def test_the_row_holds(
-    case: Case, tmp_path: Path, model: Path, control: Path, monkeypatch: pytest.MonkeyPatch
+    case: Case,
+    tmp_path: Path,
+    model: Path,
+    controls: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    (tmp_path / "control.nii.gz").symlink_to(control)
+    for name, path in controls.items():
+        (tmp_path / name).symlink_to(path)
     hold(case, tmp_path, model)
 
 

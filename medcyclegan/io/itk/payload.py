@@ -11,6 +11,7 @@ from typing import BinaryIO
 from medcyclegan.errors import InputRefused
 
 _CHUNK_BYTES = 2**20
+_LONGEST_NAME = 255
 _ANY_DEFLATE = 47  # zlib.h: windowBits for a zlib or a gzip header, whichever is there
 
 
@@ -34,13 +35,19 @@ def data_file_beside(header: Path, name: str) -> Path:
     Raises
     ------
     InputRefused
-        If ``name`` is a list or pattern of files, or outside the folder of the header.
+        If ``name`` is a list or pattern of files, too long, or outside the folder of the header.
     """
     if name.upper().startswith("LIST") or "%" in name:
         raise InputRefused(
             f"{header}: the voxels are in a list of data files",
             rule="one data file is read",
             remedy="write the image again with ITK or 3D Slicer, as one file",
+        )
+    if len(name) > _LONGEST_NAME:
+        raise InputRefused(
+            f"{header}: the name of the data file has {len(name)} characters",
+            rule=f"at most {_LONGEST_NAME} are read, as file systems have them",
+            remedy="the header is damaged: copy or export the file again",
         )
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise InputRefused(
