@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.fuzz.families import FAMILIES, mutant
 from tests.fuzz.seeds import write_files
-from tests.fuzz.target import READ, REFUSED, try_one
+from tests.fuzz.target import OUTPUTS, READ, REFUSED, try_one
 
 
 @dataclass
@@ -106,7 +106,7 @@ def _show(family: str, seed: int, number: int) -> int:
     folder = Path(tempfile.mkdtemp(prefix="mutant."))
     write_files(shown.files, folder)
     with tempfile.TemporaryDirectory() as apart:
-        outcome = try_one(shown, Path(apart), number=number)
+        outcome = try_one(shown, Path(apart), OUTPUTS[number % len(OUTPUTS)])
     sys.stdout.write(f"{shown.name}, {folder / shown.opened}\n{outcome}\n")
     return 0
 

@@ -54,10 +54,10 @@ def read_and_write(opened: Path, out: Path) -> None:
 logging.getLogger("medcyclegan").addHandler(logging.NullHandler())
 
 
-def try_one(mutant: Seed, folder: Path, *, number: int, target: Target = read_and_write) -> str:
+def try_one(mutant: Seed, folder: Path, name: str, target: Target = read_and_write) -> str:
     """Run a mutant in an empty folder; returns ``read``, ``refused``, or what was found wrong.
 
-    Its ``number`` says as what it is written.
+    ``name`` is that of the output.
     """
     source, out = folder / "in", folder / "out"
     for part in (source, out):
@@ -67,7 +67,7 @@ def try_one(mutant: Seed, folder: Path, *, number: int, target: Target = read_an
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
-            target(source / mutant.opened, out / OUTPUTS[number % len(OUTPUTS)])
+            target(source / mutant.opened, out / name)
     except MedcycleganError as error:
         found = _wrong_in(error)
     except Exception:  # every other exception is what is sought

@@ -15,11 +15,14 @@ import time
 from pathlib import Path
 
 from tests.fuzz.families import mutant, seeds_of
-from tests.fuzz.target import try_one
+from tests.fuzz.target import OUTPUTS, read_and_write, try_one
 
 MEMORY_LIMIT_BYTES = 2**30
 # Wall time, for a machine that does other things too; a mutant takes some milliseconds.
 TIME_LIMIT_S = 20.0
+
+# What is done with a mutant, and as what it is written; ``tests.fuzz.planted`` has others.
+target, outputs = read_and_write, OUTPUTS
 
 
 def main(family: str, seed: int, numbers: range) -> None:
@@ -33,7 +36,8 @@ def main(family: str, seed: int, numbers: range) -> None:
             faulthandler.dump_traceback_later(TIME_LIMIT_S, exit=True)
             before = time.process_time()
             damaged = mutant(family, seed=seed, number=number)
-            outcome = try_one(damaged, Path(folder), number=number)
+            name = outputs[number % len(outputs)]
+            outcome = try_one(damaged, Path(folder), name, target)
             faulthandler.cancel_dump_traceback_later()
             line = {"outcome": outcome, "cpu_s": time.process_time() - before}
             _tell(json.dumps(line | {"peak_bytes": _peak_bytes()}))
@@ -54,7 +58,12 @@ def _quick_folder() -> str | None:
     return "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
+def start(arguments: list[str]) -> None:
+    """Run what ``tests.fuzz.run`` asks for."""
+    name, *rest = arguments
+    seed, first, last, step = map(int, rest)
+    main(name, seed, range(first, last, step))
+
+
 if __name__ == "__main__":
-    name, *rest = sys.argv[1:]
-    chosen, first, last, step = map(int, rest)
-    main(name, chosen, range(first, last, step))
+    start(sys.argv[1:])
