@@ -126,11 +126,11 @@ def _raw_id(value: bytes) -> Make:
 
 
 def _case(name: str, make: Make, *says: str, **more: Any) -> Case:
-    return Case(name, make, f"refused: {says[0]}", says=says, **more)
+    return Case(name, make, f'refused, saying "{says[0]}"', says=says, **more)
 
 
 def _is(name: str, make: Make, *says: str) -> Case:
-    does = f"converted, with a warning: {says[0]}" if says else "converted, the same result"
+    does = f'converted, with the warning "{says[0]}"' if says else "converted, the same result"
     return converted(name, make, does, says=says, check=same_as_plain_series)
 
 
@@ -140,13 +140,23 @@ def _to_dicom(name: str, make: Make, *says: str) -> Case:
     return Case(name, make, does, says=says, code=code, out="sct", options=("--format", "dicom"))
 
 
+_LINKS = "Files that are links out of the folder were passed over"
+_NO_DICOM = "Files that are not DICOM were passed over"
 _NOT_READ = "cannot be read as DICOM"
 _PIXELS = "the pixel data are truncated or absent"
 CASES = (
     *(_is(f"encoded as {name}", series(syntax=uid)) for name, uid in _ENCODINGS.items()),
     _is("without preamble and file meta's prefix", series(after=_bare)),
-    _is("links out of the folder, a loop of links, a pipe", _with_links, "links out of the folder"),
-    _is("a zip with ../ in it, beside the slices", series(after=_zip_inside), "not DICOM"),
+    _is(
+        "links out of the folder, a loop of links, a pipe",
+        _with_links,
+        "links out of the folder were passed over",
+    ),
+    _is(
+        "a zip with ../ in it, beside the slices",
+        series(after=_zip_inside),
+        "Files that are not DICOM were passed over",
+    ),
     _case("a zip with ../ in it", _zip, "a zip archive", "convert it"),
     _case("cut off in the pixel data", _bytes(lambda data: data[:-100]), _PIXELS),
     _case("cut off in the header", _bytes(lambda data: data[:400]), "IM0002"),

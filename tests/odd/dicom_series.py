@@ -30,7 +30,7 @@ _TURNED = ["1", "0", "0", "0", "0.999", "0.0447101778"]
 
 
 def _case(name: str, make: Make, *says: str, **more: Any) -> Case:
-    return Case(name, make, f"refused: {says[0]}", says=says, **more)
+    return Case(name, make, f'refused, saying "{says[0]}"', says=says, **more)
 
 
 def _third(name: str, *says: str, **values: Any) -> Case:
@@ -46,7 +46,7 @@ def same_as_plain_series(source: Path, made: Path) -> None:
 
 
 def _is(name: str, make: Make, *says: str) -> Case:
-    does = f"converted, with a warning: {says[0]}" if says else "converted, the same result"
+    does = f'converted, with the warning "{says[0]}"' if says else "converted, the same result"
     return converted(name, make, does, says=says, check=same_as_plain_series)
 
 
@@ -126,6 +126,7 @@ def _without_places(whole: Dataset, _: list[Dataset]) -> None:
     del whole.PerFrameFunctionalGroupsSequence
 
 
+_SLOPES = "The rescale slope differs from slice to slice; each was applied."
 _ONE_PATIENT = "all slices of a volume share one patient"
 _MR_UID = str(generate_uid(entropy_srcs=["series", "mr"]))
 READ = (
@@ -135,7 +136,11 @@ READ = (
         series(lambda ds, k: setattr(ds, "InstanceNumber", str(10 - k))),
     ),
     _is("a file of a series in place of its folder", _one_file),
-    _is("a slope of its own for each slice", series(_rescaled), "slope differs"),
+    _is(
+        "a slope of its own for each slice",
+        series(_rescaled),
+        "The rescale slope differs from slice to slice",
+    ),
     _is("MONOCHROME1, where the least value is white", series(_inverted), "were inverted: 10"),
     _is("an enhanced multi-frame file, frames in any order", _enhanced()),
     _is(

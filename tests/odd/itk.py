@@ -85,7 +85,7 @@ def _half(data: bytes) -> bytes:
 
 
 def _case(name: str, make: Make, *says: str, **more: Any) -> Case:
-    return Case(name, make, f"refused: {says[0]}", says=says, **more)
+    return Case(name, make, f'refused, saying "{says[0]}"', says=says, **more)
 
 
 def _is(name: str, make: Make) -> Case:

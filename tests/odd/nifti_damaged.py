@@ -43,7 +43,7 @@ def _bomb(data: bytes) -> bytes:
 
 
 def _case(name: str, make: Make, *says: str, bounded: bool = False) -> Case:
-    return Case(name, make, f"refused: {says[0]}", says=says, bounded=bounded)
+    return Case(name, make, f'refused, saying "{says[0]}"', says=says, bounded=bounded)
 
 
 _GZ = "the gzip data are truncated or damaged"
@@ -51,10 +51,15 @@ _SHORT = "the file is truncated or its header is damaged"
 CASES = (
     _case("gzip cut off in the middle", _zipped(damage=_half), _GZ),
     _case("gzip without its last byte", _zipped(damage=lambda data: data[:-1]), _GZ),
-    _case("gzip with a byte changed inside", _zipped(damage=_flip(0.5)), "gzip data", "damaged"),
+    _case("gzip with a byte changed inside", _zipped(damage=_flip(0.5)), "damaged"),
     _case("gzip with a wrong checksum", _zipped(damage=_flip(6.0)), _GZ),
     _case("gzip in a gzip", _zipped(damage=gzip.compress), "a gzip file inside another"),
-    _case("gzip bomb behind the voxels", _zipped(damage=_bomb), "bytes follow", bounded=True),
+    _case(
+        "gzip bomb behind the voxels",
+        _zipped(damage=_bomb),
+        "bytes follow the last voxel",
+        bounded=True,
+    ),
     _case("uncompressed, cut off in the middle", nifti(damage=_half), _SHORT),
     _case("uncompressed, one byte short", nifti(damage=lambda data: data[:-1]), _SHORT),
     _case("the header alone", nifti(damage=lambda data: data[:348]), _SHORT),
@@ -65,13 +70,18 @@ CASES = (
     _case("JPEG named .nii", content(b"\xff\xd8\xff\xe0" + bytes(500), "a.nii"), "a JPEG image"),
     _case("HDF5 (MINC) named .nii", content(b"\x89HDF" + bytes(500), "a.nii"), "an HDF5 file"),
     _case("zip archive named .nii.gz", content(b"PK\x03\x04" + bytes(500)), "a zip archive"),
-    _case("Analyze 7.5", nifti(fields(magic=b"")), "Analyze", "does not say left from right"),
+    _case(
+        "Analyze 7.5",
+        nifti(fields(magic=b"")),
+        "an Analyze 7.5 header or a damaged one",
+        "does not say left from right",
+    ),
     _case("half of a pair, header without image", nifti(fields(magic=b"ni1")), "a file beside it"),
     _case("size of the header that is none", nifti(fields(sizeof_hdr=0)), "not a NIfTI file"),
     _case(
         "NIfTI-2 sent as text, its line ends changed",
         nifti(fields(eol_check=(10, 10, 26, 10)), version=2),
-        "line ends",
+        "the line ends in the NIfTI-2 header are changed",
     ),
     _case(
         "dimensions of 32767 x 32767 x 32767",

@@ -117,7 +117,7 @@ def _is(name: str, make: Make) -> Case:
 
 
 def _warned(name: str, make: Make, *says: str) -> Case:
-    return converted(name, make, f"converted, with a warning: {says[0]}", says=says)
+    return converted(name, make, f'converted, with the warning "{says[0]}"', says=says)
 
 
 _TO_DICOM = ("--format", "dicom")
@@ -199,7 +199,10 @@ CASES = (
 REFUSED = (
     *(
         Case(
-            name, nifti(fields(srow_x=value)), f"refused: {says}", says=(says, "repair the header")
+            name,
+            nifti(fields(srow_x=value)),
+            f'refused, saying "{says}"',
+            says=(says, "repair the header"),
         )
         for name, value, says in (
             ("singular sform", 0, "The affine is singular"),

@@ -97,7 +97,7 @@ def _model(name: str, make: Make, *says: str) -> Case:
     return Case(
         name,
         make,
-        f"model refused: {says[0]}",
+        f'model refused, saying "{says[0]}"',
         says=says,
         code=ExitCode.MODEL_REFUSED,
         options=("--model", "{in}/m"),
@@ -135,11 +135,11 @@ def _hard_link(folder: Path) -> Path:
 
 
 def _case(name: str, make: Make, *says: str, **more: Any) -> Case:
-    return Case(name, make, f"refused: {says[0]}", says=says, **more)
+    return Case(name, make, f'refused, saying "{says[0]}"', says=says, **more)
 
 
 def _unwritable(name: str, make: Make, says: str, *, out: str) -> Case:
-    does = f"cannot be written: {says}"
+    does = f'cannot be written, saying "{says}"'
     return Case(name, make, does, says=(says,), code=ExitCode.CANNOT_WRITE, out=out)
 
 
