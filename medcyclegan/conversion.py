@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 from medcyclegan import product
-from medcyclegan.errors import UsageError
+from medcyclegan.errors import InputRefused, UsageError
 from medcyclegan.evaluation.columns import Names
 from medcyclegan.evaluation.report import ScanReport, write_report
 from medcyclegan.io.atomic import atomic_file, ensure_writable
@@ -32,7 +33,7 @@ class Request:
     """What to convert and where to; ``out`` and ``format`` follow from the input if not given.
 
     ``files`` are those of a DICOM series where they are known; else they are looked for in
-    ``source``. With a ``deidentifier``, which is for DICOM output, the series tells nothing of the patient.
+    ``source``. With a ``deidentifier``, for DICOM output, the series tells nothing of the patient.
     """
 
     source: Path
@@ -96,7 +97,8 @@ def convert(
         InputRefused, CannotWrite, DeviceError or UsageError, each before anything is written.
     """
     opened = open_scan(request, model, maker=maker)
-    result = synthesize(opened.scan, model, options=options, progress=progress)
+    with _naming(request.source):
+        result = synthesize(opened.scan, model, options=options, progress=progress)
     return finish(opened, result, model, maker=maker)
 
 
@@ -118,10 +120,11 @@ def open_scan(request: Request, model: Model, *, maker: Maker) -> Opened:
         maker = replace(maker, now=lambda: NO_DATE)
     series = None
     if is_folder(output):
-        # Before the network runs, as odd values or shear may forbid it.
-        series = derive_series(
-            scan.volume.geometry, passport=scan.passport, derivation=derivation_of(model, maker)
-        )
+        derivation = derivation_of(model, maker)
+        with _naming(request.source):  # before the network runs, as odd values or shear forbid it
+            series = derive_series(
+                scan.volume.geometry, passport=scan.passport, derivation=derivation
+            )
     return Opened(request, scan, output, report, series, time.perf_counter() - started)
 
 
@@ -164,6 +167,18 @@ def _checked_outputs(request: Request, card: Card) -> tuple[Path, Path | None]:
     if report is not None:
         ensure_writable(report, source=source, overwrite=overwrite)
     return output, report
+
+
+@contextmanager
+def _naming(source: Path) -> Iterator[None]:
+    """Name the input in refusals by what knows voxels and headers alone."""
+    try:
+        yield
+    except InputRefused as error:
+        if str(source) in error.found:
+            raise
+        found = f"{source}: {error.found}"
+        raise InputRefused(found, rule=error.rule, remedy=error.remedy) from error
 
 
 def derivation_of(model: Model, maker: Maker) -> Derivation:

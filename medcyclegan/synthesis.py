@@ -26,7 +26,7 @@ from medcyclegan.transforms.bias import correct_bias
 from medcyclegan.transforms.grid import AXIAL, CORONAL, SAGITTAL, slice_axis
 from medcyclegan.transforms.prepare import Prepared, go_home, prepare, prepare_plane
 from medcyclegan.transforms.unseen import keep_unseen
-from medcyclegan.translator import DeviceName, Progress, choose_device, translate
+from medcyclegan.translator import DeviceName, Progress, choose_device, memory_refusals, translate
 from medcyclegan.volume import Volume
 
 Result = TypeVar("Result")
@@ -85,17 +85,29 @@ def synthesize(
         If the device is not there or its memory does not suffice.
     """
     options = options or Options()
+    run = _Run(choose_device(options.device), progress, turn or nullcontext())
+    with memory_refusals():
+        return _synthesize(scan, model, options, run)
+
+
+@dataclass(frozen=True)
+class _Run:
+    device: torch.device
+    progress: Progress | None
+    turn: AbstractContextManager[object]
+
+
+def _synthesize(scan: Scan, model: Model, options: Options, run: _Run) -> Synthesis:
     clock = _Clock()
     clock.run("body", lambda: check_source(scan, model.task))
     _refuse_unfit(scan, model.task, options)
-    device = choose_device(options.device)
     body = clock.run("body", lambda: find_body(scan, options.mask))
     if options.bias_correction:
         scan = clock.run("bias", lambda: replace(scan, volume=correct_bias(scan.volume, body)))
     views: list[Tensor] = []
     for number, normal in enumerate(_normals(scan, model, options.views)):
-        report = _shifted(progress, number, options.views)
-        view = _View(normal, device, report, turn or nullcontext())
+        report = _shifted(run.progress, number, options.views)
+        view = _View(normal, replace(run, progress=report))
         views.append(_one_view(scan, body, model, clock, view))
     values = views[0] if len(views) == 1 else torch.stack(views).median(dim=0).values
     home = Volume(values.numpy(), scan.volume.geometry, model.task.target.unit)
@@ -106,24 +118,22 @@ def synthesize(
 @dataclass(frozen=True)
 class _View:
     normal: int
-    device: torch.device
-    progress: Progress | None
-    turn: AbstractContextManager[object]
+    run: _Run
 
 
 def _one_view(scan: Scan, body: Volume, model: Model, clock: _Clock, view: _View) -> Tensor:
     """Translate along one axis; returns physical values (i, j, k) on the scan's grid."""
     task, volume = model.task, scan.volume
     ready = clock.run("prepare", lambda: _prepared(scan, body, task, view.normal))
-    with view.turn:
+    with view.run.turn:
         fake = clock.run(
             "network",
             lambda: translate(
                 model.generator,
                 ready.values,
                 depth=task.depth,
-                device=view.device,
-                progress=view.progress,
+                device=view.run.device,
+                progress=view.run.progress,
             ),
         )
     if not torch.isfinite(fake).all():

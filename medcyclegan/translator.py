@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, Literal
 
 import torch
@@ -15,6 +15,8 @@ from medcyclegan.transforms.slabs import SlabBlender, SlabPlan, cut_slabs
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 Progress = Callable[[int, int], None]
 
+# torch raises RuntimeError where it finds no memory, as for much else; this is in its message.
+_CPU_ALLOCATOR = "DefaultCPUAllocator"
 # Pixels a forward pass works on at once, over all slabs: about 0.3 GB of activations.
 BATCH_PIXELS = 400_000
 
@@ -41,6 +43,20 @@ def choose_device(name: DeviceName) -> torch.device:
             remedy="use --device cpu, or install a build of torch for it",
         )
     return torch.device(name)
+
+
+@contextmanager
+def memory_refusals() -> Iterator[None]:
+    """Turn what is raised when the computer's memory does not suffice into ``DeviceError``."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not (isinstance(error, MemoryError) or _CPU_ALLOCATOR in str(error)):
+            raise
+        raise DeviceError(
+            "The computer's memory does not suffice",
+            remedy="free some, or give a scan with a smaller field of view",
+        ) from error
 
 
 def translate(

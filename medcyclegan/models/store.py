@@ -25,6 +25,7 @@ WEIGHTS_NAME = "weights.safetensors"
 MAX_WEIGHTS_BYTES = 2_000_000_000
 MAX_CARD_BYTES = 1_000_000
 _WEIGHT_TYPES = (torch.float16, torch.bfloat16, torch.float32)
+_AGAIN = "install or export the model again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +89,7 @@ def read_card(folder: Path) -> Card:
         raise ModelRefused(
             f"{path}: {key}: {first['msg']}",
             rule="a model folder holds a valid card",
-            remedy="export the model again",
+            remedy=_AGAIN,
         ) from error
 
 
@@ -115,12 +116,14 @@ def _read_file(path: Path, *, most_bytes: int) -> bytes:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # a pipe or a device may never end
-            raise ModelRefused(f"{path} is no regular file", remedy="copy the model folder")
+            raise ModelRefused(f"{path} is no regular file", remedy=_AGAIN)
         if status.st_size > most_bytes:
-            raise ModelRefused(f"{path} has {status.st_size} bytes", rule=f"at most {most_bytes}")
+            raise ModelRefused(
+                f"{path} has {status.st_size} bytes", rule=f"at most {most_bytes}", remedy=_AGAIN
+            )
         return path.read_bytes()
     except OSError as error:
-        raise ModelRefused(f"{path} cannot be read ({error.strerror})") from error
+        raise ModelRefused(f"{path} cannot be read ({error.strerror})", remedy=_AGAIN) from error
 
 
 def _read_weights(path: Path, card: Card) -> dict[str, Tensor]:
@@ -135,7 +138,7 @@ def _read_weights(path: Path, card: Card) -> dict[str, Tensor]:
     try:
         return load(content)
     except SafetensorError as error:
-        raise ModelRefused(f"{path} is no safetensors file ({error})") from error
+        raise ModelRefused(f"{path} is no safetensors file ({error})", remedy=_AGAIN) from error
 
 
 def _check_size(config: GeneratorConfig, found: dict[str, Tensor], path: Path) -> None:
@@ -145,26 +148,33 @@ def _check_size(config: GeneratorConfig, found: dict[str, Tensor], path: Path) -
         raise ModelRefused(
             f"{path} holds {held} weights",
             rule=f"the generator on the card needs more than {needed}",
-            remedy="export the model again",
+            remedy=_AGAIN,
         )
 
 
 def _check_shapes(wanted: dict[str, Tensor], found: dict[str, Tensor], path: Path) -> None:
     if wanted.keys() != found.keys():
         odd = sorted(wanted.keys() ^ found.keys())[0]
-        raise ModelRefused(f"{path}: tensor {odd}", rule="names must be those of the generator")
+        raise ModelRefused(
+            f"{path}: tensor {odd}", rule="names must be those of the generator", remedy=_AGAIN
+        )
     for name, value in found.items():
         if value.shape != wanted[name].shape:
             raise ModelRefused(
                 f"{path}: {name} has shape {tuple(value.shape)}",
                 rule=f"the generator on the card needs {tuple(wanted[name].shape)}",
+                remedy=_AGAIN,
             )
         if value.dtype not in _WEIGHT_TYPES:
             raise ModelRefused(
-                f"{path}: {name} is of {value.dtype}", rule="weights are float16, bfloat16, float32"
+                f"{path}: {name} is of {value.dtype}",
+                rule="weights are float16, bfloat16, float32",
+                remedy=_AGAIN,
             )
         if not torch.isfinite(value).all():
-            raise ModelRefused(f"{path}: {name} holds NaN or infinity", rule="weights are finite")
+            raise ModelRefused(
+                f"{path}: {name} holds NaN or infinity", rule="weights are finite", remedy=_AGAIN
+            )
 
 
 def save_model(folder: Path, *, card: Card, weights: dict[str, Tensor]) -> Card:

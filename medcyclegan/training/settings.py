@@ -46,7 +46,9 @@ def read_settings(path: Path, kind: type[Settings], *, changes: Sequence[str] = 
         content = _parse(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         reason = " ".join(str(error).split())
-        raise UsageError(f"{path} cannot be read as YAML ({reason})") from error
+        raise UsageError(
+            f"{path} cannot be read as YAML ({reason})", remedy="correct the file"
+        ) from error
     if changes and not isinstance(content, dict):
         raise UsageError(f"{path} holds no keys", rule="settings are keys and values")
     for change in changes:

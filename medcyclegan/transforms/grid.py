@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from medcyclegan.errors import InputRefused
 from medcyclegan.geometry import FloatArray, Geometry, closest_axes
 from medcyclegan.task import Task
 from medcyclegan.volume import Volume
@@ -14,6 +15,8 @@ SAGITTAL, CORONAL, AXIAL = 0, 1, 2
 MARGIN_MM = 12.0
 # A spacing this close to the model's is kept as it is: not interpolating is worth more than 5 %.
 KEEP_WITHIN = 0.05
+# 2 GiB as float32: more than a whole body at 1 mm. What is larger has a wrong unit of length.
+MAX_VOXELS = 2**29
 # Slices count as thick only beside finer pixels: 2 mm cubes are no slices.
 THICK_TO_PIXEL = 1.4
 
@@ -43,6 +46,11 @@ def model_geometry(geometry: Geometry, head: Volume, task: Task, *, normal: int)
 
     Distances: ``task.spacing_mm``; the scan's own if that is None, where it is within 5 %, and
     along the normal where its slices are thick or there is but one.
+
+    Raises
+    ------
+    InputRefused
+        If it would have more than ``MAX_VOXELS``.
     """
     low, high = _head_box(head)
     axes = closest_axes(geometry.directions_ras)
@@ -61,6 +69,7 @@ def model_geometry(geometry: Geometry, head: Volume, task: Task, *, normal: int)
     # whole voxels on both sides alike: where the spacing is kept, voxels coincide with the scan's
     margin = np.ceil(margin_mm / step_mm)
     covered = np.maximum(1.0, np.round((high - low + 1.0)[order] * spacing / step_mm))
+    _refuse_large(covered + 2.0 * margin, step_mm)
     shape = (covered + 2.0 * margin).astype(int)
     centre = geometry.to_world((low + high) / 2.0)
     return Geometry(
@@ -91,6 +100,16 @@ def plane_model_geometry(geometry: Geometry, task: Task) -> Geometry:
         _affine(geometry.directions_ras[:, order] * signs * step_mm, centre, wanted),
         geometry.frame_of_reference_uid,
     )
+
+
+def _refuse_large(shape: FloatArray, step_mm: FloatArray) -> None:
+    if np.prod(shape) > MAX_VOXELS:
+        extent = " x ".join(f"{length:.3g}" for length in shape * step_mm)
+        raise InputRefused(
+            f"The body in view spans {extent} mm, {np.prod(shape):.3g} voxels on the model's grid",
+            rule=f"at most {MAX_VOXELS} are translated",
+            remedy="check the unit of length in the header, or crop the image",
+        )
 
 
 def _affine(columns: FloatArray, centre: FloatArray, shape: FloatArray) -> FloatArray:

@@ -10,7 +10,7 @@ from medcyclegan.errors import InputRefused
 from medcyclegan.geometry import FloatArray
 from medcyclegan.io.dicom.frames import SliceView
 from medcyclegan.io.dicom.geometry import ORIENTATION_TOLERANCE, orientation, pixel_spacing
-from medcyclegan.io.dicom.values import number, text
+from medcyclegan.io.dicom.values import number, shown, text
 
 # Echo times may differ by this much, relative: some sequences trim it slice by slice.
 ECHO_TIME_TOLERANCE_RELATIVE = 0.01
@@ -61,9 +61,9 @@ def _check_equal(views: Sequence[SliceView], keyword: str, what: str, may_show: 
     for view in views[1:]:
         other = text(view.dataset, keyword, view.path)
         if other != first:
-            shown = f": {first or 'none'} and {other or 'none'}" if may_show else ""
+            values = f": {shown(first)} and {shown(other)}" if may_show else ""
             raise InputRefused(
-                f"{views[0].name} and {view.name} differ in {keyword}{shown}",
+                f"{views[0].name} and {view.name} differ in {keyword}{values}",
                 rule=f"all slices of a volume share one {what}",
                 remedy="sort the files by series into folders of their own",
             )
@@ -83,9 +83,9 @@ def _check_echo_time(views: Sequence[SliceView], keyword: str) -> None:
 
 
 def _refuse_several(view: SliceView, what: str, keyword: str, values: list[str]) -> None:
-    shown = ", ".join(value or "none" for value in values[:5])
+    some = ", ".join(shown(value) for value in values[:5])
     raise InputRefused(
-        f"{view.path.parent} holds several {what} in one series ({keyword}: {shown})",
+        f"{view.path.parent} holds several {what} in one series ({keyword}: {some})",
         rule="a volume is one echo at one time",
         remedy="put the files of one of them into a folder of their own",
     )

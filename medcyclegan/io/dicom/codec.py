@@ -44,7 +44,7 @@ def check_syntax(file: DicomFile) -> None:
     if file.syntax in _NATIVE or file.syntax in GDCM_SYNTAXES or file.syntax == RLELossless:
         return
     raise InputRefused(
-        f"{file.path}: the transfer syntax is {uid_name(file.syntax) or 'missing'}",
+        f"{file.path}: the transfer syntax is {uid_name(file.syntax)}",
         rule="it must be one of the uncompressed, deflated, RLE, JPEG, JPEG-LS or JPEG 2000 ones",
         remedy="export the series as explicit VR little endian",
     )

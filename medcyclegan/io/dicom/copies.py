@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 
-from pydicom import DataElement, Dataset
+from pydicom import Dataset
+from pydicom.sequence import Sequence
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.tags import CODE
 from medcyclegan.io.dicom.valid import is_valid
+from medcyclegan.io.dicom.values import readable
 
 _log = logging.getLogger(__name__)
 
@@ -73,15 +75,8 @@ def copy_codes(source: Dataset, keywords: tuple[str, ...]) -> Dataset:
     """
     ds = Dataset()
     for keyword in keywords:
-        items = source.get(keyword)
-        if items:
+        element = readable(source, keyword)
+        items = None if element is None else element.value
+        if items and isinstance(items, Sequence):
             setattr(ds, keyword, [copy_required(item, CODE) for item in items])
     return ds
-
-
-def readable(source: Dataset, keyword: str) -> DataElement | None:
-    """Return the element, or None where its bytes are nothing that its type allows."""
-    try:
-        return source[keyword]
-    except (ValueError, TypeError, OverflowError, NotImplementedError):
-        return None

@@ -23,6 +23,7 @@ from medcyclegan.io.dicom.kinds import Kind
 from medcyclegan.io.dicom.plane import order_along_normal, plane_of_grid, refuse_other_grid
 from medcyclegan.io.dicom.source import description_of, plane_of, references_to
 from medcyclegan.io.dicom.valid import LONG_STRING, refuse_invalid, refuse_odd_text
+from medcyclegan.io.dicom.values import quiet
 from medcyclegan.io.scan import DicomPassport, Passport
 
 
@@ -129,7 +130,7 @@ def derive_series(
         If the grid is not that of the passport's slices.
     """
     # pydicom would warn of each bad value and show it; refuse_invalid names the attribute alone.
-    with disable_value_validation():
+    with quiet(), disable_value_validation():
         first = passport.slices[0] if isinstance(passport, DicomPassport) else Dataset()
         kind = kind_of(derivation.kind, first, value_range=derivation.value_range)
         common = _of_series(geometry, passport, derivation)
@@ -187,7 +188,7 @@ def _made(derivation: Derivation) -> Dataset:
     ds.Manufacturer = "medcyclegan"
     if derivation.model_name:
         ds.ManufacturerModelName = derivation.model_name
-    versions = [derivation.software_version, derivation.model_sha256]
-    ds.SoftwareVersions = [text for text in versions if text]
+    versions = (derivation.software_version, derivation.model_sha256)
+    ds.SoftwareVersions = list(filter(None, versions))
     ds.DerivationDescription = derivation.description
     return ds

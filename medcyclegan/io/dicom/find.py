@@ -62,11 +62,14 @@ def find_siblings(path: Path) -> Found:
     # Pipes and devices would block.
     file = load_header(path) if path.is_file() else None
     if file is None:
-        raise InputRefused(f"{path} is no DICOM file", rule="it must be one")
+        raise InputRefused(
+            f"{path} is no DICOM file", rule="it must be one", remedy="name the folder of a series"
+        )
     if not is_image(file):
         raise InputRefused(
             f"{path} is a DICOM object without an image ({uid_name(_sop_class(file))})",
             rule="an image is needed",
+            remedy="name the folder of an image series",
         )
     uid = series_uid(file)
     if is_multiframe(file) or text(file.header, "Modality", path) in RADIOGRAPHS:
@@ -191,4 +194,5 @@ def _refuse_unreadable(error: OSError) -> None:
     raise InputRefused(
         f"{error.filename} cannot be opened ({error.strerror})",
         rule="every folder below the input must be readable",
+        remedy="check its permissions",
     ) from error

@@ -97,7 +97,11 @@ def _items(ds: Dataset, keyword: str, file: DicomFile) -> list[Dataset]:
     if value is None:
         return []
     if not isinstance(value, Sequence):
-        raise InputRefused(f"{file.path}: {keyword} is no sequence", rule="it must be one")
+        raise InputRefused(
+            f"{file.path}: {keyword} is no sequence",
+            rule="it must be one",
+            remedy="export the file again",
+        )
     return list(value)
 
 

@@ -88,7 +88,9 @@ def pixel_spacing(view: SliceView) -> FloatArray:
     spacing = _required(view, "PixelSpacing", 2)
     if spacing.min() <= 0.0:
         raise InputRefused(
-            f"{view.name}: PixelSpacing is {spacing.tolist()} mm", rule="it must be above 0"
+            f"{view.name}: PixelSpacing is {spacing.tolist()} mm",
+            rule="it must be above 0",
+            remedy="repair the header",
         )
     return spacing
 

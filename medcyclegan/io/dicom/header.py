@@ -157,6 +157,7 @@ def _read_body(path: Path, stream: BinaryIO, syntax: str) -> tuple[BinaryIO, Dat
         syntax != ExplicitVRBigEndian,
         stop_when=_at_pixel_data,
     )
+    list(header.elements())  # pydicom converts some of them here: with its warnings kept back
     return stream, header
 
 

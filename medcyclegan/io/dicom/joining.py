@@ -9,6 +9,7 @@ from pydicom import Dataset
 from medcyclegan.errors import InputRefused
 from medcyclegan.geometry import Geometry
 from medcyclegan.io.dicom.common import blank_identity
+from medcyclegan.io.dicom.copies import copy_required
 from medcyclegan.io.dicom.kinds import Kind
 from medcyclegan.io.dicom.source import (
     derived_series_number,
@@ -24,9 +25,9 @@ def join_source(source: Dataset, geometry: Geometry, new_uid: Callable[[], str])
     ds = identity_of(source)
     ds.update(pixel_history_of(source))
     ds.update(equipment_of(source))
-    ds.FrameOfReferenceUID = (
-        source.get("FrameOfReferenceUID") or geometry.frame_of_reference_uid or new_uid()
-    )
+    ds.update(copy_required(source, ("FrameOfReferenceUID",)))
+    if not ds.get("FrameOfReferenceUID"):
+        ds.FrameOfReferenceUID = geometry.frame_of_reference_uid or new_uid()
     ds.SeriesNumber = derived_series_number(source)
     return ds
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.header import DicomFile
-from medcyclegan.io.dicom.values import text, whole
+from medcyclegan.io.dicom.values import shown, text, whole
 
 Stored = NDArray[np.integer]
 
@@ -66,7 +66,7 @@ def layout_of(file: DicomFile) -> PixelLayout:
     colours = text(header, "PhotometricInterpretation", path)
     if samples != 1 or colours not in ("MONOCHROME1", "MONOCHROME2"):
         raise InputRefused(
-            f"{path} is a colour image ({samples} samples a pixel, {colours or 'unnamed'})",
+            f"{path} is a colour image ({samples} samples a pixel, {shown(colours)})",
             rule="MONOCHROME1 or MONOCHROME2 with one sample a pixel is needed",
             remedy="give the scanner's grey images",
         )
@@ -85,6 +85,7 @@ def layout_of(file: DicomFile) -> PixelLayout:
         raise InputRefused(
             f"{path}: {layout.columns} columns, {layout.rows} rows, {layout.frames} frames",
             rule="each must be at least 1",
+            remedy="the file is damaged: copy or export it again",
         )
     return layout
 

@@ -91,7 +91,11 @@ def rescale_of(view: SliceView) -> Rescale:
     slope = number(view.dataset, "RescaleSlope", view.path)
     intercept = number(view.dataset, "RescaleIntercept", view.path)
     if slope == 0.0:
-        raise InputRefused(f"{view.name}: RescaleSlope is 0", rule="it may not be")
+        raise InputRefused(
+            f"{view.name}: RescaleSlope is 0",
+            rule="it may not be",
+            remedy="export the series again",
+        )
     return Rescale(1.0 if slope is None else slope, intercept or 0.0)
 
 

@@ -17,6 +17,8 @@ from medcyclegan.geometry import FloatArray, Geometry
 # go by, stops here. Affines of float32 stay below 1e-6.
 _PLANE_SHEAR = 1e-4
 
+_SMALLEST_DS = 1e-99
+
 _RAS_TO_LPS = np.diag((-1.0, -1.0, 1.0, 1.0))
 
 # Farthest distance of a slice's corner from where the grid has it, as a share of the smallest
@@ -95,4 +97,5 @@ def _lps(geometry: Geometry) -> FloatArray:
 
 def _ds(value: float) -> str:
     """Return a decimal string of at most 16 characters, the most that DICOM allows."""
-    return format_number_as_ds(float(value))
+    # An exponent of three digits would make 17 of them.
+    return format_number_as_ds(float(value) if abs(value) > _SMALLEST_DS else 0.0)

@@ -47,7 +47,9 @@ def read_dicom(path: Path, *, series_uid: str | None = None, modality: str | Non
         If there is no such series, or it is no regular volume that we would vouch for.
     """
     if not path.exists():
-        raise InputRefused(f"{path} does not exist", rule="a folder or a file is needed")
+        raise InputRefused(
+            f"{path} does not exist", rule="a folder or a file is needed", remedy="check the path"
+        )
     found = find_images(path) if path.is_dir() else find_siblings(path)
     files, passed_over = choose_series(
         found, series_uid=series_uid, modality=modality, where=str(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.find import Found
 from medcyclegan.io.dicom.header import DicomFile
-from medcyclegan.io.dicom.values import numbers, text, whole
+from medcyclegan.io.dicom.values import numbers, shown, text, whole
 from medcyclegan.task import fits_modality
 
 Warnings = tuple[str, ...]
@@ -50,7 +50,7 @@ def _check_choice(
     if not fitting:
         there = sorted({name for files in found.series.values() for name in modalities(files)})
         raise InputRefused(
-            f"{where} holds images of modality {', '.join(there)}, none of {modality}",
+            f"{where} holds images of modality {', '.join(map(shown, there))}, none of {modality}",
             rule=f"this task takes {modality}",
             remedy=f"give a series of modality {modality}",
         )
@@ -107,7 +107,8 @@ def _listing(series: Series) -> str:
     lines = []
     for uid, files in sorted(series.items()):
         first = files[0]
-        description = text(first.header, "SeriesDescription", first.path) or "no description"
+        said = text(first.header, "SeriesDescription", first.path)
+        description = shown(said or "no description", is_code=False)
         slices = sum(whole(file.header, "NumberOfFrames", file.path, default=1) for file in files)
-        lines.append(f"  {uid} ({description}): {slices} slices")
+        lines.append(f"  {shown(uid)} ({description}): {slices} slices")
     return "\n".join(lines)

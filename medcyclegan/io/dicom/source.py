@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydicom import Dataset
+from pydicom.multival import MultiValue
 from pydicom.uid import EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.common import blank_identity
-from medcyclegan.io.dicom.copies import copy_codes, copy_optional, copy_required, readable
+from medcyclegan.io.dicom.copies import copy_codes, copy_optional, copy_required
 from medcyclegan.io.dicom.tags import (
     EQUIPMENT,
     OPTIONAL_AS_SOURCE,
@@ -16,6 +19,7 @@ from medcyclegan.io.dicom.tags import (
     REQUIRED_AS_SOURCE,
 )
 from medcyclegan.io.dicom.valid import is_valid
+from medcyclegan.io.dicom.values import readable
 
 _MULTI_FRAME = (EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage)
 _IS_MAXIMUM = 2**31 - 1
@@ -38,21 +42,24 @@ def identity_of(source: Dataset) -> Dataset:
 
 def description_of(source: Dataset) -> str:
     """Return SeriesDescription as one line of text, empty where there is none."""
-    value = source.get("SeriesDescription") or ""
-    line = value if isinstance(value, str) else " ".join(value)
+    element = readable(source, "SeriesDescription")
+    if element is None or element.VR != "LO":
+        return ""
+    values = element.value if isinstance(element.value, MultiValue) else [element.value]
+    line = " ".join(str(value) for value in values if value)
     return "".join(character for character in line if character.isprintable())
 
 
 def pixel_history_of(source: Dataset) -> Dataset:
     """Return what the standard forbids to forget: lossy compression and burned-in text."""
     ds = Dataset()
-    is_lossy = source.get("LossyImageCompression") == "01"
+    is_lossy = _value(source, "LossyImageCompression") == "01"
     ds.LossyImageCompression = "01" if is_lossy else "00"
     if is_lossy:
         ds.update(
             copy_required(source, ("LossyImageCompressionRatio", "LossyImageCompressionMethod"))
         )
-    ds.BurnedInAnnotation = "YES" if source.get("BurnedInAnnotation") == "YES" else "NO"
+    ds.BurnedInAnnotation = "YES" if _value(source, "BurnedInAnnotation") == "YES" else "NO"
     return ds
 
 
@@ -67,7 +74,7 @@ def plane_of(source: Dataset) -> Dataset:
 def equipment_of(source: Dataset) -> Dataset:
     """Return ContributingEquipmentSequence with the scanner, or nothing if its maker is unknown."""
     ds = Dataset()
-    scanner = copy_optional(source, tuple(name for name in EQUIPMENT if source.get(name)))
+    scanner = copy_optional(source, tuple(name for name in EQUIPMENT if _value(source, name)))
     if "Manufacturer" not in scanner:
         return ds  # the item needs a maker, and none is invented
     scanner.PurposeOfReferenceCodeSequence = [code_item("109101", "Acquisition Equipment")]
@@ -111,7 +118,7 @@ def derived_series_number(source: Dataset) -> int:
 
 
 def _needed(source: Dataset, keyword: str) -> str:
-    value = source.get(keyword)
+    value = _value(source, keyword)
     if not value:
         raise InputRefused(
             f"The source has no {keyword}",
@@ -134,3 +141,8 @@ def _is_ascii(source: Dataset) -> bool:
     names = (*PRESENT_EVEN_IF_EMPTY, *OPTIONAL_AS_SOURCE, *EQUIPMENT, "SeriesDescription")
     present = (readable(source, name) for name in names if name in source)
     return all(str(element.value).isascii() for element in present if element is not None)
+
+
+def _value(source: Dataset, keyword: str) -> Any:
+    element = readable(source, keyword)
+    return None if element is None else element.value

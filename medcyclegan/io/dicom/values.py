@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import struct
 import warnings
 import zlib
@@ -17,10 +18,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
 from pydicom.config import IGNORE
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
 from pydicom.uid import UID
 
 from medcyclegan.errors import InputRefused
@@ -28,6 +30,7 @@ from medcyclegan.errors import InputRefused
 # What pydicom was seen to raise for damaged files. MemoryError is left out on purpose: sizes are
 # checked before memory is taken.
 PYDICOM_ERRORS = (
+    BytesLengthException,
     InvalidDicomError,
     ArithmeticError,
     AttributeError,
@@ -42,6 +45,12 @@ PYDICOM_ERRORS = (
     struct.error,
     zlib.error,
 )
+
+# The limit of most texts in DICOM, and of the names of UIDs.
+_LONGEST_SHOWN = 64
+_SHOWN = re.compile(r"[\w .\\]*")
+
+_REPAIR = "repair the file or export it again"
 
 _PYDICOM_LOGGERS = tuple(
     logging.getLogger(name) for name in ("pydicom", "pydicom.pixels.decoders.base")
@@ -68,8 +77,18 @@ def quiet() -> Iterator[None]:
 
 
 def uid_name(uid: str) -> str:
-    """Return the name that PS3.6 gives a UID, else the UID itself."""
-    return str(UID(uid, validation_mode=IGNORE).name)
+    """Return the name that PS3.6 gives a UID, else the UID itself, as messages may show it."""
+    name = str(UID(uid, validation_mode=IGNORE).name)
+    return shown(uid) if name == uid else name
+
+
+def readable(ds: Dataset, keyword: str) -> DataElement | None:
+    """Return the element; None if it is absent, or its bytes are nothing that its type allows."""
+    try:
+        with quiet():
+            return ds[keyword]
+    except PYDICOM_ERRORS:
+        return None
 
 
 def raw_value(ds: Dataset, keyword: str, path: Path) -> Any:
@@ -81,7 +100,7 @@ def raw_value(ds: Dataset, keyword: str, path: Path) -> Any:
         raise InputRefused(
             f"{path}: {keyword} cannot be decoded",
             rule="its value must fit its value representation",
-            remedy="repair the file or export it again",
+            remedy=_REPAIR,
         ) from error
     return None if value is None or value == "" else value
 
@@ -89,9 +108,23 @@ def raw_value(ds: Dataset, keyword: str, path: Path) -> Any:
 def text(ds: Dataset, keyword: str, path: Path) -> str:
     """Return a text value without padding, several values joined by a backslash."""
     value = raw_value(ds, keyword, path)
+    if isinstance(value, (bytes, Sequence)):
+        raise InputRefused(f"{path}: {keyword} is no text", rule="it must be", remedy=_REPAIR)
     if isinstance(value, (list, MultiValue)):
         return "\\".join(str(part) for part in value)
     return "" if value is None else str(value).strip(" \0")
+
+
+def shown(value: str, *, is_code: bool = True) -> str:
+    """Return a text as messages may show it; a code or UID, or one line of free text.
+
+    Where a length is damaged, a value may hold anything that follows it, the patient's name and
+    control characters too: what cannot be such a text is not shown.
+    """
+    is_fit = _SHOWN.fullmatch(value) if is_code else value.isprintable()
+    if is_fit and len(value) <= _LONGEST_SHOWN:
+        return value or "none"
+    return "(not shown: too long, or with odd characters)"
 
 
 def numbers(ds: Dataset, keyword: str, path: Path) -> tuple[float, ...]:
@@ -103,9 +136,13 @@ def numbers(ds: Dataset, keyword: str, path: Path) -> tuple[float, ...]:
     try:
         found = tuple(float(part) for part in parts)
     except (TypeError, ValueError) as error:
-        raise InputRefused(f"{path}: {keyword} is no number", rule="it must be one") from error
+        raise InputRefused(
+            f"{path}: {keyword} is no number", rule="it must be one", remedy=_REPAIR
+        ) from error
     if not all(math.isfinite(part) for part in found):
-        raise InputRefused(f"{path}: {keyword} is {found}", rule="it must be finite")
+        raise InputRefused(
+            f"{path}: {keyword} is {found}", rule="it must be finite", remedy=_REPAIR
+        )
     return found
 
 

@@ -15,6 +15,7 @@ from medcyclegan.io.atomic import atomic_folder
 from medcyclegan.io.dicom.derive import Derivation, DerivedSeries, derive_series
 from medcyclegan.io.dicom.kinds import StoredVoxels
 from medcyclegan.io.dicom.tags import PLANE
+from medcyclegan.io.dicom.values import quiet
 from medcyclegan.io.scan import Passport
 from medcyclegan.volume import Volume
 
@@ -106,7 +107,7 @@ def save_series(
     digits = max(4, len(str(len(series))))
     # Slices with rows of columns, as DICOM stores them: (k, j, i).
     frames = np.ascontiguousarray(stored.transpose(2, 1, 0))
-    with atomic_folder(to, overwrite=overwrite) as folder, disable_value_validation():
+    with atomic_folder(to, overwrite=overwrite) as folder, quiet(), disable_value_validation():
         for number, (k, ds) in enumerate(series, start=1):
             path = folder / f"{prefix}_{number:0{digits}d}.dcm"
             _save(ds, frames[k].tobytes(), path)

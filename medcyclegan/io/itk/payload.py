@@ -11,6 +11,7 @@ from typing import BinaryIO
 from medcyclegan.errors import InputRefused
 
 _CHUNK_BYTES = 2**20
+_LONGEST_NAME = 255
 _ANY_DEFLATE = 47  # zlib.h: windowBits for a zlib or a gzip header, whichever is there
 
 
@@ -34,13 +35,19 @@ def data_file_beside(header: Path, name: str) -> Path:
     Raises
     ------
     InputRefused
-        If ``name`` is a list or pattern of files, or outside the folder of the header.
+        If ``name`` is a list or pattern of files, too long, or outside the folder of the header.
     """
     if name.upper().startswith("LIST") or "%" in name:
         raise InputRefused(
             f"{header}: the voxels are in a list of data files",
             rule="one data file is read",
             remedy="write the image again with ITK or 3D Slicer, as one file",
+        )
+    if len(name) > _LONGEST_NAME:
+        raise InputRefused(
+            f"{header}: the name of the data file has {len(name)} characters",
+            rule=f"at most {_LONGEST_NAME} are read, as file systems have them",
+            remedy="the header is damaged: copy or export the file again",
         )
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise InputRefused(
@@ -60,13 +67,8 @@ def read_payload(payload: Payload) -> bytes:
         If there are too few, packed ones do not unpack to their number and checksum, or the file
         is missing or unreadable.
     """
-    if not payload.path.is_file():
-        raise InputRefused(
-            f"{payload.path}: the data file is missing",
-            rule="the header names it",
-            remedy="copy it to the folder of the header",
-        )
     try:
+        _refuse_missing(payload.path)
         with payload.path.open("rb") as file:
             data = _unpack(file, payload) if payload.is_packed else _read_raw(file, payload)
     except zlib.error as error:
@@ -79,6 +81,15 @@ def read_payload(payload: Payload) -> bytes:
     if len(data) < payload.byte_count:
         raise _refusal(payload, f"{len(data)}")
     return data
+
+
+def _refuse_missing(path: Path) -> None:
+    if not path.is_file():
+        raise InputRefused(
+            f"{path}: the data file is missing",
+            rule="the header names it",
+            remedy="copy it to the folder of the header",
+        )
 
 
 def _read_raw(file: BinaryIO, payload: Payload) -> bytes:

@@ -100,6 +100,7 @@ def _fit_to_voxels(header: Nifti1Header, voxels: NDArray[Any], *, tail_bytes: in
     header["cal_min"] = 0
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _fresh_header(geometry: Geometry, to: Path) -> Nifti1Header:
     """Make a header for a source that had none; shear is kept by the sform alone."""
     is_large = max(geometry.shape) > _MOST_NIFTI1_VOXELS
@@ -109,8 +110,11 @@ def _fresh_header(geometry: Geometry, to: Path) -> Nifti1Header:
     header.set_qform(geometry.affine_ras, 0 if geometry.is_sheared else _SCANNER)
     header.set_sform(geometry.affine_ras, _SCANNER)
     header["xyzt_units"] = _MILLIMETRES
-    written, _ = header_geometry(header, to)
-    lost_mm = np.abs(written.corners_ras_mm() - geometry.corners_ras_mm()).max()
+    try:
+        written, _ = header_geometry(header, to)
+        lost_mm = np.abs(written.corners_ras_mm() - geometry.corners_ras_mm()).max()
+    except InputRefused:  # numbers that float32 turns into 0 or infinity
+        lost_mm = np.inf
     if lost_mm > _SFORM_TOLERANCE_MM:
         raise CannotWrite(
             f"{to}: the affine moves by {lost_mm:.3g} mm in the float32 of NIfTI",

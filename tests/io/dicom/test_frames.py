@@ -2,66 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.sequence import Sequence
-from pydicom.uid import EnhancedMRImageStorage, generate_uid
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.read import read_dicom
-from tests.dicom_encoding import save
-from tests.dicom_factory import axial_affine, make_series, pattern
-
-SHAPE = (8, 6, 5)
-# The order of the frames in the file is not that of their positions.
-ORDER = (3, 0, 4, 1, 2)
-
-
-def item(source: Dataset, *keywords: str) -> Sequence:
-    """Move attributes into a sequence of one item."""
-    moved = Dataset()
-    for keyword in keywords:
-        moved[keyword] = source[keyword]
-        del source[keyword]
-    return Sequence([moved])
-
-
-def make_enhanced(
-    folder: Path, *, edit: Callable[[Dataset, list[Dataset]], None] | None = None
-) -> Path:
-    """Turn a plain series into one enhanced file; ``edit`` gets it and its frames' groups."""
-    slices = [dcmread(path) for path in make_series(folder / "plain", shape=SHAPE)]
-    frames = []
-    for k in ORDER:
-        groups = Dataset()
-        groups.PlanePositionSequence = item(slices[k], "ImagePositionPatient")
-        scale = Dataset()
-        scale.RescaleSlope, scale.RescaleIntercept, scale.RescaleType = str(k + 1), "5", "US"
-        groups.PixelValueTransformationSequence = Sequence([scale])
-        frames.append(groups)
-    shared = Dataset()
-    whole = slices[0]
-    shared.PlaneOrientationSequence = item(whole, "ImageOrientationPatient")
-    shared.PixelMeasuresSequence = item(whole, "PixelSpacing", "SliceThickness")
-    del whole.SpacingBetweenSlices, whole.EchoTime
-    whole.SOPClassUID = EnhancedMRImageStorage
-    whole.SOPInstanceUID = generate_uid()
-    # Wrong on purpose: the functional groups count.
-    whole.ImagePositionPatient = ["1", "2", "3"]
-    whole.NumberOfFrames = len(frames)
-    whole.SharedFunctionalGroupsSequence = Sequence([shared])
-    whole.PerFrameFunctionalGroupsSequence = Sequence(frames)
-    whole.PixelData = b"".join(slices[k].PixelData for k in ORDER)
-    if edit is not None:
-        edit(whole, frames)
-    path = folder / "enhanced" / "one.dcm"
-    path.parent.mkdir()
-    save(whole, path)
-    return path
+from tests.dicom_enhanced import ORDER, SHAPE, make_enhanced
+from tests.dicom_factory import axial_affine, pattern
 
 
 def test_frames_are_placed_and_rescaled_one_by_one(tmp_path: Path) -> None:

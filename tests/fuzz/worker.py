@@ -1,0 +1,69 @@
+"""A process of its own that runs mutants, under a limit of memory and of time for each.
+
+Started by ``tests.fuzz.run``. For each mutant it prints its number before, and one line of JSON
+after, so that the parent knows which one ended the process.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.fuzz.families import mutant, seeds_of
+from tests.fuzz.target import OUTPUTS, read_and_write, try_one
+
+MEMORY_LIMIT_BYTES = 2**30
+# Wall time, for a machine that does other things too; a mutant takes some milliseconds.
+TIME_LIMIT_S = 20.0
+
+# What is done with a mutant, and as what it is written; ``tests.fuzz.planted`` has others.
+target, outputs = read_and_write, OUTPUTS
+
+
+def main(family: str, seed: int, numbers: range) -> None:
+    """Run the mutants of these numbers and tell of each."""
+    seeds_of(family)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with tempfile.TemporaryDirectory(dir=_quick_folder()) as folder:
+        for number in numbers:
+            _tell(str(number))
+            faulthandler.dump_traceback_later(TIME_LIMIT_S, exit=True)
+            before = time.process_time()
+            damaged = mutant(family, seed=seed, number=number)
+            name = outputs[number % len(outputs)]
+            outcome = try_one(damaged, Path(folder), name, target)
+            faulthandler.cancel_dump_traceback_later()
+            line = {"outcome": outcome, "cpu_s": time.process_time() - before}
+            _tell(json.dumps(line | {"peak_bytes": _peak_bytes()}))
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _peak_bytes() -> int:
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return max(resource.getrusage(kind).ru_maxrss for kind in kinds) * 1024
+
+
+def _quick_folder() -> str | None:
+    """Memory, where there is such a folder: a disk would be flushed for every file written."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
+def start(arguments: list[str]) -> None:
+    """Run what ``tests.fuzz.run`` asks for."""
+    name, *rest = arguments
+    seed, first, last, step = map(int, rest)
+    main(name, seed, range(first, last, step))
+
+
+if __name__ == "__main__":
+    start(sys.argv[1:])
