@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 
 from medcyclegan import product
@@ -14,45 +13,21 @@ from medcyclegan.errors import InputRefused, UsageError
 from medcyclegan.evaluation.columns import Names
 from medcyclegan.evaluation.report import ScanReport, write_report
 from medcyclegan.io.atomic import atomic_file, ensure_writable
-from medcyclegan.io.dicom.deidentify import NO_DATE, Deidentifier
+from medcyclegan.io.dicom.deidentify import NO_DATE
 from medcyclegan.io.dicom.derive import Derivation, DerivedSeries, derive_series
 from medcyclegan.io.dicom.read import read_series
-from medcyclegan.io.naming import Format, is_folder, output_path, report_path
+from medcyclegan.io.naming import is_folder, output_path, report_path
 from medcyclegan.io.read import read_scan, refuse_irregular
 from medcyclegan.io.scan import DicomPassport, NiftiPassport, Scan
 from medcyclegan.io.write import write_scan
 from medcyclegan.models.card import Card
 from medcyclegan.models.store import Model
 from medcyclegan.outputs import as_stored, refuse_report, refuse_unwritable
+from medcyclegan.request import Maker, Request
 from medcyclegan.synthesis import Options, Synthesis, synthesize
 from medcyclegan.translator import Progress
 
-
-@dataclass(frozen=True)
-class Request:
-    """What to convert and where to; ``out`` and ``format`` follow from the input if not given.
-
-    ``files`` are those of a DICOM series where they are known; else they are looked for in
-    ``source``. With a ``deidentifier``, for DICOM output, the series tells nothing of the patient.
-    """
-
-    source: Path
-    out: Path | None = None
-    format: Format | None = None
-    series_uid: str | None = None
-    report: bool = False
-    overwrite: bool = False
-    files: tuple[Path, ...] = ()
-    deidentifier: Deidentifier | None = None
-
-
-@dataclass(frozen=True)
-class Maker:
-    """What the outer world gives: the version that runs, the clock, a maker of DICOM UIDs."""
-
-    version: str
-    now: Callable[[], datetime]
-    new_uid: Callable[[], str]
+__all__ = ["Conversion", "Maker", "Opened", "Request", "convert", "finish", "open_scan"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -21,6 +18,7 @@ from medcyclegan.plausibility import (
     size_warning,
     slices_warning,
 )
+from medcyclegan.stopwatch import Stopwatch
 from medcyclegan.task import Task
 from medcyclegan.transforms.bias import correct_bias
 from medcyclegan.transforms.grid import AXIAL, CORONAL, SAGITTAL, slice_axis
@@ -28,8 +26,6 @@ from medcyclegan.transforms.prepare import Prepared, go_home, prepare, prepare_p
 from medcyclegan.transforms.unseen import keep_unseen
 from medcyclegan.translator import DeviceName, Progress, choose_device, memory_refusals, translate
 from medcyclegan.volume import Volume
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -98,7 +94,7 @@ class _Run:
 
 
 def _synthesize(scan: Scan, model: Model, options: Options, run: _Run) -> Synthesis:
-    clock = _Clock()
+    clock = Stopwatch()
     clock.run("body", lambda: check_source(scan, model.task))
     _refuse_unfit(scan, model.task, options)
     body = clock.run("body", lambda: find_body(scan, options.mask))
@@ -121,7 +117,7 @@ class _View:
     run: _Run
 
 
-def _one_view(scan: Scan, body: Volume, model: Model, clock: _Clock, view: _View) -> Tensor:
+def _one_view(scan: Scan, body: Volume, model: Model, clock: Stopwatch, view: _View) -> Tensor:
     """Translate along one axis; returns physical values (i, j, k) on the scan's grid."""
     task, volume = model.task, scan.volume
     ready = clock.run("prepare", lambda: _prepared(scan, body, task, view.normal))
@@ -193,17 +189,3 @@ def _shifted(progress: Progress | None, number: int, views: int) -> Progress | N
     if progress is None:
         return None
     return lambda done, total: progress(number * total + done, views * total)
-
-
-class _Clock:
-    """Adds up wall time by step."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    def run(self, step: str, work: Callable[[], Result]) -> Result:
-        """Run ``work`` and add its time to ``step``."""
-        started = time.perf_counter()
-        result = work()
-        self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - started
-        return result

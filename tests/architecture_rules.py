@@ -32,6 +32,7 @@ ROOMS = {
     "batch": _room(8, "dask distributed filelock numpy pydantic torch"),
     "conversion": _room(7),
     "synthesis": _room(6, "numpy torch"),
+    "request": _room(6),
     "translator": _room(5, "torch"),
     "training": _room(5.5, "torch pydantic numpy yaml monai skimage matplotlib tensorboardX"),
     "training.sample": _room(5, "torch"),
@@ -62,6 +63,7 @@ ROOMS = {
     "volume": _room(2, "numpy"),
     "geometry": _room(1, "numpy"),
     "task": _room(1, "numpy pydantic"),
+    "stopwatch": _room(0),
     "errors": _room(0),
 }
 

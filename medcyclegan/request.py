@@ -1,0 +1,38 @@
+"""What is asked of a conversion, and what the outer world gives to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from medcyclegan.io.dicom.deidentify import Deidentifier
+from medcyclegan.io.naming import Format
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to convert and where to; ``out`` and ``format`` follow from the input if not given.
+
+    ``files`` are those of a DICOM series where they are known; else they are looked for in
+    ``source``. With a ``deidentifier``, for DICOM output, the series tells nothing of the patient.
+    """
+
+    source: Path
+    out: Path | None = None
+    format: Format | None = None
+    series_uid: str | None = None
+    report: bool = False
+    overwrite: bool = False
+    files: tuple[Path, ...] = ()
+    deidentifier: Deidentifier | None = None
+
+
+@dataclass(frozen=True)
+class Maker:
+    """What the outer world gives: the version that runs, the clock, a maker of DICOM UIDs."""
+
+    version: str
+    now: Callable[[], datetime]
+    new_uid: Callable[[], str]
