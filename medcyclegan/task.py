@@ -84,10 +84,10 @@ class Task(BaseModel):
 
     ``spacing_mm`` is the in-plane spacing of the model grid, and the slice spacing where the
     acquisition's slices are thinner; slices of ``thick_slice_mm`` or more keep their own axis
-    and spacing. None keeps every scan's own spacing, where interpolation would change what a
-    network is to learn, as noise. ``depth`` is the number of slices of a slab, odd, in and out. ``plane_px`` is how
-    many pixels plane images (pictures, radiographs) are brought to along their shorter side; None
-    keeps their pixels as they are.
+    and spacing. ``spacing_mm`` None keeps every scan's own spacing, where interpolation would
+    change what a network is to learn, as noise. ``depth`` is the number of slices of a slab, odd,
+    in and out. ``plane_px`` is how many pixels plane images (pictures, radiographs) are brought to
+    along their shorter side; None keeps their pixels as they are.
     """
 
     model_config = _FROZEN

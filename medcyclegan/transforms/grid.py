@@ -41,8 +41,8 @@ def model_geometry(geometry: Geometry, head: Volume, task: Task, *, normal: int)
     pointing to R, A, S; so no scan is turned, only resampled along its axes. It covers the box
     around ``head`` (a mask on the scan's grid) with a margin.
 
-    Distances: ``task.spacing_mm``; the scan's own if that is None, where that is within 5 %, and along the normal
-    where its slices are thick or there is but one.
+    Distances: ``task.spacing_mm``; the scan's own if that is None, where it is within 5 %, and
+    along the normal where its slices are thick or there is but one.
     """
     low, high = _head_box(head)
     axes = closest_axes(geometry.directions_ras)

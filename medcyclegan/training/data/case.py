@@ -123,6 +123,11 @@ class Case:
         return torch.from_numpy(self.images.array()[-1] > 0)
 
 
+def forget_mapped() -> None:
+    """Map files anew from here on, as one of them was replaced."""
+    _mapped.cache_clear()
+
+
 def pack(images: list[NDArray[np.float32]], body: NDArray[np.bool_]) -> Stored:
     """Put images (D, H, W) in [-1, 1] and their body into one array (channels, D, H, W)."""
     stored = [np.rint(image * STEPS).astype(np.int16) for image in images]

@@ -82,7 +82,7 @@ def find_inputs(folder: Path, modality: Modality) -> Found:
     if not folder.is_dir():
         raise InputRefused(f"{folder} is no folder", rule="the images of a side lie in one")
     collected = _Collected()
-    for path in _files(folder):
+    for path in _files(folder, collected.passed_over):
         relative = path.relative_to(folder)
         ending = _ending(path)
         if ending is not None:
@@ -101,10 +101,10 @@ def find_inputs(folder: Path, modality: Modality) -> Found:
     return Found(tuple(inputs), said, tuple(collected.refused))
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _files(folder: Path, passed_over: Counter[str]) -> Iterator[Path]:
     """All files below ``folder`` that are not hidden, in the order of their names.
 
-    Links to folders are not followed, so that no loop can arise.
+    Links to folders are not followed, so that no loop can arise; they are counted.
     """
 
     def refuse(error: OSError) -> None:
@@ -114,6 +114,8 @@ def _files(folder: Path) -> Iterator[Path]:
 
     for here, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        links = sum(Path(here, name).is_symlink() for name in folders)
+        passed_over.update({"links to folders": links} if links else {})
         for name in sorted(names):
             if not name.startswith(".") and Path(here, name).is_file():
                 yield Path(here, name)

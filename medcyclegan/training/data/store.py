@@ -14,7 +14,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from medcyclegan.errors import UsageError
 from medcyclegan.io.atomic import atomic_file
-from medcyclegan.training.data.case import Images, InMemory, Meta, OnDisk, Stored
+from medcyclegan.training.data.case import (
+    Images,
+    InMemory,
+    Meta,
+    OnDisk,
+    Stored,
+    forget_mapped,
+)
 from medcyclegan.training.data.config import DataConfig, Side
 
 # Of the way images are prepared and stored; a change of it makes all entries anew.
@@ -95,6 +102,7 @@ class DiskStore:
         record = _Record(parts=tuple(meta for meta, _ in prepared), sha256=tuple(digests))
         with atomic_file(self._record(key), overwrite=True) as temporary:
             temporary.write_text(record.model_dump_json(indent=1) + "\n")
+        forget_mapped()
         return entry
 
     def _record(self, key: str) -> Path:

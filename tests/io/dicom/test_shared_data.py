@@ -108,3 +108,13 @@ def test_jpeg_2000_equals_its_uncompressed_twin(tmp_path: Path, coded: str, plai
 def test_damaged_sequence_does_no_harm() -> None:
     scan = read_dicom(DATA / "single" / "bad_sequence.dcm")
     assert (scan.volume.voxels.shape, scan.volume.unit) == ((512, 512, 1), "HU")
+
+
+def test_a_radiograph_is_turned_so_that_lungs_are_dark() -> None:
+    scan = read_dicom(DATA / "single" / "RG1_J2KI.dcm", modality="XR")
+    assert scan.is_plane
+    assert "MONOCHROME1 were inverted" in " ".join(scan.warnings)
+    columns, rows, _ = scan.volume.geometry.shape
+    spine = scan.volume.voxels[columns // 2, rows // 3 : rows // 2].mean()
+    lung = scan.volume.voxels[columns * 3 // 10, rows // 4 : rows // 3].mean()
+    assert spine > 1.1 * lung

@@ -66,7 +66,7 @@ def test_found_again_and_remade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         content[len(content) // 2] ^= 1
         image.write_bytes(content)
         break
-    opened()
+    assert equal_items(opened(), in_memory)
     opened(spacing_mm=6.0)
     assert counter.since() == 1
     next(cache.glob("*.json")).write_text("{}")

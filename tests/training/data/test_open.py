@@ -55,6 +55,7 @@ def test_mixed_formats_at_any_depth(tmp_path: Path) -> None:
     dicom_head(tmp_path / "b" / "q" / "mr", modality="MR")
     (tmp_path / "a" / "notes.txt").write_text("not an image")
     (tmp_path / "a" / ".hidden.png").write_bytes(b"no")
+    (tmp_path / "a" / "loop").symlink_to(tmp_path / "a")
     seen: list[tuple[int, int]] = []
     data = open_data(config(), folders, seed=0, progress=lambda *n: seen.append(n))
     assert seen == [(n, 5) for n in range(1, 6)]
@@ -65,6 +66,7 @@ def test_mixed_formats_at_any_depth(tmp_path: Path) -> None:
     assert data.summary.b.shape[0] == (30, 30)
     said = " ".join(data.summary.warnings)
     assert "files ending in .txt passed over: 1" in said
+    assert "links to folders passed over: 1" in said
     assert "DICOM images of modality MR passed over: 24" in said
     assert data.train[0].a.shape == (3, 20, 20)
     names = [found.name for found in find_inputs(tmp_path / "b", "CT").inputs]
