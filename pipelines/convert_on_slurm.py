@@ -1,6 +1,6 @@
 """Turn every patient of a folder into a synthetic CT, on the jobs of a SLURM cluster.
 
-    python pipelines/convert_on_slurm.py PATIENTS SCT_FOLDER --jobs 4 --option cores=8 --option processes=1 ...
+    python pipelines/convert_on_slurm.py PATIENTS SCT_FOLDER --jobs 4 --option cores=8 ...
 
 Needs dask-jobqueue. ``--cluster`` takes any of its classes, or ``distributed.LocalCluster`` to try
 the script on one computer. Run again, it does what is missing or stale.
