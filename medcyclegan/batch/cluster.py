@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 
 import dask
 from distributed import Client, LocalCluster
@@ -69,16 +71,32 @@ def connected(crew: Crew) -> Iterator[Client]:
     with (
         dask.config.set(_LOCAL),
         _quiet_dask(),
-        LocalCluster(
-            n_workers=crew.workers,
+        _local_cluster(crew.workers) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def _local_cluster(workers: int) -> LocalCluster:
+    """Start worker processes that leave an interruption from the keyboard to this one.
+
+    The thread that starts them, now and when one has died, has the signal blocked, and they
+    inherit that.
+    """
+    resource_tracker.ensure_running()  # later it would lift the block in that thread
+    has_masks = hasattr(signal, "pthread_sigmask")
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if has_masks else None
+    try:
+        return LocalCluster(
+            n_workers=workers,
             threads_per_worker=SCANS_IN_MEMORY,
             processes=True,
             dashboard_address="127.0.0.1:0",  # None would take a fixed port
             silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
+        )
+    finally:
+        if before is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ SCANS_IN_MEMORY = 3
 
 @dataclass(frozen=True)
 class Station:
-    """One a process; ``files`` guards pydicom, whose settings hold for all threads at once."""
+    """One a process; ``files`` guards pydicom and matplotlib, which hold state for all threads."""
 
     model: Model
     seats: AbstractContextManager[object] = field(

@@ -88,8 +88,8 @@ def _convert(item: Item, settings: Settings, place: Station, *, may_replace: boo
     model, maker = place.model, settings.maker
     request = _request(item, settings, overwrite=may_replace)
     request.out.parent.mkdir(parents=True, exist_ok=True)  # type: ignore[union-attr]
-    is_dicom = item.series_uid or settings.format == "dicom"
-    files = place.files if is_dicom else nullcontext()
+    is_shared = item.series_uid or settings.format == "dicom" or settings.report
+    files = place.files if is_shared else nullcontext()
     with files:
         digest = hash_input(item, settings.root)
         opened = open_scan(request, model, maker=maker)
