@@ -101,7 +101,7 @@ CASES = (
     _is(".mhd with a .zraw beside it", _packed(".mhd", bytes)),
     _is("data file beside the header", meta(b"LOCAL", b"a.raw", beside="a.raw")),
     _is(
-        "big-endian",
+        "MetaImage, big-endian",
         meta(b"MSB = False", b"MSB = True", data=_RAW_BIG),
     ),
     Case(
