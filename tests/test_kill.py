@@ -35,11 +35,12 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_nothing_is_damaged_and_the_rerun_makes_the_same_bytes(inputs: Path) -> None:
     write, write_over, convert, _ = default_victims(inputs)
-    kills = run_kills([write, write_over, write, convert], inputs, kills=8, seed=3)
+    kills = run_kills([write, write_over], inputs, kills=6, seed=3)
+    kills += run_kills([convert], inputs, kills=2, seed=4)
     assert [kill.faults for kill in kills] == [()] * 8
-    # The controls: the victims were killed while they ran, and some while they wrote.
+    # The control: the victims were killed while they ran.
     assert sum(kill.hit for kill in kills) >= 4
-    assert "| write over a series | 2 |" in table(kills)
+    assert "| write over a series | 3 |" in table(kills)
 
 
 def test_a_careless_program_is_found_out(tmp_path: Path) -> None:
