@@ -21,7 +21,7 @@ import numpy as np
 
 from medcyclegan.batch.cluster import Crew
 from medcyclegan.batch.run import Order, Outcome, run_batch
-from medcyclegan.cli.synth_ct import default_maker
+from medcyclegan.cli.conversions import default_maker
 from medcyclegan.io.read import read_scan
 from medcyclegan.synthesis import Options
 from tests.batch.trees import Quiet, small_nifti, small_series

@@ -17,7 +17,7 @@ from medcyclegan.batch.cluster import Crew
 from medcyclegan.batch.item import Row
 from medcyclegan.batch.plan import Plan
 from medcyclegan.batch.run import Order, run_batch
-from medcyclegan.cli.synth_ct import default_maker
+from medcyclegan.cli.conversions import default_maker
 from medcyclegan.io.dicom.create import write_dicom_mr
 from medcyclegan.io.nifti.write import write_nifti
 from medcyclegan.io.scan import ItkPassport

@@ -24,7 +24,7 @@ from medcyclegan.batch.cluster import Crew
 from medcyclegan.batch.item import Row
 from medcyclegan.batch.plan import Plan
 from medcyclegan.batch.run import Order, run_batch
-from medcyclegan.cli.synth_ct import default_maker
+from medcyclegan.cli.conversions import default_maker
 from medcyclegan.foreground import body_mask_mr
 from medcyclegan.io.read import read_scan
 from medcyclegan.models.store import load_model

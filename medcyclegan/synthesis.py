@@ -122,16 +122,7 @@ def _one_view(scan: Scan, body: Volume, model: Model, clock: Stopwatch, view: _V
     task, volume = model.task, scan.volume
     ready = clock.run("prepare", lambda: _prepared(scan, body, task, view.normal))
     with view.run.turn:
-        fake = clock.run(
-            "network",
-            lambda: translate(
-                model.generator,
-                ready.values,
-                depth=task.depth,
-                device=view.run.device,
-                progress=view.run.progress,
-            ),
-        )
+        fake = clock.run("network", lambda: _through(model, ready.values, view))
     if not torch.isfinite(fake).all():
         raise ModelRefused(
             f"The model {model.card.name} gave NaN or infinity for this scan",
@@ -143,6 +134,22 @@ def _one_view(scan: Scan, body: Volume, model: Model, clock: Stopwatch, view: _V
         made = image
         image = clock.run("home", lambda: keep_unseen(made, ready, volume))
     return torch.from_numpy(image.voxels.copy())
+
+
+def _through(model: Model, values: Tensor, view: _View) -> Tensor:
+    """Run the network over (D, H, W), and over its mirror image where the task says so."""
+    device, progress, depth = view.run.device, view.run.progress, model.task.depth
+    if not model.task.mirror:
+        return translate(model.generator, values, depth=depth, device=device, progress=progress)
+    # on the model grid, R comes first but for the slabs' normal
+    left_right = 0 if view.normal == SAGITTAL else 1
+    fakes = []
+    for number, turned in enumerate((values, values.flip(left_right))):
+        report = _shifted(progress, number, 2)
+        fakes.append(
+            translate(model.generator, turned, depth=depth, device=device, progress=report)
+        )
+    return (fakes[0] + fakes[1].flip(left_right)) / 2.0
 
 
 def _prepared(scan: Scan, body: Volume, task: Task, normal: int) -> Prepared:

@@ -89,7 +89,8 @@ class Task(BaseModel):
     and spacing. ``spacing_mm`` None keeps every scan's own spacing, where interpolation would
     change what a network is to learn, as noise. ``depth`` is the number of slices of a slab, odd,
     in and out. ``plane_px`` is how many pixels plane images (pictures, radiographs) are brought to
-    along their shorter side; None keeps their pixels as they are.
+    along their shorter side; None keeps their pixels as they are. With ``mirror`` a volume's mirror
+    image, left for right, is translated too, and the mean taken: so neither side is favoured.
     """
 
     model_config = _FROZEN
@@ -101,6 +102,7 @@ class Task(BaseModel):
     thick_slice_mm: Annotated[float, Field(gt=0, le=20)] = 2.0
     depth: Annotated[int, Field(ge=1, le=31)] = 5
     plane_px: Annotated[int, Field(ge=16, le=4096)] | None = None
+    mirror: bool = False
 
     @model_validator(mode="after")
     def _odd_depth(self) -> Task:

@@ -70,14 +70,14 @@ def translate(
     """Translate a prepared volume (D, H, W) in [-1, 1] into another of the same shape.
 
     ``progress`` is called with the number of slabs done and their total. Slabs overlap by a
-    little more than half, and are blended.
+    little less than half, and are blended.
 
     Raises
     ------
     DeviceError
         If the memory of the device does not suffice.
     """
-    plan = SlabPlan(slices=values.shape[0], depth=depth, stride=max(1, depth // 2))
+    plan = SlabPlan(slices=values.shape[0], depth=depth, stride=(depth + 1) // 2)
     blender = SlabBlender(plan, (values.shape[1], values.shape[2]))
     per_batch = max(1, BATCH_PIXELS // (values.shape[1] * values.shape[2]))
     starts = plan.starts

@@ -176,3 +176,37 @@ def test_warnings_of_the_reader_are_passed_on() -> None:
 def test_one_or_three_views_and_no_other_number(views: int) -> None:
     with pytest.raises((UsageError, ValueError)):
         Options(views=views)
+
+
+class Lean(torch.nn.Module):
+    """Adds a ramp along one axis of the slices: it knows left from right, or slice from slice."""
+
+    def __init__(self, axis: int) -> None:
+        super().__init__()
+        self.axis = axis
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        ramp = torch.linspace(0.0, 0.5, x.shape[self.axis])
+        shape = [1, 1, 1, 1]
+        shape[self.axis] = -1
+        return x + ramp.reshape(shape)
+
+
+@pytest.mark.parametrize(("spacing_mm", "axis"), [((4.2, 4.1, 4.4), 2), ((9.0, 4.1, 4.2), 1)])
+def test_a_mirrored_head_gives_the_mirrored_image_where_the_task_says_so(
+    spacing_mm: tuple[float, float, float], axis: int
+) -> None:
+    mr, mask = head_on(geometry_from_spacing(SIZE, spacing_mm), radius_mm=50.0)
+    mirrored = mr.with_voxels(mr.voxels[::-1].copy())
+    options = Options(device="cpu", mask=mask)
+
+    def apart(*, mirror: bool) -> float:
+        card = identity_model(mirror=mirror).card
+        one, other = (
+            synthesize(scan_of(volume), Model(card, Lean(axis)), options=options).image.voxels
+            for volume in (mr, mirrored)
+        )
+        return float(np.abs(one - other[::-1]).max())
+
+    assert apart(mirror=True) < 0.01
+    assert apart(mirror=False) > 50.0

@@ -57,7 +57,7 @@ def test_batches_are_small_and_progress_reaches_the_total(monkeypatch: pytest.Mo
     calls: list[tuple[int, int]] = []
     network = Recorder()
     translate(
-        network, torch.zeros(12, 6, 6), depth=3, device=CPU, progress=lambda *c: calls.append(c)
+        network, torch.zeros(20, 6, 6), depth=3, device=CPU, progress=lambda *c: calls.append(c)
     )
     assert [shape[0] for shape in network.shapes] == [4, 4, 2]
     assert calls == [(4, 10), (8, 10), (10, 10)]

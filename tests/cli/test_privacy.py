@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset, dcmread
 
-from medcyclegan.cli.synth_ct import new_deidentifier
+from medcyclegan.cli.conversions import new_deidentifier
 from tests.cli.conversion_inputs import Run, runner, tree_hash, write_mr
 from tests.tiny_model import tiny_folder
 
