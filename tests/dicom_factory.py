@@ -145,6 +145,8 @@ def _place(ds: Dataset, affine_ras: NDArray[np.float64], k: int) -> None:
 def _ds(value: float, style: int) -> str:
     """A decimal string as this or that scanner writes it; never loses a digit that fits."""
     text = format_number_as_ds(float(value))
+    if len(text) > 16:  # 9.999999999999998, rounded up
+        text = format_number_as_ds(float(text))
     if style % 3 == 0 or "e" in text or len(text) > 12:
         return text
     if style % 3 == 1:

@@ -76,5 +76,5 @@ def rectangular_affines(draw: st.DrawFn, most_rad: float = np.pi) -> np.ndarray:
     affine = np.eye(4)
     affine[:3, :3] = turn[:, order] * signs * draw(_SPACING_MM)
     affine[:3, 3] = draw(_ORIGIN_MM)
-    # Decimal strings of 16 characters have no room for what is below 1e-99.
-    return np.where(np.abs(affine) < 1e-99, 0.0, affine)
+    # The decimal strings of the made series have no room for exponents of three digits.
+    return np.where(np.abs(affine) < 1e-12, 0.0, affine)

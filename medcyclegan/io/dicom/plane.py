@@ -17,7 +17,7 @@ from medcyclegan.geometry import FloatArray, Geometry
 # go by, stops here. Affines of float32 stay below 1e-6.
 _PLANE_SHEAR = 1e-4
 
-_SMALLEST_DS = 1e-99
+_SMALLEST_DS, _DS_CHARACTERS = 1e-99, 16
 
 _RAS_TO_LPS = np.diag((-1.0, -1.0, 1.0, 1.0))
 
@@ -98,4 +98,6 @@ def _lps(geometry: Geometry) -> FloatArray:
 def _ds(value: float) -> str:
     """Return a decimal string of at most 16 characters, the most that DICOM allows."""
     # An exponent of three digits would make 17 of them.
-    return format_number_as_ds(float(value) if abs(value) > _SMALLEST_DS else 0.0)
+    text = format_number_as_ds(float(value) if abs(value) > _SMALLEST_DS else 0.0)
+    # pydicom rounds 9.999999999999998 up to one digit too many.
+    return text if len(text) <= _DS_CHARACTERS else format_number_as_ds(float(text))
