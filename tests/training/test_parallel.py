@@ -47,10 +47,10 @@ def test_two_processes_land_where_one_does(tmp_path: Path) -> None:
     config = parallel_config()
     alone = numbers_of(run_tiny(tiny_job(tmp_path / "alone", config)))
     way = apart(numbers_of(fresh_state(config, torch.device("cpu"))), alone)
-    assert apart(numbers[0], alone) < 0.01 * way
+    assert apart(numbers[0], alone) < 0.05 * way
     # The control: one process with the share of one of two goes elsewhere.
     half = config.model_copy(update={"batch_size": 2})
-    assert apart(numbers_of(run_tiny(tiny_job(tmp_path / "half", half))), alone) > 0.1 * way
+    assert apart(numbers_of(run_tiny(tiny_job(tmp_path / "half", half))), alone) > 0.5 * way
 
     items = [json.loads((tmp_path / f"items_{rank}.json").read_text()) for rank in (0, 1)]
     assert not set(items[0]) & set(items[1])
