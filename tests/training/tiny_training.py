@@ -136,6 +136,10 @@ def differing(one: TrainState, other: TrainState) -> list[str]:
 
 
 def parallel_config() -> TrainConfig:
-    """Eight steps of four items, without a pool: what each process keeps differs by its nature."""
-    return tiny_config(batch_size=4, pool_size=0, steps=8, decay_from_step=8, generator_rate=1e-3,
+    """Three steps of four items, without a pool: what each process keeps differs by its nature.
+
+    No more steps, as Adam makes much of rounding: batches summed in another order give weights that
+    are close after three steps, and part company from the fifth on.
+    """
+    return tiny_config(batch_size=4, pool_size=0, steps=3, decay_from_step=3, generator_rate=1e-3,
                        discriminator_rate=1e-3)  # fmt: skip
