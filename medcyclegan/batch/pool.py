@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from distributed import Client, Future, KilledWorker, as_completed, wait
 
 from medcyclegan.batch.item import Item, Row, Settings, Status
+from medcyclegan.batch.presence import Presence, as_they_end, result_of
 from medcyclegan.batch.records import read_mark
 from medcyclegan.batch.work import DIED, MOST_TRIES, work, work_alone
 from medcyclegan.errors import DeviceError
@@ -22,29 +23,30 @@ def work_on(items: tuple[Item, ...], settings: Settings, client: Client) -> Iter
     Raises
     ------
     DeviceError
-        If the scheduler is lost.
+        If the scheduler is lost, or all workers are.
     """
+    presence = Presence(client)
     keys = [f"{settings.run}-{item.key}" for item in items]
     futures = client.map(work, items, settings=settings, key=keys, pure=False)
     by_key = {future.key: item for future, item in zip(futures, items, strict=True)}
     orphans = []
     ended = as_completed(futures)
     del futures  # a result is let go when its row has been taken
-    for future in ended:
+    for future in as_they_end(ended, presence):
         item = by_key[future.key]
-        row = _row_of(future, item, client)
+        row = _row_of(future, item, client, presence)
         if row.status is Status.WAITING:
             orphans.append(item)
         else:
             yield row
     for item in orphans:
-        yield _alone(item, settings, client)
+        yield _alone(item, settings, client, presence)
 
 
-def _row_of(future: Future[Row], item: Item, client: Client) -> Row:
+def _row_of(future: Future[Row], item: Item, client: Client, presence: Presence) -> Row:
     """The row that the worker made; one that waits if the row was lost with the worker."""
     try:
-        return future.result()
+        return result_of(future, presence)
     except KilledWorker:
         return item.row(Status.WAITING, DIED)
     except CancelledError as error:
@@ -60,7 +62,7 @@ def _row_of(future: Future[Row], item: Item, client: Client) -> Row:
         return item.row(Status.FAILED, f"{reason}; have the same versions on all workers")
 
 
-def _alone(item: Item, settings: Settings, client: Client) -> Row:
+def _alone(item: Item, settings: Settings, client: Client, presence: Presence) -> Row:
     """Try an item once more with nothing beside it, and give it up if that worker dies too."""
     key = f"{settings.run}-{item.key}-alone"
     future = client.submit(work_alone, item, settings, key=key, pure=False)
@@ -68,11 +70,12 @@ def _alone(item: Item, settings: Settings, client: Client) -> Row:
         try:
             wait(future, timeout=_LOOK_EVERY_S)
         except TimeoutError:
+            presence.look()
             mark = read_mark(item, settings)
             if mark is None or mark.run != settings.run or mark.tries < MOST_TRIES:
                 continue
             if mark.worker not in client.nthreads():
                 future.cancel()
                 return item.row(Status.FAILED, f"{DIED}, twice")
-    row = _row_of(future, item, client)
+    row = _row_of(future, item, client, presence)
     return item.row(Status.FAILED, f"{DIED}, twice") if row.status is Status.WAITING else row

@@ -25,7 +25,7 @@ def test_patients_of_a_killed_worker_are_done_by_the_other_and_poison_is_given_u
     for n in range(6):
         small_nifti(root / f"p{n}_slow" / "t1.nii.gz", shift=float(n))
     small_nifti(root / "p9_poison" / "t1.nii.gz")
-    with running_cluster(tmp_path, workers=3) as (address, workers):
+    with running_cluster(tmp_path, workers=4) as (address, workers):
         killed = []
 
         def kill_one(row: Row) -> None:
@@ -50,6 +50,26 @@ def test_patients_of_a_killed_worker_are_done_by_the_other_and_poison_is_given_u
     assert alive.count(False) >= 2
     assert (tmp_path / "out" / "p5_slow" / "t1_sct.nii.gz").is_file()
     assert not (tmp_path / "out" / "p9_poison" / "t1_sct.nii.gz").exists()
+
+
+def test_a_cluster_whose_workers_are_all_gone_ends_the_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medcyclegan.batch.presence._GONE_S", 1.0)
+    model = tiny_folder(tmp_path / "tiny")
+    for n in range(4):
+        small_nifti(tmp_path / "in" / f"p{n}_slow" / "t1.nii.gz", shift=float(n))
+    with (
+        running_cluster(tmp_path, workers=1) as (address, workers),
+        pytest.raises(DeviceError, match="No worker is left"),
+    ):
+        run_batch(
+            order(tmp_path / "in", tmp_path / "out", model),
+            Crew(scheduler=address),
+            maker=maker(),
+            watcher=Quiet(lambda row: workers[0].kill()),
+        )
+    assert list((tmp_path / "out").rglob("t1_sct.nii.gz"))
 
 
 def test_a_scheduler_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
