@@ -76,9 +76,14 @@ def commands(group: click.Command, name: str) -> dict[str, click.Command]:
     return found
 
 
+def context_of(command: click.Command) -> click.Context:
+    """A context with the help options of the whole, which a command keeps from its first one."""
+    return click.Context(command, help_option_names=cli.context_settings["help_option_names"])
+
+
 def long_options(command: click.Command) -> set[str]:
     """The long names of a command's options."""
-    params = command.get_params(click.Context(command))
+    params = command.get_params(context_of(command))
     names = {name for param in params if isinstance(param, click.Option) for name in param.opts}
     return {name for name in names if name.startswith("--")}
 
@@ -125,13 +130,14 @@ def test_every_command_has_its_section_with_its_options_and_no_others() -> None:
     assert set(_LONG_OPTION.findall(CLI)) <= known
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/cli.md"])
-def test_command_lines_in_documents_can_be_parsed(name: str) -> None:
-    lines = "\n".join(blocks((ROOT / name).read_text(encoding="utf-8"), "sh")).splitlines()
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_command_lines_in_documents_can_be_parsed(path: Path) -> None:
+    text = "\n".join(blocks(path.read_text(encoding="utf-8"), "sh"))
+    lines = text.replace("\\\n", " ").splitlines()
     ours = [line.split("&&")[-1].strip() for line in lines]
     for line in ours:
         if line.startswith("medcyclegan "):
-            parse(shlex.split(line)[1:])
+            parse(shlex.split(line.split(" > ")[0])[1:])
 
 
 def parse(arguments: list[str]) -> None:
@@ -140,7 +146,7 @@ def parse(arguments: list[str]) -> None:
     while isinstance(command, click.Group) and arguments and arguments[0] in command.commands:
         command, arguments = command.commands[arguments[0]], arguments[1:]
     if not {"--help", "--version"} & set(arguments):
-        command.make_context("medcyclegan", arguments)
+        command.make_context("medcyclegan", arguments, parent=context_of(cli))
 
 
 def test_a_command_line_with_an_unknown_option_is_found() -> None:
