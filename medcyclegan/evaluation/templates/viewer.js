@@ -9,35 +9,10 @@ const PLANES = {
   Sagittal: { across: 0, right: 1, down: 2, letters: ["A", "P", "S", "I"] },
 };
 const TOWARDS = [["L", "R"], ["P", "A"], ["I", "S"]]; // below and above 0 in RAS mm
-const GREY = [[0, 0, 0], [255, 255, 255]];
-const DIVERGING = [[5, 48, 97], [67, 147, 195], [247, 247, 247], [214, 96, 77], [103, 0, 31]];
-const OUTLINE = [0, 229, 255];
-const MARKS = "#ffd700";
-const BAR_MM = 50;
 const TALLEST_PX = 470;
-const PAGE = 10; // slices a page key scrolls
-
-const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 const minus = (text) => text.replace("-", "\u2212");
-
-/** 256 colours through the given ones, as [r, g, b, r, g, b, ...]. */
-function ramp(stops) {
-  return Uint8ClampedArray.from({ length: 768 }, (_, n) => {
-    const place = (Math.floor(n / 3) / 255) * (stops.length - 1);
-    const stop = Math.min(Math.floor(place), stops.length - 2);
-    const [from, to] = [stops[stop][n % 3], stops[stop + 1][n % 3]];
-    return from + (to - from) * (place - stop);
-  });
-}
-
-/** int16 codes out of base64 of zlib: all low bytes, then all high bytes. */
-async function unpacked(text, count) {
-  const packed = Uint8Array.from(atob(text.trim()), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
-  const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
-  if (bytes.length !== 2 * count) throw new Error(`${bytes.length} bytes for ${count} voxels`);
-  return Int16Array.from({ length: count }, (_, n) => bytes[n] | (bytes[count + n] << 8));
-}
+const PAGE = 10; // slices a page key scrolls
+const WHEEL_PX = 100; // a notch of a wheel; a touchpad sends many small turns
 
 class Viewer {
   constructor(root) {
@@ -148,14 +123,19 @@ class Viewer {
     const [columns, rows] = [shape[axes.right], shape[axes.down]];
     const [widthMm, heightMm] = [columns * spacingMm[axes.right], rows * spacingMm[axes.down]];
     const [canvas, slider] = [figure.querySelector("canvas"), figure.querySelector("input")];
-    const plane = { ...axes, figure, canvas, slider, columns, rows, widthMm, heightMm };
+    const [step, line] = [this.strides[axes.right], this.strides[axes.down]];
+    const plane = { ...axes, figure, canvas, slider, columns, rows, step, line, widthMm, heightMm };
+    let turned = 0;
     figure.hidden = Math.min(columns, rows) < leastVoxels;
     canvas.style.aspectRatio = `${widthMm} / ${heightMm}`;
     slider.max = shape[axes.across] - 1;
     slider.addEventListener("input", () => this.scrollTo(axes.across, +slider.value));
     canvas.addEventListener("wheel", (event) => {
       event.preventDefault();
-      this.scrollTo(axes.across, this.cursor[axes.across] + Math.sign(event.deltaY));
+      turned += event.deltaMode === 0 ? event.deltaY : Math.sign(event.deltaY) * WHEEL_PX;
+      const slices = Math.trunc(turned / WHEEL_PX);
+      turned -= slices * WHEEL_PX;
+      this.scrollTo(axes.across, this.cursor[axes.across] + slices);
     }, { passive: false });
     canvas.addEventListener("pointerdown", (event) => canvas.setPointerCapture(event.pointerId));
     for (const kind of ["pointerdown", "pointermove"]) {
@@ -218,68 +198,22 @@ class Viewer {
   }
 
   drawPlane(plane, layers, share) {
-    const { canvas, slider, across, widthMm } = plane;
+    const { canvas, slider, across, right, down } = plane;
     const pixels = devicePixelRatio;
     canvas.width = Math.round(canvas.clientWidth * pixels);
     canvas.height = Math.round(canvas.clientHeight * pixels);
     const context = canvas.getContext("2d");
     context.imageSmoothingQuality = "high";
-    context.drawImage(this.sliceOf(plane, layers, share), 0, 0, canvas.width, canvas.height);
-    this.drawMarks(context, plane, canvas.width / widthMm, pixels);
+    const start = this.cursor[across] * this.strides[across];
+    context.drawImage(slicePicture(plane, start, layers, share), 0, 0, canvas.width, canvas.height);
+    if (this.body && this.find(".outline").checked) drawOutline(context, plane, start, this.body, pixels);
+    if (this.find(".cross").checked) drawCross(context, plane, [this.cursor[right], this.cursor[down]], pixels);
+    drawLetters(context, plane, pixels);
     const index = this.cursor[across];
     const centre = this.about.shape.map((n, axis) => (axis === across ? index : (n - 1) / 2));
     slider.value = index;
     plane.figure.querySelector("figcaption").textContent =
       `${plane.figure.dataset.plane} ${index + 1}/${this.about.shape[across]}, ${this.placed(centre, across, 0)} mm`;
-  }
-
-  /** The plane through the cursor, a pixel a voxel. */
-  sliceOf({ columns, rows, across, right, down }, layers, share) {
-    const picture = new OffscreenCanvas(columns, rows);
-    const data = new ImageData(columns, rows);
-    const [step, line] = [this.strides[right], this.strides[down]];
-    const outlined = this.body && this.find(".outline").checked;
-    for (let row = 0, pixel = 0; row < rows; row++) {
-      for (let column = 0; column < columns; column++, pixel += 4) {
-        const voxel = this.cursor[across] * this.strides[across] + row * line + column * step;
-        const [a, b] = layers.map(({ at, low, high }) => 3 * clamp(Math.round(((at(voxel) - low) / (high - low)) * 255), 0, 255));
-        const isEdge = outlined && this.body[voxel] && !(column > 0 && column < columns - 1 && row > 0 && row < rows - 1 &&
-          this.body[voxel - step] && this.body[voxel + step] && this.body[voxel - line] && this.body[voxel + line]);
-        for (let c = 0; c < 3; c++) {
-          const blended = (1 - share) * layers[0].colours[a + c] + share * layers[1].colours[b + c];
-          data.data[pixel + c] = isEdge ? OUTLINE[c] : blended;
-        }
-        data.data[pixel + 3] = 255;
-      }
-    }
-    picture.getContext("2d").putImageData(data, 0, 0);
-    return picture;
-  }
-
-  /** Letters of the sides, a bar of 50 mm, and the crosshair with a gap at what it points to. */
-  drawMarks(context, { columns, rows, right, down, widthMm, letters }, perMm, pixels) {
-    const { width, height } = context.canvas;
-    Object.assign(context, { strokeStyle: MARKS, fillStyle: MARKS, lineWidth: pixels, font: `bold ${13 * pixels}px sans-serif` });
-    Object.assign(context, { textAlign: "center", textBaseline: "middle", shadowColor: "#000", shadowBlur: 3 * pixels });
-    const edge = 9 * pixels;
-    const places = [[edge, height / 2], [width - edge, height / 2], [width / 2, edge], [width / 2, height - edge]];
-    letters.forEach((letter, n) => context.fillText(letter, ...places[n]));
-    if (widthMm > 2 * BAR_MM) {
-      context.fillRect(edge, height - edge, BAR_MM * perMm, 2 * pixels);
-      context.font = `${10 * pixels}px sans-serif`;
-      context.fillText(`${BAR_MM} mm`, edge + (BAR_MM * perMm) / 2, height - 1.9 * edge);
-    }
-    if (!this.find(".cross").checked) return;
-    const [x, y] = [((this.cursor[right] + 0.5) * width) / columns, ((this.cursor[down] + 0.5) * height) / rows];
-    const gap = 8 * pixels;
-    Object.assign(context, { globalAlpha: 0.6, shadowBlur: 0 });
-    for (const [x0, y0, x1, y1] of [[0, y, x - gap, y], [x + gap, y, width, y], [x, 0, x, y - gap], [x, y + gap, x, height]]) {
-      context.beginPath();
-      context.moveTo(x0, y0);
-      context.lineTo(x1, y1);
-      context.stroke();
-    }
-    context.globalAlpha = 1;
   }
 
   legend({ name, low, high, unit, stops }, letter) {
