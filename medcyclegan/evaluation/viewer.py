@@ -125,7 +125,9 @@ def make_viewer(
     for name, image in images.items():
         check_same_grid(first, image, name=name)
     copy = _choose_copy(first, body, most_voxels)
-    coded = [_coded(name, copy.of(in_viewing_order(image)), image) for name, image in images.items()]
+    coded = [
+        _coded(name, copy.of(in_viewing_order(image)), image) for name, image in images.items()
+    ]
     about: dict[str, object] = {
         "shape": list(copy.of(in_viewing_order(first)).shape),
         "spacingMm": [s * b for s, b in zip(_spacing_mm(first), copy.block, strict=True)],
@@ -160,8 +162,9 @@ def _choose_copy(volume: Volume, body: Volume | None, most_voxels: int) -> _Copy
     if size.min() >= LEAST_VOXELS:  # a picture keeps its pixels
         block = np.maximum(1, np.rint(FINEST_MM / spacing_mm)).astype(int)
     while np.prod(-(-size // block)) > most_voxels:
-        # The finest axis along which there is something to average.
-        block[np.argmin(np.where(block < size, block * spacing_mm, np.inf))] += 1
+        # The finest axis along which there is something to average; of equal ones, across slices.
+        shown_mm = np.where(block < size, block * spacing_mm, np.inf)
+        block[2 - np.argmin(shown_mm[::-1])] += 1
     return _Copy((box[0], box[1], box[2]), (int(block[0]), int(block[1]), int(block[2])))
 
 
@@ -200,7 +203,7 @@ def _treatment(volume: Volume, copy: _Copy, *, cut: bool) -> str:
         f"HU rounded to whole numbers and cut to {_HU_RANGE[0]:.0f} to {_HU_RANGE[1]:.0f}, other "
         f"signal to {_LEVELS + 1} levels from its {_SIGNAL_PERCENTILES[0]} to "
         f"{_SIGNAL_PERCENTILES[1]} percentile",
-        "smoothed by the browser between voxels",
+        "drawn with linear interpolation",
     ]
     if cut:
         parts.insert(0, f"Cut to the body with {MARGIN_MM:.0f} mm around it")

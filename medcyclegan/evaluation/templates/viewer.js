@@ -44,8 +44,11 @@ class Viewer {
       this.body = this.about.hasBody ? codes.pop() : null;
       this.images = this.imagesOf(codes);
     } catch (error) {
-      message.textContent = `The images cannot be shown (${error.message}). This needs Chrome or Edge 80, ` +
-        "Firefox 113, Safari 16.4, or newer.";
+      const isOld = typeof DecompressionStream === "undefined";
+      message.textContent = isOld
+        ? "To show the images, a browser must be as new as Chrome or Edge 80, Firefox 113, Safari 16.4."
+        : `The images cannot be shown: ${error.message}.`;
+      console.error(error);
       return;
     }
     if (!this.root.open) return this.close();
@@ -203,7 +206,7 @@ class Viewer {
     canvas.width = Math.round(canvas.clientWidth * pixels);
     canvas.height = Math.round(canvas.clientHeight * pixels);
     const context = canvas.getContext("2d");
-    context.imageSmoothingQuality = "high";
+    context.imageSmoothingQuality = "low"; // linear: better ones overshoot at edges
     const start = this.cursor[across] * this.strides[across];
     context.drawImage(slicePicture(plane, start, layers, share), 0, 0, canvas.width, canvas.height);
     if (this.body && this.find(".outline").checked) drawOutline(context, plane, start, this.body, pixels);
