@@ -34,7 +34,7 @@ from medcyclegan.training.start import Request, prepare_job
 
 # What all recipes share here: 128 x 128 slices of 2 mm, all data loaded in the process itself.
 SHARED = ("data.spacing_mm=2.0", "data.thick_slice_mm=3.0", "workers=0", "panel_steps=[]",
-          "checkpoint_every=1000000", "panel_every=1000000", "validation_cases=4", "log_every=20",
+          "checkpoint_every=1000000", "panel_every=1000000", "validation_cases=2", "log_every=20",
           "seed=11")  # fmt: skip
 RECIPES: dict[str, tuple[str, ...]] = {
     "default": (),
@@ -50,12 +50,12 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "slabs not matched by position": ("data.position_matched=false",),
     "discriminators of 64 filters": ("discriminator.width=64",),
 }  # fmt: skip
-TIMED_STEPS, WARM_STEPS, VALIDATIONS = 6, 2, 4
+TIMED_STEPS, WARM_STEPS, VALIDATIONS = 6, 2, 3
 FIGURES = ("mae", "psnr_db", "ssim")
 
 
 def settings(recipe: str, *, config: str, steps: int) -> TrainConfig:
-    """The configuration of a recipe for a number of steps, with a validation each quarter."""
+    """The configuration of a recipe for a number of steps, with a validation each third."""
     changes = (
         *SHARED, *RECIPES[recipe], f"steps={steps}", f"decay_from_step={steps // 2}",
         f"validate_every={max(1, steps // VALIDATIONS)}",

@@ -15,7 +15,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from medcyclegan.errors import InputRefused
-from medcyclegan.evaluation.columns import NAMES, Names
+from medcyclegan.evaluation.columns import CHANGE_HU, DIFFERENCE_HU, NAMES, Names
 from medcyclegan.evaluation.metrics import (
     AIR_BELOW_HU,
     BONE_ABOVE_HU,
@@ -24,6 +24,7 @@ from medcyclegan.evaluation.metrics import (
     Scores,
 )
 from medcyclegan.evaluation.picture import panel_png
+from medcyclegan.evaluation.viewer import Difference, Viewer, make_viewer
 from medcyclegan.evaluation.views import obliquity_degrees
 from medcyclegan.foreground import body_mask_ct
 from medcyclegan.volume import Volume
@@ -105,8 +106,22 @@ def render_report(report: ScanReport) -> str:
         protocol=report.scores.protocol if report.scores else "",
         picture=base64.b64encode(picture).decode("ascii"),
         with_ct=report.ct is not None,
+        seen=_viewer(report),
         version=report.version,
     )
+
+
+def _viewer(report: ScanReport) -> Viewer:
+    """The images, and the difference of those in HU: to the true CT, or else to the input."""
+    source, made, true = report.names.source, report.names.made, "True CT"
+    images = {source: report.mr, made: report.sct}
+    differences = []
+    if report.ct is not None:
+        images[true] = report.ct
+        differences = [Difference("Synthetic \N{MINUS SIGN} true CT", made, true, DIFFERENCE_HU)]
+    elif report.mr.unit == report.sct.unit == "HU":
+        differences = [Difference("Output \N{MINUS SIGN} input", made, source, CHANGE_HU)]
+    return make_viewer(images, differences=differences, layers=(source, made))
 
 
 def _scan_rows(report: ScanReport) -> list[Row]:

@@ -14,6 +14,7 @@ from medcyclegan.evaluation.study.images import PatientImages, load_images
 from medcyclegan.evaluation.study.plan import Patient
 from medcyclegan.evaluation.study.result import Study
 from medcyclegan.evaluation.study.statistics import ALL, Metric, metrics_of, value_of
+from medcyclegan.evaluation.study.viewing import patient_viewer
 
 # A figure of two journal columns then fills the page; its letters are a little larger than printed.
 SHOWN_PER_INCH = 136
@@ -96,6 +97,7 @@ def render_study(
         report=report,
         study=study,
         metrics=metrics,
+        viewer_of=lambda patient: patient_viewer(patient.load(), patients=len(report.patients)),
         summary=_summary_blocks(study),
         comparisons=_comparison_rows(study),
         resampled={(r.case, r.method) for r in study.results if r.resampled},

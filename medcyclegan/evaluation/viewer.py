@@ -1,0 +1,210 @@
+"""What the viewer of a page is given: small copies of volumes on one grid, as text.
+
+The copies are there to be looked at, not to be measured on: blocks of voxels are averaged, and
+values rounded to whole HU or, of other units, to 256 levels. ``templates/viewer.js`` shows them.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medcyclegan.evaluation.columns import BONE, SOFT_TISSUE
+from medcyclegan.evaluation.metrics import HIGHEST_HU, LOWEST_HU, check_same_grid
+from medcyclegan.evaluation.views import LEAST_VOXELS, in_viewing_order
+from medcyclegan.geometry import FloatArray, closest_axes
+from medcyclegan.volume import FloatVoxels, Volume
+
+# Level and width in HU; grey and white matter differ by 10 HU.
+BRAIN = (40.0, 80.0)
+PRESETS = {"Brain": BRAIN, "Soft tissue": SOFT_TISSUE, "Bone": BONE}
+
+# A head of finer voxels looks the same in a window of a page, and takes eight times the room.
+FINEST_MM = 2.0
+# Of one image: a head at 2 mm has about one million, a trunk is thinned out further.
+MOST_VOXELS = 3_000_000
+# Kept around the body, so that what lies just outside of it can be seen.
+MARGIN_MM = 10.0
+
+# Of signal without a unit: a small part of it is much the brightest.
+_SIGNAL_PERCENTILES = (0.5, 99.5)
+_LEVELS = 255
+_HU_RANGE = (LOWEST_HU, max(HIGHEST_HU.values()))
+
+Codes = NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """``first`` minus ``second``, both names of images in HU; saturated at ``most_hu``."""
+
+    name: str
+    first: str
+    second: str
+    most_hu: float
+
+
+@dataclass(frozen=True, eq=False)
+class Viewer:
+    """What the page holds of one patient.
+
+    ``about`` is for JSON: grid, images, differences, windows. ``voxels`` holds for each image its
+    int16 codes as base64 of zlib, low bytes before high ones, the axis to the patient's left
+    fastest, then back, then feet; a value is ``offset + step * code``. ``treatment`` tells people
+    what was done to the images.
+    """
+
+    about: dict[str, object]
+    voxels: tuple[str, ...]
+    treatment: str
+
+
+@dataclass(frozen=True)
+class _Copy:
+    """How voxels in viewing order become those shown: a part of them, averaged in blocks."""
+
+    box: tuple[slice, slice, slice]
+    block: tuple[int, int, int]
+
+    def of(self, viewed: FloatVoxels) -> FloatVoxels:
+        """Return the means of blocks; the last ones are filled up with the voxels at the border."""
+        part = viewed[self.box]
+        fill = [(0, -n % b) for n, b in zip(part.shape, self.block, strict=True)]
+        part = np.pad(part, fill, mode="edge")
+        (a, b, c), (i, j, k) = self.block, part.shape
+        blocks = part.reshape(i // a, a, j // b, b, k // c, c)
+        return np.asarray(blocks.mean(axis=(1, 3, 5), dtype=np.float32))
+
+    def affine_ras(self, volume: Volume) -> FloatArray:
+        """From an index of a shown voxel to the place of its centre in RAS mm."""
+        to_voxel = np.zeros((4, 4))
+        to_voxel[3, 3] = 1.0
+        for voxel_axis, (world, sign) in enumerate(closest_axes(volume.geometry.directions_ras)):
+            block = self.block[world]
+            first = self.box[world].start + (block - 1) / 2.0
+            last = volume.geometry.shape[voxel_axis] - 1
+            to_voxel[voxel_axis, world] = -block if sign > 0 else block
+            to_voxel[voxel_axis, 3] = last - first if sign > 0 else first
+        return np.asarray(volume.geometry.affine_ras @ to_voxel)
+
+
+def make_viewer(
+    images: Mapping[str, Volume],
+    *,
+    differences: Sequence[Difference] = (),
+    layers: tuple[str, str],
+    body: Volume | None = None,
+    most_voxels: int = MOST_VOXELS,
+) -> Viewer:
+    """Make the copies of one patient's images.
+
+    Parameters
+    ----------
+    images:
+        By the name to be shown, all on one grid of any axis order.
+    differences:
+        Shown as images of their own, in colours.
+    layers:
+        Names of the two images that are blended at first.
+    body:
+        The body mask: the copies are cut to it, and its outline can be shown.
+    most_voxels:
+        Of a copy; where 2 mm would need more, blocks grow.
+
+    Raises
+    ------
+    InputRefused
+        If the images are not on one grid.
+    """
+    first = next(iter(images.values()))
+    for name, image in images.items():
+        check_same_grid(first, image, name=name)
+    copy = _choose_copy(first, body, most_voxels)
+    coded = [
+        _coded(name, copy.of(in_viewing_order(image)), image) for name, image in images.items()
+    ]
+    about: dict[str, object] = {
+        "shape": list(copy.of(in_viewing_order(first)).shape),
+        "spacingMm": [s * b for s, b in zip(_spacing_mm(first), copy.block, strict=True)],
+        "affineRas": copy.affine_ras(first).tolist(),
+        "images": [image for image, _ in coded],
+        "differences": [vars(difference) for difference in differences],
+        "presets": [{"name": n, "level": v[0], "width": v[1]} for n, v in PRESETS.items()],
+        "layers": list(layers),
+        "hasBody": body is not None,
+        "leastVoxels": LEAST_VOXELS,
+    }
+    voxels = [_packed(codes) for _, codes in coded]
+    if body is not None:
+        share = copy.of(in_viewing_order(body))
+        voxels.append(_packed((share >= 0.5).astype(np.int16)))
+    return Viewer(about, tuple(voxels), _treatment(first, copy, cut=body is not None))
+
+
+def _choose_copy(volume: Volume, body: Volume | None, most_voxels: int) -> _Copy:
+    spacing_mm = np.asarray(_spacing_mm(volume))
+    shape = in_viewing_order(volume).shape
+    box = tuple(slice(0, n) for n in shape)
+    if body is not None:
+        filled = np.nonzero(in_viewing_order(body) > 0)
+        margin = np.ceil(MARGIN_MM / spacing_mm).astype(int)
+        box = tuple(
+            slice(max(0, int(f.min() - m)), min(n, int(f.max() + 1 + m)))
+            for f, m, n in zip(filled, margin, shape, strict=True)
+        )
+    size = np.array([part.stop - part.start for part in box])
+    block = np.ones(3, dtype=int)
+    if size.min() >= LEAST_VOXELS:  # a picture keeps its pixels
+        block = np.maximum(1, np.rint(FINEST_MM / spacing_mm)).astype(int)
+    while np.prod(-(-size // block)) > most_voxels:
+        # The finest axis along which there is something to average; of equal ones, across slices.
+        shown_mm = np.where(block < size, block * spacing_mm, np.inf)
+        block[2 - np.argmin(shown_mm[::-1])] += 1
+    return _Copy((box[0], box[1], box[2]), (int(block[0]), int(block[1]), int(block[2])))
+
+
+def _spacing_mm(volume: Volume) -> tuple[float, ...]:
+    """Along the axes of the viewing order."""
+    axes = closest_axes(volume.geometry.directions_ras)
+    by_world = {world: mm for (world, _), mm in zip(axes, volume.geometry.spacing_mm, strict=True)}
+    return by_world[0], by_world[1], by_world[2]
+
+
+def _coded(name: str, shown: FloatVoxels, image: Volume) -> tuple[dict[str, object], Codes]:
+    if image.unit == "HU":
+        codes = np.rint(np.clip(shown, *_HU_RANGE)).astype(np.int16)
+        return {"name": name, "unit": "HU", "offset": 0.0, "step": 1.0}, codes
+    low, high = (float(p) for p in np.percentile(image.voxels, _SIGNAL_PERCENTILES))
+    step = max(high - low, 1e-6) / _LEVELS
+    codes = np.rint((np.clip(shown, low, high) - low) / step).astype(np.int16)
+    return {"name": name, "unit": image.unit, "offset": low, "step": step, "low": low,
+            "high": low + _LEVELS * step}, codes  # fmt: skip
+
+
+def _packed(codes: Codes) -> str:
+    """Codes (left, back, feet) as text; bytes of one significance together take less room."""
+    flat = codes.transpose(2, 1, 0).astype("<i2").reshape(-1, 1).view(np.uint8)
+    return base64.b64encode(zlib.compress(flat.T.tobytes())).decode("ascii")
+
+
+def _treatment(volume: Volume, copy: _Copy, *, cut: bool) -> str:
+    times = " \N{MULTIPLICATION SIGN} "
+    spacing_mm = _spacing_mm(volume)
+    grid = times.join(f"{s * b:.3g}" for s, b in zip(spacing_mm, copy.block, strict=True))
+    blocks = times.join(str(b) for b in copy.block)
+    averaged = f"each is the mean of {blocks} voxels of the grid"
+    parts = [
+        f"Voxels of {grid} mm, " + (averaged if max(copy.block) > 1 else "as in the grid"),
+        f"HU rounded to whole numbers and cut to {_HU_RANGE[0]:.0f} to {_HU_RANGE[1]:.0f}, other "
+        f"signal to {_LEVELS + 1} levels from its {_SIGNAL_PERCENTILES[0]} to "
+        f"{_SIGNAL_PERCENTILES[1]} percentile",
+        "drawn with linear interpolation",
+    ]
+    if cut:
+        parts.insert(0, f"Cut to the body with {MARGIN_MM:.0f} mm around it")
+    return "; ".join(parts).replace("; V", "; v") + "."
