@@ -138,14 +138,15 @@ def _treatment(volume: Volume, copy: Copy, *, cut: bool) -> str:
     spacing_mm = viewed_spacing_mm(volume)
     grid = times.join(f"{s * b:.3g}" for s, b in zip(spacing_mm, copy.block, strict=True))
     blocks = times.join(str(b) for b in copy.block)
-    averaged = f"each is the mean of {blocks} voxels of the grid"
-    parts = [
-        f"Voxels of {grid} mm, " + (averaged if max(copy.block) > 1 else "as in the grid"),
-        f"HU rounded to whole numbers and cut to {_HU_RANGE[0]:.0f} to {_HU_RANGE[1]:.0f}, other "
-        f"signal to {_LEVELS + 1} levels from its {_SIGNAL_PERCENTILES[0]} to "
-        f"{_SIGNAL_PERCENTILES[1]} percentile",
-        "drawn with linear interpolation",
+    is_averaged = max(copy.block) > 1
+    origin = f"each is the mean of {blocks} voxels of the grid" if is_averaged else "as in the grid"
+    (lowest, highest), (low, high) = _HU_RANGE, _SIGNAL_PERCENTILES
+    sentences = [
+        f"Voxels of {grid} mm, {origin}.",
+        f"HU rounded to whole numbers and cut to {lowest:.0f} to {highest:.0f}, other signal to "
+        f"{_LEVELS + 1} levels from its {low} to {high} percentile.".replace("-", "\N{MINUS SIGN}"),
+        "Drawn with linear interpolation.",
     ]
     if cut:
-        parts.insert(0, f"Cut to the body with {MARGIN_MM:.0f} mm around it")
-    return "; ".join(parts).replace("; V", "; v") + "."
+        sentences.insert(0, f"Cut to the body with {MARGIN_MM:.0f} mm around it.")
+    return " ".join(sentences)
