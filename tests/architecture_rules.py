@@ -49,6 +49,7 @@ ROOMS = {
     "evaluation.views": _room(4, "matplotlib jinja2 numpy"),
     "evaluation.columns": _room(4, "numpy"),
     "evaluation.viewer": _room(4, "numpy"),
+    "evaluation.coarse": _room(4, "numpy"),
     "evaluation.study": _room(4, "matplotlib jinja2 numpy scipy"),
     "evaluation.metrics": _room(3, "numpy scipy skimage"),
     "evaluation.similarity": _room(3, "numpy scipy skimage"),

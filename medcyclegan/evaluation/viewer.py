@@ -14,22 +14,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from medcyclegan.evaluation.coarse import (
+    MARGIN_MM,
+    MOST_VOXELS,
+    Copy,
+    choose_copy,
+    viewed_spacing_mm,
+)
 from medcyclegan.evaluation.columns import BONE, SOFT_TISSUE
 from medcyclegan.evaluation.metrics import HIGHEST_HU, LOWEST_HU, check_same_grid
 from medcyclegan.evaluation.views import LEAST_VOXELS, in_viewing_order
-from medcyclegan.geometry import FloatArray, closest_axes
 from medcyclegan.volume import FloatVoxels, Volume
 
 # Level and width in HU; grey and white matter differ by 10 HU.
 BRAIN = (40.0, 80.0)
 PRESETS = {"Brain": BRAIN, "Soft tissue": SOFT_TISSUE, "Bone": BONE}
-
-# A head of finer voxels looks the same in a window of a page, and takes eight times the room.
-FINEST_MM = 2.0
-# Of one image: a head at 2 mm has about one million, a trunk is thinned out further.
-MOST_VOXELS = 3_000_000
-# Kept around the body, so that what lies just outside of it can be seen.
-MARGIN_MM = 10.0
 
 # Of signal without a unit: a small part of it is much the brightest.
 _SIGNAL_PERCENTILES = (0.5, 99.5)
@@ -64,35 +63,6 @@ class Viewer:
     treatment: str
 
 
-@dataclass(frozen=True)
-class _Copy:
-    """How voxels in viewing order become those shown: a part of them, averaged in blocks."""
-
-    box: tuple[slice, slice, slice]
-    block: tuple[int, int, int]
-
-    def of(self, viewed: FloatVoxels) -> FloatVoxels:
-        """Return the means of blocks; the last ones are filled up with the voxels at the border."""
-        part = viewed[self.box]
-        fill = [(0, -n % b) for n, b in zip(part.shape, self.block, strict=True)]
-        part = np.pad(part, fill, mode="edge")
-        (a, b, c), (i, j, k) = self.block, part.shape
-        blocks = part.reshape(i // a, a, j // b, b, k // c, c)
-        return np.asarray(blocks.mean(axis=(1, 3, 5), dtype=np.float32))
-
-    def affine_ras(self, volume: Volume) -> FloatArray:
-        """From an index of a shown voxel to the place of its centre in RAS mm."""
-        to_voxel = np.zeros((4, 4))
-        to_voxel[3, 3] = 1.0
-        for voxel_axis, (world, sign) in enumerate(closest_axes(volume.geometry.directions_ras)):
-            block = self.block[world]
-            first = self.box[world].start + (block - 1) / 2.0
-            last = volume.geometry.shape[voxel_axis] - 1
-            to_voxel[voxel_axis, world] = -block if sign > 0 else block
-            to_voxel[voxel_axis, 3] = last - first if sign > 0 else first
-        return np.asarray(volume.geometry.affine_ras @ to_voxel)
-
-
 def make_viewer(
     images: Mapping[str, Volume],
     *,
@@ -124,13 +94,13 @@ def make_viewer(
     first = next(iter(images.values()))
     for name, image in images.items():
         check_same_grid(first, image, name=name)
-    copy = _choose_copy(first, body, most_voxels)
+    copy = choose_copy(first, body, most_voxels)
     coded = [
         _coded(name, copy.of(in_viewing_order(image)), image) for name, image in images.items()
     ]
     about: dict[str, object] = {
-        "shape": list(copy.of(in_viewing_order(first)).shape),
-        "spacingMm": [s * b for s, b in zip(_spacing_mm(first), copy.block, strict=True)],
+        "shape": list(coded[0][1].shape),
+        "spacingMm": [s * b for s, b in zip(viewed_spacing_mm(first), copy.block, strict=True)],
         "affineRas": copy.affine_ras(first).tolist(),
         "images": [image for image, _ in coded],
         "differences": [vars(difference) for difference in differences],
@@ -144,35 +114,6 @@ def make_viewer(
         share = copy.of(in_viewing_order(body))
         voxels.append(_packed((share >= 0.5).astype(np.int16)))
     return Viewer(about, tuple(voxels), _treatment(first, copy, cut=body is not None))
-
-
-def _choose_copy(volume: Volume, body: Volume | None, most_voxels: int) -> _Copy:
-    spacing_mm = np.asarray(_spacing_mm(volume))
-    shape = in_viewing_order(volume).shape
-    box = tuple(slice(0, n) for n in shape)
-    if body is not None:
-        filled = np.nonzero(in_viewing_order(body) > 0)
-        margin = np.ceil(MARGIN_MM / spacing_mm).astype(int)
-        box = tuple(
-            slice(max(0, int(f.min() - m)), min(n, int(f.max() + 1 + m)))
-            for f, m, n in zip(filled, margin, shape, strict=True)
-        )
-    size = np.array([part.stop - part.start for part in box])
-    block = np.ones(3, dtype=int)
-    if size.min() >= LEAST_VOXELS:  # a picture keeps its pixels
-        block = np.maximum(1, np.rint(FINEST_MM / spacing_mm)).astype(int)
-    while np.prod(-(-size // block)) > most_voxels:
-        # The finest axis along which there is something to average; of equal ones, across slices.
-        shown_mm = np.where(block < size, block * spacing_mm, np.inf)
-        block[2 - np.argmin(shown_mm[::-1])] += 1
-    return _Copy((box[0], box[1], box[2]), (int(block[0]), int(block[1]), int(block[2])))
-
-
-def _spacing_mm(volume: Volume) -> tuple[float, ...]:
-    """Along the axes of the viewing order."""
-    axes = closest_axes(volume.geometry.directions_ras)
-    by_world = {world: mm for (world, _), mm in zip(axes, volume.geometry.spacing_mm, strict=True)}
-    return by_world[0], by_world[1], by_world[2]
 
 
 def _coded(name: str, shown: FloatVoxels, image: Volume) -> tuple[dict[str, object], Codes]:
@@ -192,19 +133,20 @@ def _packed(codes: Codes) -> str:
     return base64.b64encode(zlib.compress(flat.T.tobytes())).decode("ascii")
 
 
-def _treatment(volume: Volume, copy: _Copy, *, cut: bool) -> str:
+def _treatment(volume: Volume, copy: Copy, *, cut: bool) -> str:
     times = " \N{MULTIPLICATION SIGN} "
-    spacing_mm = _spacing_mm(volume)
+    spacing_mm = viewed_spacing_mm(volume)
     grid = times.join(f"{s * b:.3g}" for s, b in zip(spacing_mm, copy.block, strict=True))
     blocks = times.join(str(b) for b in copy.block)
-    averaged = f"each is the mean of {blocks} voxels of the grid"
-    parts = [
-        f"Voxels of {grid} mm, " + (averaged if max(copy.block) > 1 else "as in the grid"),
-        f"HU rounded to whole numbers and cut to {_HU_RANGE[0]:.0f} to {_HU_RANGE[1]:.0f}, other "
-        f"signal to {_LEVELS + 1} levels from its {_SIGNAL_PERCENTILES[0]} to "
-        f"{_SIGNAL_PERCENTILES[1]} percentile",
-        "drawn with linear interpolation",
+    is_averaged = max(copy.block) > 1
+    origin = f"each is the mean of {blocks} voxels of the grid" if is_averaged else "as in the grid"
+    (lowest, highest), (low, high) = _HU_RANGE, _SIGNAL_PERCENTILES
+    sentences = [
+        f"Voxels of {grid} mm, {origin}.",
+        f"HU rounded to whole numbers and cut to {lowest:.0f} to {highest:.0f}, other signal to "
+        f"{_LEVELS + 1} levels from its {low} to {high} percentile.".replace("-", "\N{MINUS SIGN}"),
+        "Drawn with linear interpolation.",
     ]
     if cut:
-        parts.insert(0, f"Cut to the body with {MARGIN_MM:.0f} mm around it")
-    return "; ".join(parts).replace("; V", "; v") + "."
+        sentences.insert(0, f"Cut to the body with {MARGIN_MM:.0f} mm around it.")
+    return " ".join(sentences)

@@ -193,7 +193,7 @@ def test_the_value_under_the_pointer_is_that_of_the_voxel(chromium, scan_page: P
         for letter, mm in re.findall(r"([RLAPSI]) (\d+\.\d)", said)
     ]
     assert np.allclose(place[:2], (12.0, -22.0))  # voxel centres, of 3 and 4 mm
-    hu = int(re.search(r"Synthetic CT (-?\d+) HU", said)[1])
+    hu = int(re.search(r"Synthetic CT: (-?\d+) HU", said)[1])
     assert abs(hu - place @ HU_PER_MM) <= 0.51
     assert "Under the pointer" in said
     seen.page.close()

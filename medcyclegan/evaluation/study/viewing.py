@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from medcyclegan.evaluation.coarse import MOST_VOXELS
 from medcyclegan.evaluation.columns import DIFFERENCE_HU
 from medcyclegan.evaluation.study.images import PatientImages
-from medcyclegan.evaluation.viewer import MOST_VOXELS, Difference, Viewer, make_viewer
+from medcyclegan.evaluation.viewer import Difference, Viewer, make_viewer
 
 # Of all images on a page: about a byte each, and browsers take long to open much larger files.
 MOST_VOXELS_OF_PAGE = 80_000_000

@@ -196,7 +196,7 @@ class Viewer {
     const share = this.find(".share").value / 100;
     this.find(".shown").textContent = `${Math.round(100 * (1 - share))} % A, ${Math.round(100 * share)} % B`;
     for (const plane of shown) this.drawPlane(plane, layers, share);
-    this.find(".legends").replaceChildren(...layers.map((layer, n) => this.legend(layer, "AB"[n])));
+    this.find(".legends").replaceChildren(...layers.map((layer, n) => this.legend(layer, "AB"[n], [1 - share, share][n])));
     this.read(this.under);
   }
 
@@ -219,11 +219,12 @@ class Viewer {
       `${plane.figure.dataset.plane} ${index + 1}/${this.about.shape[across]}, ${this.placed(centre, across, 0)} mm`;
   }
 
-  legend({ name, low, high, unit, stops }, letter) {
-    const [line, bar] = [document.createElement("div"), document.createElement("span")];
+  legend({ name, low, high, unit, stops }, letter, share) {
+    const [line, title, bar] = ["div", "b", "span"].map((tag) => document.createElement(tag));
+    title.textContent = `${letter}, ${Math.round(100 * share)} %: ${name}`;
     bar.className = "bar";
     bar.style.background = `linear-gradient(to right, ${stops.map((rgb) => `rgb(${rgb})`).join(", ")})`;
-    line.append(`${letter}: ${name}`, minus(` ${low.toFixed(0)}`), bar, minus(`${high.toFixed(0)} ${unit}`));
+    line.append(title, minus(low.toFixed(0)), bar, minus(`${high.toFixed(0)} ${unit}`));
     return line;
   }
 
@@ -240,7 +241,7 @@ class Viewer {
     if (!this.images) return;
     const at = voxel ?? this.cursor;
     const index = at.reduce((sum, n, axis) => sum + n * this.strides[axis], 0);
-    const values = [...this.images.values()].map(({ name, unit, at: value }) => `${name} ${minus(value(index).toFixed(0))} ${unit}`);
+    const values = [...this.images.values()].map(({ name, unit, at: value }) => `${name}: ${minus(value(index).toFixed(0))} ${unit}`);
     const place = [0, 1, 2].map((axis) => this.placed(at, axis, 1)).join(" ");
     this.find(".readout").textContent = `${voxel ? "Under the pointer" : "At the crosshair"}, ${place} mm: ${values.join(" \u00b7 ")}`;
   }
