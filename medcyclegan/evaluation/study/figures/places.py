@@ -51,8 +51,8 @@ def draw_heights(results: Sequence[Measured], methods: Sequence[str], protocol: 
         "Error against slice position",
         "Error of axial slices inside the body against their position, scaled to the height of "
         "each patient's body in view; slices with less than "
-        f"{100.0 * LEAST_SLICE_SHARE:.0f} % of the largest slice's voxels are left out. Lines: mean over "
-        f"patients; bands: \N{PLUS-MINUS SIGN}1 SD. Body mask as in protocol {protocol}.",
+        f"{100.0 * LEAST_SLICE_SHARE:.0f} % of the largest slice's voxels are left out. Lines: "
+        f"mean over patients; bands: \N{PLUS-MINUS SIGN}1 SD. Body mask as in protocol {protocol}.",
         figure,
     )
 
