@@ -13,8 +13,8 @@ import pytest
 
 from medcyclegan.cli import synth_ct, translate
 from medcyclegan.cli.common import Voice
-from medcyclegan.cli.conversions import Outcome
 from medcyclegan.cli.main import cli
+from medcyclegan.cli.outcome import Outcome
 from medcyclegan.conversion import Conversion
 from medcyclegan.errors import ExitCode
 from medcyclegan.geometry import geometry_from_spacing

@@ -1,21 +1,18 @@
-"""What the commands that convert one input share: options, the run itself, its summary."""
+"""What the commands that convert one input share: options, and the run itself."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from medcyclegan.cli.common import Voice, voice_options
+from medcyclegan.cli.outcome import Outcome, patient_of
 
 if TYPE_CHECKING:
-    from medcyclegan.conversion import Conversion
-    from medcyclegan.models.store import Model
     from medcyclegan.task import Task
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -46,16 +43,10 @@ _OPTIONS = (
     click.option(
         "--deidentify", is_flag=True, help="Write a DICOM series without the patient in it."
     ),
+    click.option(
+        "--show-patient", is_flag=True, help="Print name and ID of the patient of a DICOM input."
+    ),
 )
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What was converted, by which model, in how many wall seconds, imports included."""
-
-    done: Conversion
-    model: Model
-    total_s: float
 
 
 def conversion_options(command: Command) -> Command:
@@ -116,7 +107,8 @@ def run_conversion(
     with voice.progress("Translating") as progress:
         done = convert(request, model, maker=default_maker(), options=options, progress=progress)
     done.seconds["imports"] = imported - started
-    return Outcome(done, model, time.perf_counter() - started)
+    patient = patient_of(done) if flags["show_patient"] else ""
+    return Outcome(done, model, time.perf_counter() - started, patient)
 
 
 def new_deidentifier() -> Any:
@@ -142,46 +134,3 @@ def default_maker() -> Any:
         now=lambda: datetime.now().astimezone(),
         new_uid=lambda: str(generate_uid()),
     )
-
-
-def facts_of(outcome: Outcome, *, note: str) -> dict[str, object]:
-    """What ``--json`` prints of any conversion."""
-    done, card = outcome.done, outcome.model.card
-    geometry = done.synthesis.image.geometry
-    return {
-        "output": str(done.output),
-        "report": str(done.report) if done.report else None,
-        "shape": list(geometry.shape),
-        "spacing_mm": [round(mm, 4) for mm in geometry.spacing_mm],
-        "seconds": round(outcome.total_s, 2),
-        "seconds_by_step": {step: round(s, 2) for step, s in done.seconds.items()},
-        "model": card.name,
-        "model_sha256": card.weights_sha256,
-        "warnings": list(done.synthesis.warnings),
-        "note": note,
-    }
-
-
-def say_outcome(voice: Voice, outcome: Outcome, *, facts: dict[str, object], named: str) -> None:
-    """Print what was made, ``named`` so: as JSON all ``facts``, else lines for people."""
-    done, card = outcome.done, outcome.model.card
-    if voice.json:
-        click.echo(json.dumps(facts, indent=2))
-        return
-    for warning in done.synthesis.warnings:
-        voice.warn(warning)
-    image = done.synthesis.image
-    size = " x ".join(str(n) for n in image.geometry.shape)
-    spacing = " x ".join(f"{mm:.3g}" for mm in image.geometry.spacing_mm)
-    least, most = float(image.voxels.min()), float(image.voxels.max())
-    voice.say(f"{named:13} {done.output}")
-    if done.report:
-        voice.say(f"Report        {done.report}")
-    voice.say(f"Grid          {size} voxels of {spacing} mm, as the input's")
-    voice.say(f"{image.unit if image.unit == 'HU' else 'Values':13} {least:.0f} to {most:.0f}")
-    voice.say(f"Model         {card.name} ({card.weights_sha256[:12]})")
-    voice.say(f"Time          {outcome.total_s:.1f} s")
-    if voice.level > 0:
-        for step, seconds in done.seconds.items():
-            voice.say(f"              {step} {seconds:.2f} s")
-    voice.say(str(facts["note"]))

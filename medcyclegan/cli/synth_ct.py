@@ -8,15 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from medcyclegan.cli.common import RESEARCH_USE, Voice
-from medcyclegan.cli.conversions import (
-    Outcome,
-    bias_option,
-    conversion_options,
-    facts_of,
-    mask_option,
-    run_conversion,
-    say_outcome,
-)
+from medcyclegan.cli.conversions import bias_option, conversion_options, mask_option, run_conversion
+from medcyclegan.cli.outcome import Outcome, facts_of, say_outcome
 
 if TYPE_CHECKING:
     from medcyclegan.task import Task

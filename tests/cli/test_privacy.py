@@ -72,6 +72,14 @@ def test_a_conversion_tells_nothing(run: Run, series: Path, model: Path) -> None
     assert len(told(written)) >= 6  # the control: they are the patient's, and are found
 
 
+def test_name_and_id_are_shown_when_that_is_asked_for(run: Run, series: Path, model: Path) -> None:
+    for extra in ((), ("--json",)):
+        code, out, _ = run(
+            "synth-ct", "--mri", series, "--model", model, "--overwrite", "--show-patient", *extra
+        )
+        assert (code, told(out)) == (0, ["Zqxname", "ZQXID4711"])
+
+
 def drop_slice(ds: Dataset, k: int) -> None:
     ds.ImagePositionPatient[2] += 3.0 * (k > 5)
 

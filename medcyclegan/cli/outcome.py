@@ -1,0 +1,84 @@
+"""What a conversion made, told to people or as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from medcyclegan.cli.common import Voice
+
+if TYPE_CHECKING:
+    from medcyclegan.conversion import Conversion
+    from medcyclegan.models.store import Model
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was converted, by which model, in how many wall seconds, imports included.
+
+    ``patient`` is empty unless it was asked for.
+    """
+
+    done: Conversion
+    model: Model
+    total_s: float
+    patient: str = ""
+
+
+def patient_of(done: Conversion) -> str:
+    """Name and ID as the DICOM input has them, in one printable line."""
+    slices = getattr(done.scan.passport, "slices", ())
+    if not slices:
+        return "none: the input is no DICOM"
+    name, number = (str(slices[0].get(key) or "") for key in ("PatientName", "PatientID"))
+    line = f"{name or 'no name'} ({number or 'no ID'})"
+    return "".join(character for character in line if character.isprintable())
+
+
+def facts_of(outcome: Outcome, *, note: str) -> dict[str, object]:
+    """What ``--json`` prints of any conversion."""
+    done, card = outcome.done, outcome.model.card
+    geometry = done.synthesis.image.geometry
+    return {
+        "output": str(done.output),
+        "report": str(done.report) if done.report else None,
+        "shape": list(geometry.shape),
+        "spacing_mm": [round(mm, 4) for mm in geometry.spacing_mm],
+        "seconds": round(outcome.total_s, 2),
+        "seconds_by_step": {step: round(s, 2) for step, s in done.seconds.items()},
+        "model": card.name,
+        "model_sha256": card.weights_sha256,
+        "warnings": list(done.synthesis.warnings),
+        "note": note,
+        **({"patient": outcome.patient} if outcome.patient else {}),
+    }
+
+
+def say_outcome(voice: Voice, outcome: Outcome, *, facts: dict[str, object], named: str) -> None:
+    """Print what was made, ``named`` so: as JSON all ``facts``, else lines for people."""
+    done, card = outcome.done, outcome.model.card
+    if voice.json:
+        click.echo(json.dumps(facts, indent=2))
+        return
+    for warning in done.synthesis.warnings:
+        voice.warn(warning)
+    image = done.synthesis.image
+    size = " x ".join(str(n) for n in image.geometry.shape)
+    spacing = " x ".join(f"{mm:.3g}" for mm in image.geometry.spacing_mm)
+    least, most = float(image.voxels.min()), float(image.voxels.max())
+    if outcome.patient:
+        voice.say(f"Patient       {outcome.patient}")
+    voice.say(f"{named:13} {done.output}")
+    if done.report:
+        voice.say(f"Report        {done.report}")
+    voice.say(f"Grid          {size} voxels of {spacing} mm, as the input's")
+    voice.say(f"{image.unit if image.unit == 'HU' else 'Values':13} {least:.0f} to {most:.0f}")
+    voice.say(f"Model         {card.name} ({card.weights_sha256[:12]})")
+    voice.say(f"Time          {outcome.total_s:.1f} s")
+    if voice.level > 0:
+        for step, seconds in done.seconds.items():
+            voice.say(f"              {step} {seconds:.2f} s")
+    voice.say(str(facts["note"]))
