@@ -184,5 +184,6 @@ def _report(done: Conversion, model: Model, maker: Maker) -> ScanReport:
         seconds=sum(done.seconds.values()),
         version=maker.version,
         warnings=done.synthesis.warnings,
+        body=done.synthesis.body,
         names=Names(source=product.source_name(model.task), made=product.made_name(model.task)),
     )

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import asdict
+
 import numpy as np
 
 from medcyclegan.evaluation.metrics import AIR_BELOW_HU, BONE_ABOVE_HU
+from medcyclegan.evaluation.no_reference import no_reference
+from medcyclegan.io.scan import Scan
 from medcyclegan.synthesis import Synthesis
 
 
-def qa_figures(synthesis: Synthesis) -> dict[str, float]:
-    """Return extremes, the body's volume and, for HU, its median and shares of air and bone."""
+def qa_figures(scan: Scan, synthesis: Synthesis) -> dict[str, float]:
+    """Return extremes, the body's volume, for HU its median and shares of air and bone, and the
+    signs of ``no_reference``; without what is not defined.
+    """
     image = synthesis.image
     inside = image.voxels[synthesis.body.voxels > 0]
     figures = {
@@ -23,4 +30,5 @@ def qa_figures(synthesis: Synthesis) -> dict[str, float]:
             "body_air_percent": round(100.0 * float((inside < AIR_BELOW_HU).mean()), 2),
             "body_bone_percent": round(100.0 * float((inside > BONE_ABOVE_HU).mean()), 2),
         }
-    return figures
+    signs = asdict(no_reference(scan.volume, image, synthesis.body))
+    return figures | {name: round(sign, 3) for name, sign in signs.items() if math.isfinite(sign)}

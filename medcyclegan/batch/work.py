@@ -121,7 +121,7 @@ def _row_done(item: Item, settings: Settings, done: Conversion, place: Station) 
             "seconds_by_step": {step: round(s, 3) for step, s in done.seconds.items()},
             "model": place.model.card.name,
             "model_sha256": place.model.card.weights_sha256,
-            "qa": qa_figures(done.synthesis),
+            "qa": qa_figures(done.scan, done.synthesis),
             "warnings": tuple(_without_roots(w, settings) for w in done.synthesis.warnings),
         }
     )

@@ -7,32 +7,20 @@ attribute can get in. It loads nothing from elsewhere, so that it can be opened 
 from __future__ import annotations
 
 import base64
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from medcyclegan.errors import InputRefused
 from medcyclegan.evaluation.columns import CHANGE_HU, DIFFERENCE_HU, NAMES, Names
-from medcyclegan.evaluation.metrics import (
-    AIR_BELOW_HU,
-    BONE_ABOVE_HU,
-    SOFT_FROM_HU,
-    SOFT_TO_HU,
-    Scores,
-)
+from medcyclegan.evaluation.metrics import Scores
 from medcyclegan.evaluation.picture import panel_png
+from medcyclegan.evaluation.report_rows import Row, scan_rows, score_rows, sign_rows, tissue_rows
 from medcyclegan.evaluation.viewer import Difference, Viewer, make_viewer
-from medcyclegan.evaluation.views import obliquity_degrees
-from medcyclegan.foreground import body_mask_ct
 from medcyclegan.volume import Volume
 
 # Enough of a sha256 to tell two models apart by eye; the full one is in the model's card.
 SHA256_SHOWN = 12
-
-Row = tuple[str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +45,8 @@ class ScanReport:
         The true CT on the same grid, and the scores against it, where there are any.
     names:
         What input and output are called.
+    body:
+        Mask of the body on the same grid, within which signs of quality are measured.
     """
 
     mr: Volume
@@ -70,6 +60,7 @@ class ScanReport:
     ct: Volume | None = None
     scores: Scores | None = None
     names: Names = NAMES
+    body: Volume | None = None
 
 
 def write_report(report: ScanReport, to: Path) -> None:
@@ -93,16 +84,17 @@ def render_report(report: ScanReport) -> str:
         lstrip_blocks=True,
     )
     picture = panel_png(mr=report.mr, sct=report.sct, ct=report.ct, names=report.names)
-    tissues, tissue_note = _tissue_rows(report.sct)
+    tissues, tissue_note = tissue_rows(report.sct)
     return environment.get_template("scan_report.html.j2").render(
         names=report.names,
         unit=report.sct.unit,
         warnings=report.warnings,
-        scan_rows=_scan_rows(report),
+        scan_rows=scan_rows(report.mr, report.sct, report.input_format),
         model_rows=_model_rows(report),
         tissue_rows=tissues,
         tissue_note=tissue_note,
-        score_rows=_score_rows(report.scores) if report.scores else [],
+        sign_rows=[] if report.body is None else sign_rows(report.mr, report.sct, report.body),
+        score_rows=score_rows(report.scores) if report.scores else [],
         protocol=report.scores.protocol if report.scores else "",
         picture=base64.b64encode(picture).decode("ascii"),
         with_ct=report.ct is not None,
@@ -124,25 +116,6 @@ def _viewer(report: ScanReport) -> Viewer:
     return make_viewer(images, differences=differences, layers=(source, made))
 
 
-def _scan_rows(report: ScanReport) -> list[Row]:
-    geometry = report.mr.geometry
-    shape = " \N{MULTIPLICATION SIGN} ".join(str(n) for n in geometry.shape)
-    spacing = " \N{MULTIPLICATION SIGN} ".join(f"{s:.3g}" for s in geometry.spacing_mm)
-    angle = obliquity_degrees(report.mr)
-    axes = f"{geometry.axis_codes}, {angle:.1f}\N{DEGREE SIGN} oblique"
-    values, unit = report.sct.voxels, report.sct.unit
-    return [
-        ("Input format", report.input_format),
-        ("Grid", f"{shape} voxels"),
-        ("Spacing", f"{spacing} mm"),
-        ("Axes", axes),
-        (
-            "HU range" if unit == "HU" else "Range",
-            f"{values.min():.0f} to {values.max():.0f} {unit}",
-        ),
-    ]
-
-
 def _model_rows(report: ScanReport) -> list[Row]:
     return [
         ("Model", report.model_name),
@@ -150,50 +123,3 @@ def _model_rows(report: ScanReport) -> list[Row]:
         ("medcyclegan", report.version),
         ("Time taken", f"{report.seconds:.1f} s"),
     ]
-
-
-def _tissue_rows(sct: Volume) -> tuple[list[Row], str]:
-    """Shares of the body by HU, and a note where no body was found; nothing for other units."""
-    if sct.unit != "HU":
-        return [], ""
-    try:
-        inside = body_mask_ct(sct).voxels > 0
-    except InputRefused as refusal:
-        return [], str(refusal)
-    hu = sct.voxels[inside]
-    millilitres = hu.size * float(np.prod(sct.geometry.spacing_mm)) / 1000.0
-    air = hu < AIR_BELOW_HU
-    soft = (hu >= SOFT_FROM_HU) & (hu <= SOFT_TO_HU)
-    bone = hu > BONE_ABOVE_HU
-    between = ~(air | soft | bone)
-    return [
-        ("Body", f"{millilitres:.0f} ml"),
-        (f"Air, below {AIR_BELOW_HU:.0f} HU", _percent(air)),
-        (f"Soft tissue, {SOFT_FROM_HU:.0f} to {SOFT_TO_HU:.0f} HU", _percent(soft)),
-        (f"Bone, above {BONE_ABOVE_HU:.0f} HU", _percent(bone)),
-        ("Between these ranges", _percent(between)),
-    ], ""
-
-
-def _percent(part: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> str:
-    return f"{100.0 * float(part.mean()):.1f} %"
-
-
-def _score_rows(scores: Scores) -> list[Row]:
-    rows = [
-        ("MAE", _number(scores.mae_hu, " HU")),
-        ("MAE in air", _number(scores.mae_air_hu, " HU")),
-        ("MAE in soft tissue", _number(scores.mae_soft_hu, " HU")),
-        ("MAE in bone", _number(scores.mae_bone_hu, " HU")),
-        ("PSNR", _number(scores.psnr_db, " dB")),
-        ("Dice of bone", _number(scores.dice_bone, digits=3)),
-    ]
-    if scores.ssim is not None:
-        rows.append(("SSIM", _number(scores.ssim, digits=3)))
-    if scores.ms_ssim is not None:
-        rows.append(("MS-SSIM", _number(scores.ms_ssim, digits=3)))
-    return rows
-
-
-def _number(value: float, unit: str = "", *, digits: int = 1) -> str:
-    return "not defined" if math.isnan(value) else f"{value:.{digits}f}{unit}"
