@@ -33,15 +33,23 @@ def is_suspicious(path: Path) -> bool:
 
 def unsafe_steps(text: str) -> Iterator[str]:
     """What in a module reads pickles, runs text as code or calls a shell."""
-    for node in ast.walk(ast.parse(text)):
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [alias.name for alias in node.names]
             module = getattr(node, "module", None) or ""
             for name in [*names, module]:
-                if name.split(".")[0] in UNSAFE_MODULES:
+                if name.split(".")[0] in UNSAFE_MODULES and not _only_its_error(tree, name):
                     yield f"import of {name}"
         if isinstance(node, ast.Call):
             yield from _unsafe_call(node)
+
+
+def _only_its_error(tree: ast.Module, module: str) -> bool:
+    """Whether of a module nothing is used but the error, which torch.load raises too."""
+    uses = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id == module]
+    errors = [n for n in ast.walk(tree) if ast.unparse(n) == "pickle.UnpicklingError"]
+    return bool(uses) and len(uses) == len(errors)
 
 
 def _unsafe_call(call: ast.Call) -> Iterator[str]:
@@ -81,7 +89,8 @@ def test_nothing_that_is_read_is_run(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["import pickle", "from pickle import loads", "import joblib.numpy_pickle", "eval('1')",
+    ["import pickle", "import pickle\npickle.UnpicklingError, pickle.loads",
+     "from pickle import loads", "import joblib.numpy_pickle", "eval('1')",
      "torch.load(p)", "torch.load(p, weights_only=False)", "torch.load(p, weights_only=flag)",
      "np.load(p, allow_pickle=True)", "yaml.load(t, Loader=yaml.Loader)",
      "subprocess.run('ls', shell=True)", "os.system('ls')"],
@@ -89,3 +98,4 @@ def test_nothing_that_is_read_is_run(path: Path) -> None:
 def test_each_unsafe_step_is_found(text: str) -> None:
     assert len(list(unsafe_steps(text))) == 1
     assert list(unsafe_steps("torch.load(p, weights_only=True); yaml.safe_load(t)")) == []
+    assert list(unsafe_steps("import pickle\nerror = pickle.UnpicklingError")) == []

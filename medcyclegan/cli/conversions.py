@@ -15,6 +15,8 @@ from medcyclegan.cli.outcome import Outcome, patient_of
 if TYPE_CHECKING:
     from medcyclegan.task import Task
 
+OTHER_MODEL = "name another one with --model, or use: medcyclegan translate"
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _OPTIONS = (
@@ -74,7 +76,7 @@ def run_conversion(
 ) -> Outcome:
     """Convert ``source`` as the ``flags`` of a command say.
 
-    ``check`` returns why the command does not take a task, and what to do; nothing if it does.
+    ``check`` returns what the command takes, if that is not this task; nothing if it is.
     """
     started = time.perf_counter()
     from medcyclegan.conversion import Request, convert
@@ -96,7 +98,9 @@ def run_conversion(
     model = load_model(flags["model"])
     if refusal := check(model.task):
         sides = f"{model.task.source.modality} to {model.task.target.modality}"
-        raise ModelRefused(f"The model {model.card.name} translates {sides}", rule=refusal)
+        raise ModelRefused(
+            f"The model {model.card.name} translates {sides}", rule=refusal, remedy=OTHER_MODEL
+        )
     mask_path = flags.get("mask")
     options = Options(
         device=flags["device"],

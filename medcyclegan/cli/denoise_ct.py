@@ -46,4 +46,4 @@ def denoise_ct(*, voice: Voice, ct: Path, **flags: Any) -> None:
 def _why_not(task: Task) -> str:
     if task.keeps_values:
         return ""
-    return "denoise-ct takes a model from CT to CT in HU; for others use: medcyclegan translate"
+    return "denoise-ct takes a model from CT to CT in HU"

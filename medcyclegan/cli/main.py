@@ -86,7 +86,10 @@ def main() -> NoReturn:
             "Not enough memory. Free some, or give a scan with a smaller field of view.",
             ExitCode.DEVICE_OR_MEMORY,
         )
-    except SystemExit:  # click, where stdout was closed as by "| head -1"
+    except SystemExit as end:
+        if isinstance(end.code, ExitCode):  # a command that ended so by itself
+            raise
+        # click, where stdout was closed as by "| head -1"
         drop_stdout()
         sys.exit(ExitCode.STDOUT_CLOSED)
     except Exception as error:

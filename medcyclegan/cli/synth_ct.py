@@ -47,7 +47,7 @@ def synth_ct(*, voice: Voice, mri: Path, **flags: Any) -> None:
 def _why_not(task: Task) -> str:
     if task.source.modality == "MR" and task.target.unit == "HU":
         return ""
-    return "synth-ct takes a model from MR to CT in HU; for others use: medcyclegan translate"
+    return "synth-ct takes a model from MR to CT in HU"
 
 
 def summarise(voice: Voice, outcome: Outcome) -> None:

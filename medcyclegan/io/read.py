@@ -83,7 +83,7 @@ def _reader(path: Path) -> Callable[[Path], Scan]:
     name = path.name.lower()
     if start.startswith((b"NRRD", b"ObjectType", b"NDims")):
         return read_itk
-    if start.startswith(SIGNATURES):
+    if start.startswith(SIGNATURES) and not name.endswith((*_NIFTI_ENDINGS, *_ITK_ENDINGS)):
         return read_plane
     sizes = {int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big")}
     if sizes.intersection(_NIFTI_SIZES) or name.endswith(_NIFTI_ENDINGS):

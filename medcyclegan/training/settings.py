@@ -75,7 +75,11 @@ def checked(content: object, kind: type[Settings], *, where: str) -> Settings:
 
 
 def _parse(text: str) -> object:
-    return yaml.load(text, Loader=_Loader)
+    loader = _Loader(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
 
 
 def _apply(content: object, change: str) -> None:

@@ -38,7 +38,7 @@ def hold_same_hu(volume: Volume, mask: Volume, stored: Storage, folder: Path, fl
     other = Volume(np.ascontiguousarray(voxels), grid, "a.u.")
     moved = Volume(np.ascontiguousarray(stored.voxels(mask.voxels)), grid, "mask")
     # In bfloat16 the last bit of an input can turn a value by 1 part in 256, which hides the law.
-    with patch("medcyclegan.translator._cpu_has_bfloat16", return_value=False):
+    with patch("medcyclegan.translator.has_bfloat16", return_value=False):
         expected, found = (
             synthesize(scan_of(image), model, options=Options(device="cpu", mask=body))
             for image, body in ((volume, mask), (other, moved))

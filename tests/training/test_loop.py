@@ -78,11 +78,14 @@ def test_what_a_run_leaves_behind(tmp_path: Path) -> None:
         assert float(row["generator"]) == pytest.approx(total, rel=1e-4)
     best = read_checkpoint(folder.checkpoints / BEST)
     assert set(best) == {"config", "step", "seconds", "averages"}
-    assert state.best == pytest.approx(min(
-        sum(pair) / 2 for pair in zip(*(
-            [float(row["error"]) for row in csv.DictReader(folder.validation.open(newline=""))
-             if row["direction"] == way] for way in ("a-to-b", "b-to-a")), strict=True)
-    ), rel=1e-4)  # fmt: skip
+    with folder.validation.open(newline="") as file:
+        validations = list(csv.DictReader(file))
+    errors = {
+        way: [float(row["error"]) for row in validations if row["direction"] == way]
+        for way in ("a-to-b", "b-to-a")
+    }
+    means = [sum(pair) / 2 for pair in zip(*errors.values(), strict=True)]
+    assert state.best == pytest.approx(min(means), rel=1e-4)
 
 
 def test_the_rows_of_a_panel_are_what_they_are_called() -> None:
