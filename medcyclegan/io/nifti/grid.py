@@ -21,8 +21,9 @@ _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 _UNIT_NAMES = {1: "metres", 3: "micrometres"}
 # Codes that NIfTI and nibabel know: unknown, scanner, aligned, Talairach, MNI, template.
 _KNOWN_CODES = range(6)
-# A quaternion near half a turn is good to 7e-4 rad in float32, which moves a voxel 300 mm from the
-# origin by 0.2 mm: less than this is no disagreement.
+# A quaternion near half a turn is good to some 8e-4 rad in float32, which moves a voxel by so much
+# of its distance from the first: less than that, or than 0.25 mm, is no disagreement.
+_AGREEMENT_RAD = 1e-3
 _AGREEMENT_MM = 0.25
 # No scanner of people makes voxels outside this range: the unit is likely wrong, or none was set.
 _PLAUSIBLE_SPACING_MM = (0.01, 50.0)
@@ -113,7 +114,9 @@ def _disagreement(mended: Nifti1Header, geometry: Geometry, scale: float) -> lis
         distance = _largest_distance_mm(geometry, Geometry(geometry.shape, affine))
     except (InputRefused, ValueError):
         pass  # a qform that cannot be used disagrees with every sform
-    if distance <= _AGREEMENT_MM:
+    corners = geometry.corners_ras_mm()
+    extent_mm = float(np.linalg.norm(corners - corners[0], axis=1).max())
+    if distance <= max(_AGREEMENT_MM, _AGREEMENT_RAD * extent_mm):
         return []
     return [f"sform and qform disagree by up to {distance:.3g} mm: the sform is used"]
 

@@ -151,6 +151,24 @@ def _warnings_of(tmp_path: Path, header: Nifti1Header) -> str:
     return "; ".join(read_nifti(write_plain(tmp_path / "a.nii", header, ramp())).warnings)
 
 
+def test_half_a_turn_in_float32_is_no_disagreement(tmp_path: Path) -> None:
+    # An oblique head CT of 256 x 256 pixels, nearly half a turn about the third axis.
+    affine = np.array(
+        [[-0.99928, 0.00022, -0.18923, 123.0], [0.00173, -0.99867, -0.2574, 130.4],
+         [-0.03781, -0.05151, 4.98978, 10.2], [0.0, 0.0, 0.0, 1.0]]
+    )  # fmt: skip
+    for turned_rad, is_told in ((0.0, False), (0.01, True)):
+        voxels = np.arange(256 * 256 * 16, dtype=np.int32).reshape(256, 256, 16)
+        image = nibabel.Nifti1Image(voxels, affine)
+        turn = np.eye(4)
+        turn[:2, :2] = [[1.0, -turned_rad], [turned_rad, 1.0]]
+        image.set_sform(affine @ turn, 1)
+        image.set_qform(affine, 1)
+        path = tmp_path / f"{turned_rad}.nii"
+        image.to_filename(path)
+        assert ("disagree" in "; ".join(read_nifti(path).warnings)) == is_told
+
+
 def test_what_was_assumed_is_said(tmp_path: Path) -> None:
     header = nifti_header()
     assert _warnings_of(tmp_path, header) == ""
