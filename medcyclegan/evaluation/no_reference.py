@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from skimage.metrics import normalized_mutual_information
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.volume import Volume
@@ -45,6 +44,9 @@ def no_reference(source: Volume, made: Volume, body: Volume) -> NoReference:
     inside = body.voxels > 0
     if not inside.any():
         return NoReference(math.nan, math.nan)
+    # It loads scipy.stats, which takes half a second that a run without a report can spare.
+    from skimage.metrics import normalized_mutual_information
+
     both = (source.voxels[inside], made.voxels[inside])
     varied = all(np.ptp(values) > 0 for values in both)
     shared = float(normalized_mutual_information(*both, bins=BINS)) if varied else math.nan

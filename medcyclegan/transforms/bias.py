@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import SimpleITK as sitk  # noqa: N813  # the name that its users know
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.volume import Volume
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk  # noqa: N813  # the name that its users know
 
 # The field is smooth: N4 fits it on a grid of about 4 mm and it is applied at full resolution.
 FIT_SPACING_MM = 4.0
@@ -32,6 +36,8 @@ def correct_bias(mr: Volume, head: Volume) -> Volume:
             rule=f"N4 needs at least {FEWEST_VOXELS} along every axis",
             remedy="leave out --bias-correction",
         )
+    import SimpleITK as sitk  # noqa: N813  # here, as few runs need it and loading takes time
+
     image, mask = _to_sitk(mr), sitk.Cast(_to_sitk(head) > 0, sitk.sitkUInt8)
     shrink = [max(1, round(FIT_SPACING_MM / mm)) for mm in mr.geometry.spacing_mm]
     n4 = sitk.N4BiasFieldCorrectionImageFilter()
@@ -44,6 +50,8 @@ def correct_bias(mr: Volume, head: Volume) -> Volume:
 
 def _to_sitk(volume: Volume) -> sitk.Image:
     """Voxels with their spacing; where they lie in space does not matter to N4."""
+    import SimpleITK as sitk  # noqa: N813
+
     image = sitk.GetImageFromArray(np.ascontiguousarray(volume.voxels.transpose(2, 1, 0)))
     image.SetSpacing(volume.geometry.spacing_mm)
     return image
