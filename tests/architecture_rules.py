@@ -48,6 +48,7 @@ ROOMS = {
     "evaluation.contact_sheet": _room(4, "matplotlib numpy"),
     "evaluation.views": _room(4, "matplotlib jinja2 numpy"),
     "evaluation.columns": _room(4, "numpy"),
+    "evaluation.pages": _room(4, "jinja2"),
     "evaluation.report_rows": _room(4, "numpy"),
     "evaluation.no_reference": _room(3, "numpy skimage"),
     "evaluation.viewer": _room(4, "numpy"),

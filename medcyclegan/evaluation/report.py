@@ -10,10 +10,9 @@ import base64
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from medcyclegan.evaluation.columns import CHANGE_HU, DIFFERENCE_HU, NAMES, Names
 from medcyclegan.evaluation.metrics import Scores
+from medcyclegan.evaluation.pages import page_template
 from medcyclegan.evaluation.picture import panel_png
 from medcyclegan.evaluation.report_rows import Row, scan_rows, score_rows, sign_rows, tissue_rows
 from medcyclegan.evaluation.viewer import Difference, Viewer, make_viewer
@@ -76,16 +75,9 @@ def write_report(report: ScanReport, to: Path) -> None:
 
 def render_report(report: ScanReport) -> str:
     """Return the report as the text of an HTML file."""
-    environment = Environment(
-        loader=PackageLoader("medcyclegan.evaluation"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     picture = panel_png(mr=report.mr, sct=report.sct, ct=report.ct, names=report.names)
     tissues, tissue_note = tissue_rows(report.sct)
-    return environment.get_template("scan_report.html.j2").render(
+    return page_template("scan_report.html.j2").render(
         names=report.names,
         unit=report.sct.unit,
         warnings=report.warnings,

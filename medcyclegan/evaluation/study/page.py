@@ -7,8 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from medcyclegan.evaluation.pages import page_template
 from medcyclegan.evaluation.study.figures.style import DOTS_PER_INCH
 from medcyclegan.evaluation.study.images import PatientImages, load_images
 from medcyclegan.evaluation.study.plan import Patient
@@ -84,16 +83,9 @@ def render_study(
     study: Study, *, pictures: Sequence[Picture], patients: Sequence[PatientSection]
 ) -> str:
     """Return the report as the text of an HTML file."""
-    environment = Environment(
-        loader=PackageLoader("medcyclegan.evaluation"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     metrics = metrics_of(study.protocol)
     report = StudyReport(study, metrics, tuple(pictures), tuple(patients))
-    return environment.get_template("study_report.html.j2").render(
+    return page_template("study_report.html.j2").render(
         report=report,
         study=study,
         metrics=metrics,
