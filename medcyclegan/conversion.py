@@ -9,16 +9,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from medcyclegan import product
+from medcyclegan.beside import map_series, report_of
 from medcyclegan.errors import InputRefused, UsageError
-from medcyclegan.evaluation.columns import Names
-from medcyclegan.evaluation.report import ScanReport, write_report
+from medcyclegan.evaluation.report import write_report
 from medcyclegan.io.atomic import atomic_file, ensure_writable
 from medcyclegan.io.dicom.deidentify import NO_DATE
 from medcyclegan.io.dicom.derive import Derivation, DerivedSeries, derive_series
 from medcyclegan.io.dicom.read import read_series
-from medcyclegan.io.naming import is_folder, output_path, report_path
+from medcyclegan.io.naming import is_folder, output_path, report_path, uncertainty_path
 from medcyclegan.io.read import read_scan, refuse_irregular
-from medcyclegan.io.scan import DicomPassport, NiftiPassport, Scan
+from medcyclegan.io.scan import Scan
 from medcyclegan.io.write import write_scan
 from medcyclegan.models.card import Card
 from medcyclegan.models.store import Model
@@ -30,18 +30,27 @@ from medcyclegan.translator import Progress
 __all__ = ["Conversion", "Maker", "Opened", "Request", "convert", "finish", "open_scan"]
 
 
+@dataclass(frozen=True)
+class Outputs:
+    """Where the image goes, and what was asked for beside it."""
+
+    image: Path
+    report: Path | None
+    uncertainty: Path | None
+
+
 @dataclass(frozen=True, eq=False)
 class Opened:
     """A request that was read and found fit to be translated; the outputs can be written.
 
-    ``series`` holds the headers of a DICOM output.
+    ``series`` holds the headers of a DICOM output, ``map_series`` those of its map of uncertainty.
     """
 
     request: Request
     scan: Scan
-    output: Path
-    report: Path | None
+    outputs: Outputs
     series: DerivedSeries | None
+    map_series: DerivedSeries | None
     seconds: float
 
 
@@ -54,6 +63,7 @@ class Conversion:
     output: Path
     report: Path | None
     seconds: dict[str, float] = field(default_factory=dict)
+    uncertainty: Path | None = None
 
 
 def convert(
@@ -72,6 +82,7 @@ def convert(
         InputRefused, CannotWrite, DeviceError or UsageError, each before anything is written.
     """
     opened = open_scan(request, model, maker=maker)
+    options = replace(options or Options(), uncertainty=request.uncertainty)
     with _naming(request.source):
         result = synthesize(opened.scan, model, options=options, progress=progress)
     return finish(opened, result, model, maker=maker)
@@ -79,7 +90,7 @@ def convert(
 
 def open_scan(request: Request, model: Model, *, maker: Maker) -> Opened:
     """Do the first third of ``convert``: check and read, so that what follows cannot be refused."""
-    output, report = _checked_outputs(request, model.card)
+    outputs = _checked_outputs(request, model.card)
     started = time.perf_counter()
     if request.files:
         scan = read_series(request.files, source=request.source)
@@ -87,61 +98,62 @@ def open_scan(request: Request, model: Model, *, maker: Maker) -> Opened:
         scan = read_scan(
             request.source, series_uid=request.series_uid, modality=model.task.source.modality
         )
-    refuse_unwritable(output, scan, model.task)
-    if report is not None:
+    refuse_unwritable(outputs.image, scan, model.task)
+    if outputs.report is not None:
         refuse_report(scan)
     if request.deidentifier is not None:
         scan = replace(scan, passport=request.deidentifier.passport(scan.passport))
         maker = replace(maker, now=lambda: NO_DATE)
-    series = None
-    if is_folder(output):
+    series, map_headers = None, None
+    if is_folder(outputs.image):
         derivation = derivation_of(model, maker)
         with _naming(request.source):  # before the network runs, as odd values or shear forbid it
             series = derive_series(
                 scan.volume.geometry, passport=scan.passport, derivation=derivation
             )
-    return Opened(request, scan, output, report, series, time.perf_counter() - started)
+    if request.uncertainty and series is not None:
+        map_headers = map_series(series, scan, model, maker)
+    return Opened(request, scan, outputs, series, map_headers, time.perf_counter() - started)
 
 
 def finish(opened: Opened, result: Synthesis, model: Model, *, maker: Maker) -> Conversion:
-    """Do the last third of ``convert``: write the image, and the report if one is asked for."""
+    """Do the last third of ``convert``: write the image, and what was asked for beside it."""
     started = time.perf_counter()
-    overwrite = opened.request.overwrite
-    write_scan(
-        as_stored(result.image, opened.output, opened.scan, model.task),
-        passport=opened.scan.passport,
-        to=opened.output,
-        derivation=opened.series,
-        overwrite=overwrite,
-    )
+    overwrite, outputs, scan = opened.request.overwrite, opened.outputs, opened.scan
+    image = as_stored(result.image, outputs.image, scan, model.task)
+    images = [(image, outputs.image, opened.series)]
+    if outputs.uncertainty is not None and result.uncertainty is not None:
+        images.append((result.uncertainty, outputs.uncertainty, opened.map_series))
+    for volume, to, series in images:
+        write_scan(volume, passport=scan.passport, to=to, derivation=series, overwrite=overwrite)
     written = time.perf_counter()
     seconds = {"read": opened.seconds, **result.seconds, "write": written - started}
-    done = Conversion(opened.scan, result, opened.output, opened.report, seconds)
-    if opened.report is not None:
-        with atomic_file(opened.report, overwrite=overwrite) as part:
-            write_report(_report(done, model, maker), part)
+    if outputs.report is not None:
+        total, version = sum(seconds.values()), maker.version
+        with atomic_file(outputs.report, overwrite=overwrite) as part:
+            write_report(report_of(scan, result, model, seconds=total, version=version), part)
         seconds["report"] = time.perf_counter() - written
-    return done
+    return Conversion(scan, result, outputs.image, outputs.report, seconds, outputs.uncertainty)
 
 
-def _checked_outputs(request: Request, card: Card) -> tuple[Path, Path | None]:
-    """Return the paths of output and report; refuse them, or the input, before any work."""
+def _checked_outputs(request: Request, card: Card) -> Outputs:
+    """Return the paths of all outputs; refuse them, or the input, before any work."""
     refuse_irregular(request.source)
     output = output_path(
         request.source, out=request.out, format=request.format, suffix=product.suffix_of(card)
     )
     report = report_path(output) if request.report else None
+    uncertainty = uncertainty_path(output) if request.uncertainty else None
     if request.deidentifier is not None and not is_folder(output):
         raise UsageError(
             f"--deidentify with the output {output}",
             rule="it is for DICOM output; in a NIfTI header there may be anything",
             remedy="add --format dicom, or leave it out",
         )
-    source, overwrite = request.source, request.overwrite
-    ensure_writable(output, source=source, overwrite=overwrite, folder=is_folder(output))
-    if report is not None:
-        ensure_writable(report, source=source, overwrite=overwrite)
-    return output, report
+    for path in filter(None, (output, report, uncertainty)):
+        folder = path is not report and is_folder(path)
+        ensure_writable(path, source=request.source, overwrite=request.overwrite, folder=folder)
+    return Outputs(output, report, uncertainty)
 
 
 @contextmanager
@@ -170,20 +182,4 @@ def derivation_of(model: Model, maker: Maker) -> Derivation:
         series_label=product.series_label(model.card),
         kind=product.kind_of_target(task),
         value_range=None if task.target.unit == "HU" else (window.lower, window.upper),
-    )
-
-
-def _report(done: Conversion, model: Model, maker: Maker) -> ScanReport:
-    kinds = {DicomPassport: "DICOM series", NiftiPassport: "NIfTI"}
-    return ScanReport(
-        mr=done.scan.volume,
-        sct=done.synthesis.image,
-        input_format=kinds.get(type(done.scan.passport), "MetaImage or NRRD"),
-        model_name=model.card.name,
-        model_sha256=model.card.weights_sha256,
-        seconds=sum(done.seconds.values()),
-        version=maker.version,
-        warnings=done.synthesis.warnings,
-        body=done.synthesis.body,
-        names=Names(source=product.source_name(model.task), made=product.made_name(model.task)),
     )

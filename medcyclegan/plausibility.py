@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from medcyclegan.errors import InputRefused
+from medcyclegan.task import Task
 from medcyclegan.volume import Volume
 
 # MR signal is a magnitude and hardly ever negative; a CT has air around the patient.
@@ -81,6 +82,24 @@ def neighbour_correlation(volume: Volume) -> float:
         if before.std() > 0 and after.std() > 0:
             found.append(float(np.corrcoef(before, after)[0, 1]))
     return max(found, default=1.0)
+
+
+def warnings_of(
+    image: Volume, body: Volume, task: Task, *, is_judged: bool, is_plane: bool
+) -> tuple[str, ...]:
+    """Return sentences on what is odd about a result, or about the scan for this task.
+
+    ``is_judged`` says that size and bone were held against what the model knows already;
+    ``is_plane`` that it is a picture or radiograph, of which neither is asked.
+    """
+    said = slices_warning(image, depth=task.depth)
+    if is_plane:
+        return said
+    if task.makes_ct_of_mr and not is_judged:
+        said += size_warning(body) + bone_warning(image, body)
+    if task.keeps_values and task.spacing_mm is not None:
+        said += coarse_warning(image, spacing_mm=task.spacing_mm)
+    return said
 
 
 def bone_warning(ct: Volume, body: Volume) -> tuple[str, ...]:

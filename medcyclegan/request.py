@@ -16,7 +16,8 @@ class Request:
     """What to convert and where to; ``out`` and ``format`` follow from the input if not given.
 
     ``files`` are those of a DICOM series where they are known; else they are looked for in
-    ``source``. With a ``deidentifier``, for DICOM output, the series tells nothing of the patient.
+    ``source``. ``uncertainty`` asks for a map of the error to expect beside the output. With a
+    ``deidentifier``, for DICOM output, the series tells nothing of the patient.
     """
 
     source: Path
@@ -24,6 +25,7 @@ class Request:
     format: Format | None = None
     series_uid: str | None = None
     report: bool = False
+    uncertainty: bool = False
     overwrite: bool = False
     files: tuple[Path, ...] = ()
     deidentifier: Deidentifier | None = None

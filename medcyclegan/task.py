@@ -126,3 +126,8 @@ class Task(BaseModel):
     def keeps_values(self) -> bool:
         """Whether values mean the same on both sides: HU in, HU out, as in denoising."""
         return self.source.unit == self.target.unit == "HU"
+
+    @property
+    def makes_ct_of_mr(self) -> bool:
+        """Whether it makes a synthetic CT in HU from MR."""
+        return self.source.modality == "MR" and self.target.unit == "HU"

@@ -82,21 +82,39 @@ def translate(
     per_batch = max(1, BATCH_PIXELS // (values.shape[1] * values.shape[2]))
     starts = plan.starts
     generator = generator.to(device)
+    with _refusing_large(device, values), torch.inference_mode(), _autocast(device):
+        for first in range(0, len(starts), per_batch):
+            some = starts[first : first + per_batch]
+            slabs = cut_slabs(values, plan, some).to(device)
+            fake = generator(slabs.contiguous(memory_format=torch.channels_last))
+            blender.add(fake.float().cpu(), some)
+            if progress is not None:
+                progress(first + len(some), len(starts))
+    return blender.result()
+
+
+def run_slab(generator: nn.Module, slab: Tensor, *, device: torch.device) -> Tensor:
+    """Run one slab (depth, H, W) in [-1, 1] through a generator; returns its like, on the CPU.
+
+    Raises
+    ------
+    DeviceError
+        If the memory of the device does not suffice.
+    """
+    given = slab[None].to(device).contiguous(memory_format=torch.channels_last)
+    with _refusing_large(device, slab), torch.inference_mode(), _autocast(device):
+        return generator.to(device)(given).float().cpu()[0]  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _refusing_large(device: torch.device, values: Tensor) -> Iterator[None]:
     try:
-        with torch.inference_mode(), _autocast(device):
-            for first in range(0, len(starts), per_batch):
-                some = starts[first : first + per_batch]
-                slabs = cut_slabs(values, plan, some).to(device)
-                fake = generator(slabs.contiguous(memory_format=torch.channels_last))
-                blender.add(fake.float().cpu(), some)
-                if progress is not None:
-                    progress(first + len(some), len(starts))
+        yield
     except torch.OutOfMemoryError as error:
         raise DeviceError(
             f"Out of memory on {device.type} for slices of {tuple(values.shape[1:])}",
             remedy="use --device cpu, or a scan with a smaller field of view",
         ) from error
-    return blender.result()
 
 
 def has_bfloat16(device: torch.device) -> bool:

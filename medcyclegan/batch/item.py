@@ -18,10 +18,14 @@ STATE_FOLDER = ".medcyclegan"
 
 
 class Status(StrEnum):
-    """How it stands with an input; ``waiting`` only while a batch runs, or if it was killed."""
+    """How it stands with an input; ``waiting`` only while a batch runs, or if it was killed.
+
+    ``doubtful``: done, but the input is not like what the model knows; the output is there.
+    """
 
     WAITING = "waiting"
     DONE = "done"
+    DOUBTFUL = "doubtful"
     UP_TO_DATE = "skipped-up-to-date"
     REFUSED = "refused"
     FAILED = "failed"
@@ -46,6 +50,7 @@ class Row(BaseModel):
     input_sha256: str = ""
     qa: dict[str, float] = {}
     warnings: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,12 +119,13 @@ class Settings:
     def fingerprint(self) -> dict[str, str]:
         """What an output depends on beside its input: other values make it stale.
 
-        The device is left out: the images that devices make differ by rounding alone.
+        The device is left out: the images that devices make differ by rounding alone. A map of
+        uncertainty does not change the image.
         """
         chosen = {
             f.name: str(getattr(self.options, f.name))
             for f in fields(self.options)
-            if f.name not in ("device", "mask")
+            if f.name not in ("device", "mask", "uncertainty")
         }
         return {
             **chosen,

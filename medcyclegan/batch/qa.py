@@ -15,7 +15,7 @@ from medcyclegan.synthesis import Synthesis
 
 def qa_figures(scan: Scan, synthesis: Synthesis) -> dict[str, float]:
     """Return extremes, the body's volume, for HU its median and shares of air and bone, and the
-    signs of ``no_reference``; without what is not defined.
+    signs of ``no_reference`` and those of doubt; without what is not defined.
     """
     image = synthesis.image
     inside = image.voxels[synthesis.body.voxels > 0]
@@ -30,5 +30,7 @@ def qa_figures(scan: Scan, synthesis: Synthesis) -> dict[str, float]:
             "body_air_percent": round(100.0 * float((inside < AIR_BELOW_HU).mean()), 2),
             "body_bone_percent": round(100.0 * float((inside > BONE_ABOVE_HU).mean()), 2),
         }
+    if synthesis.signs is not None:
+        figures |= {name: round(value, 4) for name, value in synthesis.signs.figures().items()}
     signs = asdict(no_reference(scan.volume, image, synthesis.body))
     return figures | {name: round(sign, 3) for name, sign in signs.items() if math.isfinite(sign)}

@@ -94,6 +94,8 @@ def up_to_date(item: Item, settings: Settings) -> Row | None:
             return None
     except OSError:
         return None  # it will be met again when the item is done
+    if record.row.status is Status.DOUBTFUL:  # it stays set apart, however often a batch is run
+        return record.row
     return record.row.model_copy(update={"status": Status.UP_TO_DATE})
 
 

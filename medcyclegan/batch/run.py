@@ -60,12 +60,15 @@ class Outcome:
 
     @property
     def exit_code(self) -> ExitCode:
-        """DONE if nothing was refused or failed, SOME_REFUSED if some was, else INPUT_REFUSED."""
-        bad = any(row.status in (Status.REFUSED, Status.FAILED) for row in self.rows)
-        good = any(row.status in (Status.DONE, Status.UP_TO_DATE) for row in self.rows)
-        if not bad:
-            return ExitCode.DONE
-        return ExitCode.SOME_REFUSED if good else ExitCode.INPUT_REFUSED
+        """SOME_REFUSED or INPUT_REFUSED if some or all were, else DOUBTFUL if some are, else DONE.
+
+        What failed counts as refused.
+        """
+        found = {row.status for row in self.rows}
+        if found & {Status.REFUSED, Status.FAILED}:
+            is_good = found & {Status.DONE, Status.UP_TO_DATE, Status.DOUBTFUL}
+            return ExitCode.SOME_REFUSED if is_good else ExitCode.INPUT_REFUSED
+        return ExitCode.DOUBTFUL if Status.DOUBTFUL in found else ExitCode.DONE
 
 
 def plan_batch(order: Order, *, maker: Maker, threads: int = 0) -> tuple[Plan, Settings]:

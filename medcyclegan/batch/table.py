@@ -17,6 +17,7 @@ JSON_NAME, CSV_NAME = "batch.json", "batch.csv"
 # Saved at most this often, and so that saving takes no more than this share of the time.
 _SAVE_EVERY_S = 2.0
 _MOST_SHARE = 0.01
+_TOLD_LAST = ("qa", "seconds_by_step", "warnings", "doubts")
 
 
 class Table:
@@ -77,12 +78,12 @@ def _write(path: Path, text: str) -> None:
 def _csv(rows: list[Row]) -> str:
     """One line a row; the QA figures have a column each, and steps are left to the JSON."""
     figures = list(dict.fromkeys(name for row in rows for name in row.qa))
-    plain = [name for name in Row.model_fields if name not in ("qa", "seconds_by_step", "warnings")]
+    plain = [name for name in Row.model_fields if name not in _TOLD_LAST]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*plain, *figures, "warnings"])
+    writer.writerow([*plain, *figures, "doubts", "warnings"])
     for row in rows:
         values = row.model_dump(mode="json")
         cells = [values[name] for name in plain] + [row.qa.get(name) for name in figures]
-        writer.writerow([*cells, " ".join(row.warnings)])
+        writer.writerow([*cells, " ".join(row.doubts), " ".join(row.warnings)])
     return text.getvalue()

@@ -74,7 +74,7 @@ def _marked(item: Item, settings: Settings, *, tries: int) -> Row:
         with place.seats:
             write_mark(item, Mark(run=settings.run, tries=tries, worker=worker.address), settings)
             row = _convert(item, settings, place, may_replace=may_replace)
-            if row.status is Status.DONE:
+            if row.status in (Status.DONE, Status.DOUBTFUL):
                 write_record(item, row, settings)
     except Exception as error:
         _log.debug("%s", item.source, exc_info=True)
@@ -115,13 +115,15 @@ def _request(item: Item, settings: Settings, *, overwrite: bool) -> Request:
 
 def _row_done(item: Item, settings: Settings, done: Conversion, place: Station) -> Row:
     report = done.report.relative_to(settings.out).as_posix() if done.report else ""
-    return item.row(Status.DONE).model_copy(
+    doubts = done.synthesis.doubts
+    return item.row(Status.DOUBTFUL if doubts else Status.DONE).model_copy(
         update={
             "report": report,
             "seconds_by_step": {step: round(s, 3) for step, s in done.seconds.items()},
             "model": place.model.card.name,
             "model_sha256": place.model.card.weights_sha256,
             "qa": qa_figures(done.scan, done.synthesis),
+            "doubts": doubts,
             "warnings": tuple(_without_roots(w, settings) for w in done.synthesis.warnings),
         }
     )

@@ -33,7 +33,11 @@ def show_plan(voice: Voice, plan: Plan) -> None:
         click.echo(json.dumps({**facts, "rows": rows}, indent=2))
         return
     table = _table("input", "description", "contrast", "what", "output, or why not")
-    words = {"waiting": "to do", "skipped-up-to-date": "up to date"}
+    words = {
+        "waiting": "to do",
+        "skipped-up-to-date": "up to date",
+        "doubtful": "up to date, doubtful",
+    }
     for row, label in zip(plan.rows, plan.labels, strict=True):
         is_taken = row.status in words
         last = " ".join(
@@ -98,6 +102,8 @@ class BatchView:
         self._bar.advance(self._task)
         if row.status in ("refused", "failed"):
             self._voice.warn(f"{_printable(_name(row))}: {row.status}: {_printable(row.reason)}")
+        if row.status == "doubtful":
+            self._voice.warn(f"{_printable(_name(row))}: not to be trusted: {row.doubts[0]}")
 
     def summarise(self, outcome: Outcome, out: Path) -> None:
         """Print the table of all inputs, the longest lists cut, and where the record is."""
@@ -121,15 +127,16 @@ def _name(row: Row) -> str:
 
 
 def _result_table(rows: tuple[Row, ...]) -> Table:
-    """A line an input, first those not done, then the others while there is room."""
+    """A line an input: those not done, those in doubt, then the others while there is room."""
     bad = [row for row in rows if row.status in ("refused", "failed")]
+    doubtful = [row for row in rows if row.status == "doubtful"]
     good = [row for row in rows if row.status in ("done", "skipped-up-to-date")]
-    shown = [*bad, *good][:_MOST_ROWS_SHOWN]
+    shown = [*bad, *doubtful, *good][:_MOST_ROWS_SHOWN]
     table = _table("input", "status", "s", "output, or why not")
     for row in shown:
         seconds = "" if row.seconds is None else f"{row.seconds:.1f}"
         _add(table, _name(row), row.status, seconds, row.reason if row in bad else row.output)
-    left = len(bad) + len(good) - len(shown)
+    left = len(bad) + len(doubtful) + len(good) - len(shown)
     if left:
         _add(table, f"and {left} more", "", "", "see the record")
     return table

@@ -39,6 +39,11 @@ _OPTIONS = (
         help="Slab orientations; with 3 the median of the three is taken.",
     ),
     click.option(
+        "--uncertainty",
+        is_flag=True,
+        help="Write a map of the error to expect beside the output; about four times the time.",
+    ),
+    click.option(
         "--report", is_flag=True, help="Write an HTML page with pictures beside the output."
     ),
     click.option("--overwrite", is_flag=True, help="Replace an existing output."),
@@ -92,6 +97,7 @@ def run_conversion(
         format=flags["format_"],
         series_uid=flags["series"],
         report=flags["report"],
+        uncertainty=flags["uncertainty"],
         overwrite=flags["overwrite"],
         deidentifier=new_deidentifier() if flags["deidentify"] else None,
     )

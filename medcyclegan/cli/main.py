@@ -36,8 +36,8 @@ from medcyclegan.errors import ExitCode, MedcycleganError
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, 1 our fault, 2 usage, 3 input refused, 4 cannot write, "
-    "5 model refused, 6 device or memory, 7 training stopped, 8 some refused, 130 interrupted, "
-    "141 stdout closed, 143 terminated. "
+    "5 model refused, 6 device or memory, 7 training stopped, 8 some refused, "
+    "9 done but not to be trusted, 130 interrupted, 141 stdout closed, 143 terminated. "
     "Research use only.",
 )
 @click.version_option(version("medcyclegan"), message="medcyclegan %(version)s")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from medcyclegan.cli.common import Voice
+from medcyclegan.errors import ExitCode
 
 if TYPE_CHECKING:
     from medcyclegan.conversion import Conversion
@@ -45,6 +47,7 @@ def facts_of(outcome: Outcome, *, note: str) -> dict[str, object]:
     return {
         "output": str(done.output),
         "report": str(done.report) if done.report else None,
+        "uncertainty": str(done.uncertainty) if done.uncertainty else None,
         "shape": list(geometry.shape),
         "spacing_mm": [round(mm, 4) for mm in geometry.spacing_mm],
         "seconds": round(outcome.total_s, 2),
@@ -52,6 +55,8 @@ def facts_of(outcome: Outcome, *, note: str) -> dict[str, object]:
         "model": card.name,
         "model_sha256": card.weights_sha256,
         "warnings": list(done.synthesis.warnings),
+        "doubts": list(done.synthesis.doubts),
+        "signs": _signs_of(done),
         "note": note,
         **({"patient": outcome.patient} if outcome.patient else {}),
     }
@@ -72,13 +77,48 @@ def say_outcome(voice: Voice, outcome: Outcome, *, facts: dict[str, object], nam
     if outcome.patient:
         voice.say(f"Patient       {outcome.patient}")
     voice.say(f"{named:13} {done.output}")
+    if done.uncertainty:
+        voice.say(f"Uncertainty   {done.uncertainty}")
     if done.report:
         voice.say(f"Report        {done.report}")
     voice.say(f"Grid          {size} voxels of {spacing} mm, as the input's")
     voice.say(f"{image.unit if image.unit == 'HU' else 'Values':13} {least:.0f} to {most:.0f}")
     voice.say(f"Model         {card.name} ({card.weights_sha256[:12]})")
+    _say_signs(voice, done)
     voice.say(f"Time          {outcome.total_s:.1f} s")
     if voice.level > 0:
         for step, seconds in done.seconds.items():
             voice.say(f"              {step} {seconds:.2f} s")
     voice.say(str(facts["note"]))
+
+
+def end_in_doubt(outcome: Outcome) -> None:
+    """End the process with the code of a result that is not to be trusted, if it is one."""
+    if outcome.done.synthesis.doubts:
+        sys.exit(ExitCode.DOUBTFUL)
+
+
+def _say_signs(voice: Voice, done: Conversion) -> None:
+    signs, doubts = done.synthesis.signs, done.synthesis.doubts
+    if signs is None:
+        return
+    count = len(signs.figures())
+    if doubts:
+        voice.warn(
+            f"{len(doubts)} of {count} signs say that the model does not know such an input: "
+            "do not trust the result."
+        )
+    else:
+        voice.say(f"Signs         {count} checked, all as in what the model knows")
+    if signs.cycle_error is None:
+        voice.say(f"Cycle error   not measured: {signs.cycle_note}")
+    if voice.level > 0:
+        for name, value in signs.figures().items():
+            voice.say(f"              {name} {value:.3g}")
+
+
+def _signs_of(done: Conversion) -> dict[str, float] | None:
+    signs = done.synthesis.signs
+    if signs is None:
+        return None
+    return {name: round(value, 4) for name, value in signs.figures().items()}

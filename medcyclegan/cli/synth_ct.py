@@ -9,7 +9,7 @@ import click
 
 from medcyclegan.cli.common import RESEARCH_USE, Voice
 from medcyclegan.cli.conversions import bias_option, conversion_options, mask_option, run_conversion
-from medcyclegan.cli.outcome import Outcome, facts_of, say_outcome
+from medcyclegan.cli.outcome import Outcome, end_in_doubt, facts_of, say_outcome
 
 if TYPE_CHECKING:
     from medcyclegan.task import Task
@@ -56,3 +56,4 @@ def summarise(voice: Voice, outcome: Outcome) -> None:
     facts = facts_of(outcome, note=RESEARCH_USE)
     facts |= {"hu_min": round(float(voxels.min())), "hu_max": round(float(voxels.max()))}
     say_outcome(voice, outcome, facts=facts, named="Synthetic CT")
+    end_in_doubt(outcome)

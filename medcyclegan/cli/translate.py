@@ -9,7 +9,7 @@ import click
 
 from medcyclegan.cli.common import Voice
 from medcyclegan.cli.conversions import bias_option, conversion_options, mask_option, run_conversion
-from medcyclegan.cli.outcome import Outcome, facts_of, say_outcome
+from medcyclegan.cli.outcome import Outcome, end_in_doubt, facts_of, say_outcome
 
 NOTE = "Research use only: a translated image is not an acquired image."
 
@@ -57,3 +57,4 @@ def summarise(voice: Voice, outcome: Outcome) -> None:
         "value_max": float(image.voxels.max()),
     }
     say_outcome(voice, outcome, facts=facts, named="Output")
+    end_in_doubt(outcome)

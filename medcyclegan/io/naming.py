@@ -77,6 +77,12 @@ def report_path(output: Path) -> Path:
     return output.with_name(f"{_stem(output)}_report.html")
 
 
+def uncertainty_path(output: Path) -> Path:
+    """Return where the map of uncertainty of an output goes: its like, beside it."""
+    stem = output.name if is_folder(output) else _stem(output)
+    return output.with_name(f"{stem}_uncertainty{output.name[len(stem) :]}")
+
+
 def _refuse(out: Path, wanted: str, *, is_bad: bool) -> None:
     if is_bad:
         raise UsageError(

@@ -6,14 +6,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from medcyclegan.models.known import Known, SpreadCalibration
+from medcyclegan.models.text import PRINTABLE, Name, Sha256, Text
 from medcyclegan.networks.factory import GeneratorConfig
 from medcyclegan.task import Task
-
-# No control characters but line breaks: cards are printed, and a terminal obeys some of them.
-_PRINTABLE = r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f]*$"
-Text = Annotated[str, Field(min_length=1, pattern=_PRINTABLE)]
-# Goes into DICOM and names of folders.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._+-]*$", max_length=64)]
 
 
 class DataSource(BaseModel):
@@ -45,12 +41,17 @@ class Score(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     measure: Text
     value: float
-    unit: Annotated[str, Field(pattern=_PRINTABLE)]
+    unit: Annotated[str, Field(pattern=PRINTABLE)]
     on: Text
 
 
 class Card(BaseModel):
-    """Task, network, origin, scores and limits of a model; inference needs nothing else."""
+    """Task, network, origin, scores and limits of a model; inference needs nothing else.
+
+    ``reverse`` names the model of the way back, for the cycle error. ``known`` and
+    ``uncertainty`` are measured after the training; a model without them works, and nothing is
+    judged, or told of its uncertainty.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: Name
@@ -58,9 +59,12 @@ class Card(BaseModel):
     summary: Text
     task: Task
     generator: GeneratorConfig
-    weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    weights_sha256: Sha256
     training: Training
     scores: tuple[Score, ...]
     intended_use: Text
     limits: tuple[Text, ...]
     licence: Text
+    reverse: Name | None = None
+    known: Known | None = None
+    uncertainty: SpreadCalibration | None = None

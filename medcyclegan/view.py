@@ -1,0 +1,105 @@
+"""One view of a scan: prepared for slabs along an axis, run through the network, brought home."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from medcyclegan.errors import ModelRefused
+from medcyclegan.io.scan import Scan
+from medcyclegan.models.store import Model
+from medcyclegan.stopwatch import Stopwatch
+from medcyclegan.task import Task
+from medcyclegan.transforms.grid import SAGITTAL
+from medcyclegan.transforms.prepare import Prepared, go_home, prepare, prepare_plane
+from medcyclegan.transforms.unseen import keep_unseen
+from medcyclegan.translator import Progress, translate
+from medcyclegan.volume import Volume
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where the network runs, whom it tells, and what is entered while it runs."""
+
+    device: torch.device
+    progress: Progress | None
+    turn: AbstractContextManager[object]
+
+    def part(self, number: int, parts: int) -> Run:
+        """Return the run of one of several equal parts, its slabs counted among those of all."""
+        told = self.progress
+        if told is None:
+            return self
+        report: Progress = lambda done, total: told(number * total + done, parts * total)  # noqa: E731
+        return replace(self, progress=report)
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What the network was given along the world axis ``normal``, and what it gave.
+
+    ``passes`` are (D, H, W) in [-1, 1] on the grid of ``ready``: the image and, where the task
+    says so, its mirror image turned back. ``fake`` is their mean.
+    """
+
+    normal: int
+    ready: Prepared
+    passes: tuple[Tensor, ...]
+    fake: Tensor
+
+
+def view_of(
+    scan: Scan, body: Volume, model: Model, *, normal: int, run: Run, clock: Stopwatch
+) -> View:
+    """Prepare a scan and translate it along one axis.
+
+    Raises
+    ------
+    ModelRefused
+        If the network gives NaN or infinity.
+    """
+    ready = clock.run("prepare", lambda: _prepared(scan, body, model.task, normal))
+    with run.turn:
+        passes = clock.run("network", lambda: tuple(passes_of(model, ready, normal, run)))
+    fake = passes[0] if len(passes) == 1 else (passes[0] + passes[1]) / 2.0
+    if not torch.isfinite(fake).all():
+        raise ModelRefused(
+            f"The model {model.card.name} gave NaN or infinity for this scan",
+            rule="its output must be finite",
+            remedy="try --device cpu; if that does not help, train or export it again",
+        )
+    return View(normal, ready, passes, fake)
+
+
+def passes_of(model: Model, ready: Prepared, normal: int, run: Run) -> Iterator[Tensor]:
+    """Yield what the network makes of (D, H, W), and of its mirror image where the task says so."""
+    depth, device = model.task.depth, run.device
+    if not model.task.mirror:
+        yield translate(
+            model.generator, ready.values, depth=depth, device=device, progress=run.progress
+        )
+        return
+    # on the model grid, R comes first but for the slabs' normal
+    left_right = 0 if normal == SAGITTAL else 1
+    for number, turned in enumerate((ready.values, ready.values.flip(left_right))):
+        progress = run.part(number, 2).progress
+        fake = translate(model.generator, turned, depth=depth, device=device, progress=progress)
+        yield fake if number == 0 else fake.flip(left_right)
+
+
+def at_home(fake: Tensor, ready: Prepared, scan: Scan, task: Task) -> Tensor:
+    """Turn (D, H, W) in [-1, 1] into physical values (i, j, k) on the scan's grid."""
+    image = go_home(fake, ready, task, scan.volume.geometry)
+    if task.keeps_values:
+        image = keep_unseen(image, ready, scan.volume)
+    return torch.from_numpy(image.voxels.copy())
+
+
+def _prepared(scan: Scan, body: Volume, task: Task, normal: int) -> Prepared:
+    if scan.is_plane:
+        return prepare_plane(scan.volume, task)
+    return prepare(scan.volume, body, task, normal=normal)
