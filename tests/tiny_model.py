@@ -12,6 +12,7 @@ from torch import nn
 from medcyclegan.geometry import Geometry
 from medcyclegan.io.scan import ItkPassport, Scan
 from medcyclegan.models.card import Card
+from medcyclegan.models.known import Known, Range
 from medcyclegan.models.store import Model, save_model
 from medcyclegan.networks.factory import GeneratorConfig, make_generator
 from medcyclegan.task import Domain, Percentiles, Task, Window
@@ -56,11 +57,19 @@ def tiny_weights(seed: int = 0, *, depth: int = 3) -> dict[str, torch.Tensor]:
     return make_generator(TINY, depth=depth).state_dict()
 
 
-def tiny_folder(folder: Path, *, seed: int = 0, task: Task | None = None) -> Path:
+def tiny_folder(
+    folder: Path, *, seed: int = 0, task: Task | None = None, **on_card: object
+) -> Path:
     """Save a tiny model into ``folder``, which must not exist, and return it."""
-    card = tiny_card(task)
+    card = tiny_card(task).model_copy(update=on_card)
     save_model(folder, card=card, weights=tiny_weights(seed, depth=card.task.depth))
     return folder
+
+
+def known(**ranges: tuple[float, float]) -> Known:
+    """What a model knows, by the ranges of some signs."""
+    limits = {name: Range(low=low, high=high) for name, (low, high) in ranges.items()}
+    return Known(measured_on="tests", **limits)
 
 
 def model_of(generator: nn.Module, task: Task) -> Model:

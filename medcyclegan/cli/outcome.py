@@ -110,8 +110,8 @@ def _say_signs(voice: Voice, done: Conversion) -> None:
         )
     else:
         voice.say(f"Signs         {count} checked, all as in what the model knows")
-    if signs.cycle_error is None:
-        voice.say(f"Cycle error   not measured: {signs.cycle_note}")
+    if signs.cycle_information is None:
+        voice.say(f"Way back      not measured: {signs.cycle_note}")
     if voice.level > 0:
         for name, value in signs.figures().items():
             voice.say(f"              {name} {value:.3g}")

@@ -19,8 +19,8 @@ from medcyclegan.volume import Volume
 
 # Fewer slices than this make no plane to look at from the side.
 FEWEST_SLICES = 8
-# Bins of the recovered signal: fine enough for tissues, and each well filled.
-CYCLE_BINS = 32
+# Bins a side of the joint histogram: fine enough for tissues, and each well filled.
+BINS = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,14 +47,13 @@ def view_disagreement_hu(done: Translated, model: Model, *, device: torch.device
     return _mean(found, (window.upper - window.lower) / 2.0)
 
 
-def cycle_error(
+def cycle_information(
     done: Translated, model: Model, reverse: Model, *, device: torch.device
 ) -> float | None:
-    """One minus the correlation ratio of the input and what ``reverse`` makes of the result.
+    """How much the input shares with what ``reverse`` makes of the result, as ``shared`` has it.
 
-    0 if the input's signal is a function of the recovered signal, whichever that is, so that
-    another contrast is no error; 1 if the one tells nothing of the other. Of all the planes'
-    voxels in the body together. None where planes cannot be cut, or the body has one value.
+    Of all the planes' voxels in the body together; contrasts may differ. None where planes cannot
+    be cut, one of the two has no contrast, or ``reverse`` takes no fixed window of HU.
     """
     forward, backward = WindowScaling(model.task.target_window), reverse.task.source.scaling
     if isinstance(backward, Percentiles):
@@ -67,26 +66,29 @@ def cycle_error(
         scaled = torch.as_tensor(back(forward.inverse(slab)))
         recovered.append(_through(reverse, scaled, plane, done, device).numpy()[inside])
         given.append(plane.slab(done.ready.values, 1)[0].numpy()[inside])
-    if not given:
-        return None
-    return unexplained(np.concatenate(given), np.concatenate(recovered))
+    return shared(np.concatenate(given), np.concatenate(recovered)) if given else None
 
 
-def unexplained(signal: NDArray[np.float32], by: NDArray[np.float32]) -> float | None:
-    """Share of the variance of ``signal`` (n,) that no function of ``by`` (n,) accounts for.
+def shared(first: NDArray[np.float32], second: NDArray[np.float32]) -> float | None:
+    """Normalised mutual information of two signals (n,) in [-1, 1], less one (Studholme 1999).
 
-    That is 1 - the correlation ratio (Roche et al., MICCAI 1998), over bins of ``by`` that hold as
-    many voxels each. None if ``signal`` does not vary.
+    0 if the one tells nothing of the other, 1 if each is a function of the other, whichever that
+    is: so another contrast is no error as such. None if either has one value alone.
     """
-    total = float(signal.var()) if signal.size else 0.0
-    if total <= 0.0:
-        return None
-    edges = np.unique(np.quantile(by, np.linspace(0.0, 1.0, CYCLE_BINS + 1)[1:-1]))
-    of = np.searchsorted(edges, by, side="right")
-    counts = np.bincount(of)
-    sums, squares = np.bincount(of, signal), np.bincount(of, np.square(signal, dtype=np.float64))
-    within = float((squares - sums**2 / np.maximum(counts, 1)).sum()) / signal.size
-    return min(1.0, max(0.0, within / total))
+    one, other = (_binned(values) for values in (first, second))
+    counts = np.bincount(one * BINS + other, minlength=BINS**2).reshape(BINS, BINS)
+    apart = [_entropy(counts.sum(axis=axis)) for axis in (0, 1)]
+    return sum(apart) / _entropy(counts) - 1.0 if min(apart) > 0.0 else None
+
+
+def _binned(values: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Number the bins of values in [-1, 1]; what networks give beyond counts at the border."""
+    return np.asarray(np.clip((values + 1.0) * (BINS / 2.0), 0, BINS - 1), dtype=np.intp)
+
+
+def _entropy(counts: NDArray[np.intp]) -> float:
+    share = counts[counts > 0] / max(1.0, float(counts.sum()))
+    return float(-(share * np.log(share)).sum())
 
 
 def _planes(done: Translated) -> list[tuple[Plane, NDArray[np.bool_]]]:

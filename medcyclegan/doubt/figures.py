@@ -74,9 +74,9 @@ def looks_of(source: Volume, body: Volume, made: Volume) -> Looks:
     hu = made.voxels[some][sampled]
     return Looks(
         body_litres=litres,
-        width_mm=box_mm[0],
-        length_mm=box_mm[1],
-        height_mm=box_mm[2],
+        width_mm=float(box_mm[0]),
+        length_mm=float(box_mm[1]),
+        height_mm=float(box_mm[2]),
         fill=litres * 1e6 / float(np.prod(box_mm)),
         dark=float((signal < DARK_BELOW).mean()),
         middle=float(np.median(signal)),
@@ -110,10 +110,15 @@ def _smoothness(source: Volume, inside: NDArray[np.bool_], step: int) -> float:
 
 
 def _deep_soft(made: Volume, inside: NDArray[np.bool_]) -> float | None:
-    """Share of soft tissue in what lies deep in the body; the border of the image is no surface."""
+    """Share of soft tissue in what lies deep in the body; the border of the image is no surface.
+
+    None where no surface is in view, or nothing lies so deep.
+    """
     steps = [max(1, round(COARSE_MM / mm)) for mm in made.geometry.spacing_mm]
     some = tuple(slice(None, None, step) for step in steps)
     spacing = [n * mm for n, mm in zip(steps, made.geometry.spacing_mm, strict=True)]
+    if inside[some].all():
+        return None
     depth = ndimage.distance_transform_edt(inside[some], sampling=spacing)
     deep = made.voxels[some][depth > DEEP_MM]
     return float(((deep > SOFT_HU[0]) & (deep < SOFT_HU[1])).mean()) if deep.size else None

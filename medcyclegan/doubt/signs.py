@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from medcyclegan.doubt.crosswise import Translated, cycle_error, view_disagreement_hu
+from medcyclegan.doubt.crosswise import Translated, cycle_information, view_disagreement_hu
 from medcyclegan.doubt.figures import Looks, looks_of
 from medcyclegan.errors import ModelRefused
 from medcyclegan.models.store import Model, find_model, load_model
@@ -19,13 +19,13 @@ from medcyclegan.volume import Volume
 class Signs:
     """What was measured of a run; None where it could not be.
 
-    ``cycle_note`` says why there is no cycle error; it is empty where there is one, and
+    ``cycle_note`` says why the way back was not measured; it is empty where there is one, and
     ``reverse_sha256`` then names the weights that it was measured with.
     """
 
     looks: Looks
     view_disagreement_hu: float | None
-    cycle_error: float | None
+    cycle_information: float | None
     cycle_note: str
     reverse_sha256: str | None
 
@@ -33,7 +33,7 @@ class Signs:
         """Return all that was measured, by the names that cards use."""
         crosswise = {
             "view_disagreement_hu": self.view_disagreement_hu,
-            "cycle_error": self.cycle_error,
+            "cycle_information": self.cycle_information,
         }
         both = {**asdict(self.looks), **crosswise}
         return {name: float(value) for name, value in both.items() if value is not None}
@@ -55,7 +55,7 @@ def signs_of(
     return Signs(
         looks=looks_of(source, done.body, made),
         view_disagreement_hu=view_disagreement_hu(done, model, device=device),
-        cycle_error=cycle.error,
+        cycle_information=cycle.information,
         cycle_note=cycle.note,
         reverse_sha256=cycle.sha256,
     )
@@ -63,7 +63,7 @@ def signs_of(
 
 @dataclass(frozen=True)
 class _Cycle:
-    error: float | None = None
+    information: float | None = None
     note: str = ""
     sha256: str | None = None
 
@@ -79,10 +79,10 @@ def _cycle(done: Translated, model: Model, device: torch.device) -> _Cycle:
         return _Cycle(note=f"the reverse model {reverse.card.name} works on another grid")
     if reverse.task.source.unit != "HU":
         return _Cycle(note=f"the reverse model {reverse.card.name} takes no CT in HU")
-    error = cycle_error(done, model, reverse, device=device)
-    if error is None:
+    information = cycle_information(done, model, reverse, device=device)
+    if information is None:
         return _Cycle(note="too few slices, or nothing to compare")
-    return _Cycle(error, sha256=reverse.card.weights_sha256)
+    return _Cycle(information, sha256=reverse.card.weights_sha256)
 
 
 def installed(name: str) -> Model:

@@ -8,11 +8,11 @@ from medcyclegan.models.known import Range
 
 # How far beyond its measured range a sign may lie, as a factor either way: the range of a few
 # people and of simulated heads is narrower than that of all. docs/trust.md says what it flags.
-SLACK = 1.25
-# Less of these is never odd: views that agree, a way back that succeeds, a head without sinuses.
-ODD_ABOVE = frozenset({"view_disagreement_hu", "cycle_error", "air"})
-# More of these is never odd: less noise, and more of the brain in what lies deep.
-ODD_BELOW = frozenset({"smoothness", "deep_soft"})
+SLACK = 1.5
+# Less of these is never odd: views that agree, a head without sinuses.
+ODD_ABOVE = frozenset({"view_disagreement_hu", "air"})
+# More of these is never odd: less noise, brain in all that lies deep, a way back that succeeds.
+ODD_BELOW = frozenset({"smoothness", "deep_soft", "cycle_information"})
 
 _SAYS = {
     "body_litres": "The body in view has {:.2g} litres",
@@ -28,14 +28,14 @@ _SAYS = {
     "air": "{:.1%} of the body came out as air",
     "deep_soft": "{:.0%} of what lies deep in the body came out as soft tissue",
     "view_disagreement_hu": "Other views of the same places differ by {:.0f} HU",
-    "cycle_error": "The way back leaves {:.0%} of the signal unexplained",
+    "cycle_information": "The way back to the input shares {:.3f} of its information",
 }
 
 
 def doubts_of(signs: Signs, card: Card) -> tuple[str, ...]:
     """Return a sentence for each sign that lies outside what the model knows, by its card.
 
-    A cycle error counts only where it was measured with the weights that the card names.
+    The way back counts only where it was measured with the weights that the card names.
     """
     known = card.known
     if known is None:
@@ -43,7 +43,7 @@ def doubts_of(signs: Signs, card: Card) -> tuple[str, ...]:
     found: list[str] = []
     for name, value in signs.figures().items():
         within = known.range_of(name)
-        if name == "cycle_error" and signs.reverse_sha256 != known.reverse_sha256:
+        if name == "cycle_information" and signs.reverse_sha256 != known.reverse_sha256:
             continue
         if within is not None and is_outside(name, value, within):
             found.append(_sentence(name, value, within))

@@ -48,7 +48,7 @@ class Score(BaseModel):
 class Card(BaseModel):
     """Task, network, origin, scores and limits of a model; inference needs nothing else.
 
-    ``reverse`` names the model of the way back, for the cycle error. ``known`` and
+    ``reverse`` names the model of the way back, by which the cycle is measured. ``known`` and
     ``uncertainty`` are measured after the training; a model without them works, and nothing is
     judged, or told of its uncertainty.
     """

@@ -31,7 +31,7 @@ class Known(BaseModel):
     """Ranges of the signs that ``doubt.signs.Signs`` holds, by the same names.
 
     A sign without a range is not judged. ``reverse_sha256`` names the weights of the reverse model
-    that ``cycle_error`` was measured with; with others it is not judged.
+    that ``cycle_information`` was measured with; with others it is not judged.
     """
 
     model_config = _FROZEN
@@ -49,7 +49,7 @@ class Known(BaseModel):
     air: Range | None = None
     deep_soft: Range | None = None
     view_disagreement_hu: Range | None = None
-    cycle_error: Range | None = None
+    cycle_information: Range | None = None
     reverse_sha256: Sha256 | None = None
 
     def range_of(self, sign: str) -> Range | None:

@@ -33,7 +33,7 @@ from tests.batch.trees import (
     small_series,
 )
 from tests.dicom_factory import PATIENT_ID, PATIENT_NAME, make_series
-from tests.tiny_model import tiny_folder
+from tests.tiny_model import known, tiny_folder
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +83,30 @@ def test_all_good_ones_are_done_and_the_bad_one_has_its_reason(
         assert made.volume.geometry.same_grid(read_scan(root / source).volume.geometry)
     assert read_scan(out / "p3" / "SE1_sct").modality == "CT"
     assert not list(out.rglob("*.tmp"))
+
+
+def test_a_patient_that_the_model_does_not_know_is_set_apart_and_stays_so(
+    tmp_path: Path, address: str
+) -> None:
+    small_nifti(tmp_path / "in" / "p1" / "t1.nii.gz")
+    model = tiny_folder(tmp_path / "tiny", known=known(body_litres=(3.0, 5.0)))
+    out = tmp_path / "out"
+    for worked_on in (1, 0):  # run again, nothing is done, and it is doubtful still
+        outcome, rows = go(order(tmp_path / "in", out, model), address)
+        assert len(rows) == worked_on
+        (row,) = outcome.rows
+        assert row.status.value == "doubtful"
+        assert outcome.exit_code is ExitCode.DOUBTFUL
+        assert (out / row.output).is_file()
+    assert "The body in view" in row.doubts[0]
+    assert row.qa["body_litres"] == pytest.approx(0.9, abs=0.1)
+    table = list(csv.DictReader((out / "batch.csv").open(encoding="utf-8")))
+    assert table[0]["doubts"] == row.doubts[0]
+    assert json.loads((out / "batch.json").read_text())["counts"] == {"doubtful": 1}
+    # A refused input counts for more.
+    (tmp_path / "in" / "p2").mkdir()
+    (tmp_path / "in" / "p2" / "t1.nii.gz").write_bytes(b"no image")
+    assert go(order(tmp_path / "in", out, model), address)[0].exit_code is ExitCode.SOME_REFUSED
 
 
 def test_the_record_has_a_row_an_input_and_no_patient(

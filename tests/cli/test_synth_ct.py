@@ -56,8 +56,8 @@ def test_json_is_all_of_stdout_and_has_the_keys(run: Run, head: Path, model: Pat
     assert (code, err) == (0, "")
     facts = json.loads(out)
     assert facts.keys() == {
-        "output", "report", "shape", "spacing_mm", "hu_min", "hu_max", "seconds",
-        "seconds_by_step", "model", "model_sha256", "warnings", "note",
+        "output", "report", "uncertainty", "shape", "spacing_mm", "hu_min", "hu_max", "seconds",
+        "seconds_by_step", "model", "model_sha256", "warnings", "doubts", "signs", "note",
     }  # fmt: skip
     assert facts["output"] == str(out_path)
     assert facts["report"] == str(head.with_name("x_report.html"))

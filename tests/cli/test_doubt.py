@@ -1,0 +1,90 @@
+"""An input that a model does not know: what is said, the exit code, and the map of uncertainty."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medcyclegan.io.read import read_scan
+from tests.cli.conversion_inputs import Run, runner, write_mr
+from tests.tiny_model import known, tiny_folder
+
+# The head of the tests is a ball of 0.9 litres.
+FITS, ODD = {"body_litres": (0.5, 1.5)}, {"body_litres": (3.0, 5.0)}
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    return runner(monkeypatch, capsys)
+
+
+@pytest.fixture
+def head(tmp_path: Path) -> Path:
+    return write_mr(tmp_path / "head.nii.gz")
+
+
+@pytest.mark.parametrize("command", [("synth-ct", "--mri"), ("translate", "--input")])
+def test_an_input_that_the_model_does_not_know_ends_with_9_and_an_output(
+    run: Run, head: Path, tmp_path: Path, command: tuple[str, str]
+) -> None:
+    model = tiny_folder(tmp_path / "tiny", known=known(**ODD))
+    made = tmp_path / "made.nii.gz"
+    code, out, err = run(*command, head, "--model", model, "--device", "cpu", "--out", made)
+    assert code == 9
+    assert made.is_file()
+    assert "The body in view has 0.9" in err
+    assert "of what the model knows, 3 to 5" in err
+    assert "do not trust the result" in err
+    assert "Way back      not measured: the card names no reverse model" in out
+
+
+def test_an_input_that_it_knows_ends_with_0_and_says_so(
+    run: Run, head: Path, tmp_path: Path
+) -> None:
+    model = tiny_folder(tmp_path / "tiny", known=known(**FITS))
+    code, out, err = run("synth-ct", "--mri", head, "--model", model, "--device", "cpu")
+    assert (code, err) == (0, "")
+    assert "checked, all as in what the model knows" in out
+
+
+def test_json_has_the_signs_and_the_doubts(run: Run, head: Path, tmp_path: Path) -> None:
+    model = tiny_folder(tmp_path / "tiny", known=known(**ODD))
+    code, out, _ = run("synth-ct", "--mri", head, "--model", model, "--device", "cpu", "--json")
+    facts = json.loads(out)
+    assert code == 9
+    assert len(facts["doubts"]) == 1
+    assert facts["doubts"][0] in facts["warnings"]
+    assert facts["signs"]["body_litres"] == pytest.approx(0.9, abs=0.05)
+    assert "view_disagreement_hu" in facts["signs"]
+
+
+def test_a_reverse_model_that_is_not_there_is_told_and_breaks_nothing(
+    run: Run, head: Path, tmp_path: Path
+) -> None:
+    model = tiny_folder(tmp_path / "tiny", known=known(**FITS), reverse="head-of-nobody")
+    code, out, err = run("synth-ct", "--mri", head, "--model", model, "--device", "cpu")
+    assert (code, err) == (0, "")
+    assert "Way back      not measured: no reverse model (No model head-of-nobody)" in out
+
+
+def test_the_map_is_written_beside_and_the_image_is_the_same(
+    run: Run, head: Path, tmp_path: Path
+) -> None:
+    model = tiny_folder(tmp_path / "tiny")
+    made = [tmp_path / f"{name}.nii.gz" for name in ("plain", "mapped")]
+    common = ("synth-ct", "--mri", head, "--model", model, "--device", "cpu")
+    assert run(*common, "--out", made[0])[0] == 0
+    code, out, err = run(*common, "--out", made[1], "--uncertainty")
+    assert code == 0
+    beside = tmp_path / "mapped_uncertainty.nii.gz"
+    assert f"Uncertainty   {beside}" in out
+    assert "no calibration" in err
+    plain, mapped, uncertainty = (read_scan(path).volume for path in (*made, beside))
+    assert np.array_equal(plain.voxels, mapped.voxels)
+    assert uncertainty.geometry.same_grid(mapped.geometry)
+    assert uncertainty.voxels.min() >= 0.0
+    assert uncertainty.voxels.max() > 0.0
+    assert run(*common, "--out", tmp_path / "mapped.nii.gz", "--uncertainty")[0] == 4
