@@ -32,7 +32,7 @@ class Unsure(torch.nn.Module):
     """Water everywhere, and a ramp along the rows where the input is bright: views differ there."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.linspace(0.1, 0.4, x.shape[3]) * (x > 0.2)
+        return torch.linspace(0.1, 0.4, x.shape[3]) * (x > 0.07)
 
 
 def test_the_spread_is_the_standard_deviation() -> None:

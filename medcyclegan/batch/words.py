@@ -17,7 +17,7 @@ _LOCALIZER = r"loc|localizers?|localisers?|scouts?|aah\w*|survey|smartbrain|topo
 _NO_ANATOMY = (
     r"adc|e?fa|trace\w*|dwi|dti|diff|diffusion|ep2d|epi|bold|fmri|sbref|asl|perf|perfusion|dsc|dce|"
     r"cbf|cbv|mtt|ttp|tmax|swi|mips?|tof|mra|angio|phase\w*|magnitude\d?|fieldmap|b0map|t1map|t2map|"
-    r"t2star|t2s|epse|sub|subtraction|m0scan"
+    r"t2star|t2s|epse|sub|subtraction|m0scan|uncertainty"
 )
 _MASK = (
     r"\w*masks?|(d|prob|a)?segs?|labels?|labelmaps?|segmentations?|rois?|aparc\w*|wmh|lesions?|"

@@ -22,7 +22,9 @@ WORDS: dict[Role, frozenset[str]] = {
     "mr": frozenset(("mr", "mri", "t1", "t1w", "t2", "t2w", "flair", "pd", "cbct")),
 }  # fmt: skip
 # Images beside the others that are none of these.
-OTHER_WORDS = frozenset(["label", "labels", "seg", "segmentation", "overlay", "report", "picture"])
+OTHER_WORDS = frozenset(
+    ("label", "labels", "seg", "segmentation", "overlay", "report", "picture", "uncertainty")
+)
 # These say how an image is stored or what it covers, not of which kind it is.
 NEUTRAL_WORDS = frozenset(["dicom", "dcm", "nifti", "nii", "series", "img", "image", "body"])
 

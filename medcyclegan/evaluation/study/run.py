@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from medcyclegan.errors import InputRefused, MedcycleganError
+from medcyclegan.evaluation.study.doubts import doubt_warning, doubts_of
 from medcyclegan.evaluation.study.groups import read_groups
 from medcyclegan.evaluation.study.load import load_prediction, load_truth
 from medcyclegan.evaluation.study.measure import Measured, measure
@@ -108,6 +109,7 @@ def _concluded(
     results, refused, notes = found
     metrics = metrics_of(request.protocol)
     scored = {result.case for result in results}
+    doubts = doubts_of(plan.patients, request)
     return Study(
         request=request,
         version=made[0],
@@ -116,8 +118,8 @@ def _concluded(
         results=tuple(results),
         unmatched=plan.refusals,
         refused=tuple(refused),
-        notes=notes,
-        warnings=_warnings(results, request, groups),
+        notes={case: told + doubts.get(case, ()) for case, told in notes.items()},
+        warnings=doubt_warning(doubts, scored) + _warnings(results, request, groups),
         groups=groups,
         summaries=tuple(summarise(results, metrics=metrics, groups=groups)),
         comparisons=tuple(compare(results, metrics=metrics)),
