@@ -4,10 +4,10 @@
         --model MODEL --out DIR [--contrasts t1 t2 flair] [--into FOLDER]
 
 On the heads of ``--fit``, simulated, the spread of the translations is turned into the mean
-absolute error by a line (least squares over voxels in the body). On those of ``--heads`` the map is
-then held against the true error: Spearman's correlation over voxels in the body, that of a
-shuffled map beside it, and the mean true error in each tenth of the map. Without ``--heads`` only
-the fit is made. With ``--into`` the line goes onto the card in that folder.
+absolute error that goes with it, over voxels in the body. On those of ``--heads`` the map is then
+held against the true error: Spearman's correlation over voxels in the body, that of a shuffled map
+beside it, and the mean true error in each tenth of the map. Without ``--heads`` only the fit is
+made. With ``--into`` the fit goes onto the card in that folder.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from benchmarks.score_head_mr_ct import CONTRASTS, simulate
 from medcyclegan import load_model, read_scan, synthesize
+from medcyclegan.doubt.spread import expected_error
 from medcyclegan.foreground import body_mask_ct
 from medcyclegan.io.scan import ItkPassport, Scan
 from medcyclegan.models.known import SpreadCalibration
@@ -35,6 +37,8 @@ from medcyclegan.volume import Volume
 # Of each head; the error of a mean over a tenth of them is below 1 HU.
 SAMPLED_VOXELS = 300_000
 TENTHS = 10
+# Tenths, and finer parts where the spread is large: few voxels, and most of the error.
+PART_ENDS = (*(n / 10 for n in range(1, 10)), 0.95, 0.98, 0.995)
 Values = NDArray[np.float64]
 
 
@@ -71,15 +75,28 @@ def pairs_of(head: HeadAnatomy, number: int, model: Model, contrasts: list[str])
 
 
 def fitted(all_pairs: list[Pairs], fitted_on: str) -> SpreadCalibration:
-    """Fit error = offset + slope * spread by least squares; neither is negative."""
+    """Return the mean spread and the mean error of parts of the voxels, from least spread to most.
+
+    Where the mean error falls from one part to the next, that of the part before is kept.
+    """
     spread = np.concatenate([pairs.spread_hu for pairs in all_pairs])
     error = np.concatenate([pairs.error_hu for pairs in all_pairs])
-    slope, offset = np.polyfit(spread, error, 1)
-    return SpreadCalibration(
-        offset=round(max(0.0, float(offset)), 2),
-        slope=round(max(1e-3, float(slope)), 4),
-        fitted_on=fitted_on,
-    )
+    order = np.argsort(spread, kind="stable")
+    parts = np.split(order, [round(share * order.size) for share in PART_ENDS])
+    points: list[tuple[float, float]] = []
+    for part in parts:
+        at = round(float(spread[part].mean()), 2)
+        if not points or at > points[-1][0]:
+            least = points[-1][1] if points else 0.0
+            points.append((at, max(least, round(float(error[part].mean()), 1))))
+    spreads, errors = zip(*points, strict=True)
+    return SpreadCalibration(spread=spreads, error=errors, fitted_on=fitted_on)
+
+
+def map_of(pairs: Pairs, calibration: SpreadCalibration) -> Values:
+    """The map of uncertainty in HU (n,), as a run gives it."""
+    spread = torch.from_numpy(pairs.spread_hu)
+    return np.asarray(expected_error(spread, calibration), dtype=float)
 
 
 def rank(map_hu: Values, error_hu: Values) -> float:
@@ -93,10 +110,10 @@ def reliability(map_hu: Values, error_hu: Values) -> list[tuple[float, float]]:
     return [(float(map_hu[t].mean()), float(error_hu[t].mean())) for t in tenths]
 
 
-def lines_of(all_pairs: list[Pairs], line: SpreadCalibration) -> Iterator[str]:
+def lines_of(all_pairs: list[Pairs], calibration: SpreadCalibration) -> Iterator[str]:
     """Yield tables in Markdown: ranks by head, and the reliability of all together."""
     rng = np.random.default_rng(0)
-    maps = [line.offset + line.slope * pairs.spread_hu for pairs in all_pairs]
+    maps = [map_of(pairs, calibration) for pairs in all_pairs]
     yield "| head | Spearman | of a shuffled map | mean of the map, HU | mean error, HU |"
     yield "| --- " * 5 + "|"
     for pairs, map_hu in zip(all_pairs, maps, strict=True):
@@ -111,13 +128,13 @@ def lines_of(all_pairs: list[Pairs], line: SpreadCalibration) -> Iterator[str]:
         yield f"| {number} | {said:.0f} | {true:.0f} |"
 
 
-def save(all_pairs: list[Pairs], line: SpreadCalibration, path: Path) -> None:
+def save(all_pairs: list[Pairs], calibration: SpreadCalibration, path: Path) -> None:
     """Write the reliability of each head as CSV."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["head", "spearman", "tenth", "map_hu", "error_hu"])
         for pairs in all_pairs:
-            map_hu = line.offset + line.slope * pairs.spread_hu
+            map_hu = map_of(pairs, calibration)
             for number, means in enumerate(reliability(map_hu, pairs.error_hu), start=1):
                 figures = [f"{value:.2f}" for value in means]
                 found = f"{rank(map_hu, pairs.error_hu):.3f}"
@@ -133,7 +150,7 @@ def main() -> None:
     parser.add_argument("--contrasts", nargs="+", choices=CONTRASTS, default=list(CONTRASTS))
     parser.add_argument("--model", default="head-mr-ct")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--into", type=Path, help="model folder whose card gets the line")
+    parser.add_argument("--into", type=Path, help="model folder whose card gets the fit")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     model = load_model(given.model)
@@ -144,14 +161,14 @@ def main() -> None:
 
     to_fit = of(given.fit)
     where = f"simulated heads {given.fit}, {', '.join(given.contrasts)}, 1 mm slices"
-    line = fitted(to_fit, where)
-    print(f"expected error = {line.offset:g} HU + {line.slope:g} x spread\n")
+    calibration = fitted(to_fit, where)
+    print(f"spread HU: {calibration.spread}\nerror HU: {calibration.error}\n")
     for name, some in (("fit", to_fit), ("held_out", of(given.heads))):
         if some:
-            print(f"{name}:\n\n" + "\n".join(lines_of(some, line)) + "\n", flush=True)
-            save(some, line, given.out / f"{name}.csv")
+            print(f"{name}:\n\n" + "\n".join(lines_of(some, calibration)) + "\n", flush=True)
+            save(some, calibration, given.out / f"{name}.csv")
     if given.into:
-        updated = read_card(given.into).model_copy(update={"uncertainty": line})
+        updated = read_card(given.into).model_copy(update={"uncertainty": calibration})
         text = updated.model_dump_json(indent=2) + "\n"
         (given.into / CARD_NAME).write_text(text, encoding="utf-8")
 

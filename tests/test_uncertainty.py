@@ -9,7 +9,7 @@ import pytest
 import torch
 from pydicom import dcmread
 
-from benchmarks.score_uncertainty import Pairs, fitted, lines_of, rank, reliability
+from benchmarks.score_uncertainty import Pairs, fitted, lines_of, map_of, rank, reliability
 from medcyclegan.conversion import Request, convert
 from medcyclegan.doubt.spread import Spread, expected_error
 from medcyclegan.errors import InputRefused, UsageError
@@ -25,7 +25,7 @@ from tests.tiny_model import head_on, identity_model, scan_of, tiny_folder
 from tests.tiny_tasks import task_of
 
 GEOMETRY = geometry_from_spacing((34, 36, 35), (4.0, 4.0, 4.2))
-LINE = SpreadCalibration(offset=10.0, slope=2.0, fitted_on="tests")
+LINE = SpreadCalibration(spread=(0.0, 500.0), error=(10.0, 1010.0), fitted_on="tests")
 
 
 class Unsure(torch.nn.Module):
@@ -69,34 +69,36 @@ def test_the_image_is_the_same_to_the_last_bit(views: int, mirror: bool) -> None
 def test_it_is_large_where_the_network_is_unsure_and_a_shuffled_map_is_not() -> None:
     card = identity_model().card.model_copy(update={"uncertainty": LINE})
     mr, mask = head_on(GEOMETRY, radius_mm=50.0)
+    bright = np.arange(mr.geometry.shape[0]) >= 17
+    signal = mask.voxels * np.where(bright, 900.0, 200.0)[:, None, None]
     done = synthesize(
-        scan_of(mr), Model(card, Unsure()),
+        scan_of(mr.with_voxels(signal.astype(np.float32))), Model(card, Unsure()),
         options=Options(device="cpu", mask=mask, uncertainty=True),
     )  # fmt: skip
     assert done.uncertainty is not None
     inside = mask.voxels > 0
     error = np.abs(done.image.voxels - 500.0)[inside].astype(float)  # 500 HU is 0 in the window
     found = done.uncertainty.voxels[inside].astype(float)
-    assert found.min() >= LINE.offset
+    assert found.min() >= LINE.error[0]
     assert rank(found, error) > 0.4
     assert abs(rank(np.random.default_rng(1).permutation(found), error)) < 0.05
 
 
-def test_a_line_is_fitted_and_tenths_tell_whether_it_holds() -> None:
+def test_a_fit_is_made_and_tenths_tell_whether_it_holds() -> None:
     rng = np.random.default_rng(2)
     spread = rng.gamma(2.0, 40.0, 50_000)
     error = np.abs(rng.normal(0.0, 12.0 + 1.5 * spread))
     pairs = Pairs("made", spread, error)
-    line = fitted([pairs], "made")
+    fit = fitted([pairs], "made")
     factor = np.sqrt(2.0 / np.pi)  # mean of |normal|
-    assert line.slope == pytest.approx(1.5 * factor, rel=0.05)
-    assert line.offset == pytest.approx(12.0 * factor, abs=3.0)
-    said = reliability(line.offset + line.slope * spread, error)
+    wanted = factor * (12.0 + 1.5 * np.asarray(fit.spread))
+    assert np.abs(np.asarray(fit.error) / wanted - 1.0).max() < 0.15
+    said = reliability(map_of(pairs, fit), error)
     assert all(abs(one - true) < 0.1 * true + 3.0 for one, true in said)
     # The control: of a map without a relation to the error all tenths are alike.
     shuffled = reliability(rng.permutation(spread), error)
     assert max(true for _, true in shuffled) < 1.2 * min(true for _, true in shuffled)
-    text = "\n".join(lines_of([pairs], line))
+    text = "\n".join(lines_of([pairs], fit))
     assert "| made | 0." in text
     assert text.count("\n| 1") == 2
 

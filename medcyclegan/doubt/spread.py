@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -44,4 +45,5 @@ def variants(ready: Prepared) -> Iterator[Prepared]:
 
 def expected_error(spread: Tensor, calibration: SpreadCalibration) -> Tensor:
     """Turn a spread into the absolute error that goes with it in the mean, in the same unit."""
-    return calibration.offset + calibration.slope * spread
+    error = np.interp(spread.numpy(), calibration.spread, calibration.error)
+    return torch.from_numpy(error.astype(np.float32))

@@ -1,24 +1,23 @@
 """Pictures of an MR and the synthetic CT made from it, for people to judge.
 
-Drawn with matplotlib's object interface: no global state, no display needed. It is loaded when a
-picture is drawn: it takes 0.4 s, which a conversion without a report can spare.
+Drawn with matplotlib's object interface: no global state, no display needed.
 """
 
 from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
 
 from medcyclegan.evaluation.columns import NAMES, Column, Names, columns_of
 from medcyclegan.evaluation.views import View, choose_views, obliquity_degrees
 from medcyclegan.volume import Volume
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 RESEARCH_USE = NAMES.research_use
 
@@ -37,9 +36,6 @@ class _Page:
     """A figure on which things are placed in inches from the upper left corner."""
 
     def __init__(self, width: float, height: float) -> None:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
         self.figure = Figure((width, height), dpi=DOTS_PER_INCH, facecolor="black")
         FigureCanvasAgg(self.figure)
         self._width, self._height = width, height
@@ -112,8 +108,6 @@ def draw_panel(
 
 def _draw_view(page: _Page, view: View, column: Column, place: tuple[float, float, float]) -> None:
     """Draw one image, ``place`` being centre and top in inches, and inches per millimetre."""
-    from matplotlib.colors import Normalize
-
     centre, top, inch_per_mm = place
     height_mm, width_mm = view.size_mm
     height, width = height_mm * inch_per_mm, width_mm * inch_per_mm

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -59,9 +60,23 @@ class Known(BaseModel):
 
 
 class SpreadCalibration(BaseModel):
-    """Expected absolute error = ``offset`` + ``slope`` times the spread, in the target's unit."""
+    """Mean absolute error that went with a spread, both in the target's unit, at some points.
+
+    Between the points it is a line; beyond them it stays as at the first and the last. ``spread``
+    grows from point to point and ``error`` never falls, so that a map keeps the order of a spread.
+    """
 
     model_config = _FROZEN
-    offset: _NotNegative
-    slope: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    spread: Annotated[tuple[_NotNegative, ...], Field(min_length=2, max_length=64)]
+    error: Annotated[tuple[_NotNegative, ...], Field(min_length=2, max_length=64)]
     fitted_on: Text
+
+    @model_validator(mode="after")
+    def _ordered(self) -> SpreadCalibration:
+        if len(self.spread) != len(self.error):
+            raise ValueError(f"{len(self.spread)} spreads and {len(self.error)} errors")
+        if any(after <= before for before, after in pairwise(self.spread)):
+            raise ValueError(f"spread {self.spread} must grow from point to point")
+        if any(after < before for before, after in pairwise(self.error)):
+            raise ValueError(f"error {self.error} must not fall from point to point")
+        return self

@@ -67,5 +67,7 @@ def test_cards_without_ranges_are_valid_and_odd_ones_are_not() -> None:
         Range(low=2.0, high=1.0)
     with pytest.raises(ValidationError):
         Known.model_validate({"measured_on": "tests", "colour": {"low": 0, "high": 1}})
-    with pytest.raises(ValidationError):
-        SpreadCalibration(offset=1.0, slope=0.0, fitted_on="nothing")
+    for spread, error in (((1.0, 1.0), (1.0, 2.0)), ((1.0, 2.0), (2.0, 1.0)), ((1.0, 2.0), (1.0,))):
+        with pytest.raises(ValidationError):
+            SpreadCalibration(spread=spread, error=error, fitted_on="nothing")
+    assert SpreadCalibration(spread=(1.0, 2.0), error=(3.0, 3.0), fitted_on="two points")

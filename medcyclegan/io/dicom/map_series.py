@@ -33,6 +33,8 @@ def map_kind() -> Kind:
     ds.SOPClassUID, ds.Modality = SecondaryCaptureImageStorage, "OT"
     ds.ImageType = ["DERIVED", "SECONDARY"]
     ds.ConversionType = "WSD"  # made on a workstation
+    # Must be there in a class that needs no place in space; the planes tell it better.
+    ds.PatientOrientation = None
     ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = "0", "1", "HU"
     ds.WindowCenter, ds.WindowWidth = MAP_WINDOW
     return Kind("HU", "MAP", Encoding(MAP_BITS, 0, 2**MAP_BITS - 1), ds)
