@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import nn
 
 from medcyclegan.networks.concat_unet import ConcatUNet
@@ -13,6 +13,7 @@ from medcyclegan.networks.shuffle_unet import ShuffleUNet
 from medcyclegan.networks.unet import UNetGenerator
 
 Width = Annotated[int, Field(ge=4, le=1024)]
+Level = Annotated[float, Field(ge=-1, le=1)]
 
 
 class GeneratorConfig(BaseModel):
@@ -20,7 +21,8 @@ class GeneratorConfig(BaseModel):
 
     ``widths`` are the channels at each level of a U-Net, finest first; for ``resnet`` only the
     first counts (the channels at full resolution). ``blocks`` is per level, or in all for
-    ``resnet``.
+    ``resnet``. ``levels``, for ``shuffle_unet`` alone, are normalised values in [-1, 1], ascending,
+    that the output is a weighted mean of.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -28,6 +30,15 @@ class GeneratorConfig(BaseModel):
     widths: Annotated[tuple[Width, ...], Field(min_length=1, max_length=7)] = (32, 64, 128, 192)
     blocks: Annotated[int, Field(ge=1, le=32)] = 1
     norm: Literal["channel", "instance"] = "channel"
+    levels: Annotated[tuple[Level, ...], Field(max_length=32)] = ()
+
+    @model_validator(mode="after")
+    def _levels_fit(self) -> Self:
+        if self.levels and self.kind != "shuffle_unet":
+            raise ValueError(f"levels need the generator shuffle_unet, not {self.kind}")
+        if len(self.levels) == 1 or list(self.levels) != sorted(set(self.levels)):
+            raise ValueError("levels must be two or more, ascending")
+        return self
 
 
 def make_generator(config: GeneratorConfig, *, depth: int) -> nn.Module:
@@ -39,7 +50,7 @@ def make_generator(config: GeneratorConfig, *, depth: int) -> nn.Module:
         return UNetGenerator(depth, widths=widths, blocks=blocks, norm=norm)
     if config.kind == "concat_unet":
         return ConcatUNet(depth, widths=widths, blocks=blocks, norm=norm)
-    return ShuffleUNet(depth, widths=widths, blocks=blocks, norm=norm)
+    return ShuffleUNet(depth, widths=widths, blocks=blocks, norm=norm, levels=config.levels)
 
 
 def least_weights(config: GeneratorConfig) -> int:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from medcyclegan.networks.layers import (
+    LevelHead,
     ResidualBlock,
     ShuffleUp,
     in_float32,
@@ -34,6 +35,8 @@ class ShuffleUNet(nn.Module):
         Residual blocks at each level on the way down, and at each on the way up.
     norm:
         ``channel`` (each pixel by itself) or ``instance`` (each image by itself).
+    levels:
+        Normalised values that the output is a weighted mean of; without them it is any value.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class ShuffleUNet(nn.Module):
         widths: tuple[int, ...] = (32, 64, 128, 192),
         blocks: int = 1,
         norm: str = "channel",
+        levels: tuple[float, ...] = (),
     ) -> None:
         super().__init__()
         self.multiple = 2 ** len(widths)
@@ -56,12 +60,20 @@ class ShuffleUNet(nn.Module):
             ShuffleUp(coarse, fine) for fine, coarse in itertools.pairwise(widths)
         )
         self.up_blocks = nn.ModuleList(_stage(width, blocks, norm) for width in widths[:-1])
-        self.head = ShuffleUp(widths[0], depth, kernel=3)
+        self.head: nn.Module = (
+            LevelHead(widths[0], depth, levels=levels)
+            if levels
+            else ShuffleUp(widths[0], depth, kernel=3)
+        )
         init_weights(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, depth, H, W) -> (N, depth, H, W) float32, any H and W."""
         height, width = x.shape[-2:]
+        return in_float32(self.head, self.features(x))[..., :height, :width]
+
+    def features(self, x: Tensor) -> Tensor:
+        """(N, depth, H, W) -> (N, widths[0], h, w), what the last layer sees at half resolution."""
         features = self.stem(functional.pixel_unshuffle(pad_to_multiple(x, self.multiple), 2))
         skips: list[Tensor] = []
         for level, stage in enumerate(self.down_blocks):
@@ -72,7 +84,7 @@ class ShuffleUNet(nn.Module):
         features = self.bottom(features)
         for level in reversed(range(len(self.ups))):
             features = self.up_blocks[level](self.ups[level](features) + skips[level])
-        return in_float32(self.head, features)[..., :height, :width]
+        return features
 
 
 def _stage(channels: int, blocks: int, norm: str) -> nn.Sequential:

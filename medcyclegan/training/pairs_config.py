@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from medcyclegan.networks.factory import GeneratorConfig
 from medcyclegan.task import Task
@@ -27,11 +27,17 @@ class PairsConfig(BaseModel):
     steps: AtLeastOne
     decay_from_step: AtLeastOne
     learning_rate: Positive = 5e-4
-    gradient_weight: Annotated[float, Field(ge=0)] = 0.5
-    l2_weight: Annotated[float, Field(ge=0)] = 1.0
+    l2_weight: Annotated[float, Field(ge=0)] = 3.0
+    level_weight: Annotated[float, Field(ge=0)] = 0.3
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
     checkpoint_every: AtLeastOne = 500
     workers: Annotated[int, Field(ge=0)] = 2
+
+    @model_validator(mode="after")
+    def _has_features(self) -> Self:
+        if self.generator.kind != "shuffle_unet":
+            raise ValueError(f"generator.kind {self.generator.kind}: it must be shuffle_unet here")
+        return self
 
     def rate_at(self, step: int) -> float:
         """Constant, then linear to a hundredth at the end."""
