@@ -22,7 +22,8 @@ class GeneratorConfig(BaseModel):
     ``widths`` are the channels at each level of a U-Net, finest first; for ``resnet`` only the
     first counts (the channels at full resolution). ``blocks`` is per level, or in all for
     ``resnet``. ``levels``, for ``shuffle_unet`` alone, are normalised values in [-1, 1], ascending,
-    that the output is a weighted mean of.
+    that the output is a weighted mean of. ``residual``, for it alone too, gives the input and a
+    correction.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,11 +32,14 @@ class GeneratorConfig(BaseModel):
     blocks: Annotated[int, Field(ge=1, le=32)] = 1
     norm: Literal["channel", "instance"] = "channel"
     levels: Annotated[tuple[Level, ...], Field(max_length=32)] = ()
+    residual: bool = False
 
     @model_validator(mode="after")
-    def _levels_fit(self) -> Self:
-        if self.levels and self.kind != "shuffle_unet":
-            raise ValueError(f"levels need the generator shuffle_unet, not {self.kind}")
+    def _outputs_fit(self) -> Self:
+        if (self.levels or self.residual) and self.kind != "shuffle_unet":
+            raise ValueError(f"levels and residual need shuffle_unet, not {self.kind}")
+        if self.levels and self.residual:
+            raise ValueError("levels are values, residual gives corrections: take one of them")
         if len(self.levels) == 1 or list(self.levels) != sorted(set(self.levels)):
             raise ValueError("levels must be two or more, ascending")
         return self
@@ -50,7 +54,10 @@ def make_generator(config: GeneratorConfig, *, depth: int) -> nn.Module:
         return UNetGenerator(depth, widths=widths, blocks=blocks, norm=norm)
     if config.kind == "concat_unet":
         return ConcatUNet(depth, widths=widths, blocks=blocks, norm=norm)
-    return ShuffleUNet(depth, widths=widths, blocks=blocks, norm=norm, levels=config.levels)
+    levels, residual = config.levels, config.residual
+    return ShuffleUNet(
+        depth, widths=widths, blocks=blocks, norm=norm, levels=levels, residual=residual
+    )
 
 
 def least_weights(config: GeneratorConfig) -> int:

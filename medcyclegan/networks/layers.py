@@ -97,11 +97,13 @@ class LevelHead(nn.Module):
 
     def logits(self, features: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, depth, levels, 2 H, 2 W) float32."""
-        return in_float32(self.up, features).unflatten(1, (self.depth, -1))
+        logits: Tensor = in_float32(self.up, features).unflatten(1, (self.depth, -1))
+        return logits
 
     def mean(self, logits: Tensor) -> Tensor:
         """(N, depth, levels, H, W) -> (N, depth, H, W)."""
-        return torch.einsum("ndlhw,l->ndhw", logits.softmax(dim=2), self.levels)
+        mean: Tensor = torch.einsum("ndlhw,l->ndhw", logits.softmax(dim=2), self.levels)
+        return mean
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, depth, 2 H, 2 W) float32."""

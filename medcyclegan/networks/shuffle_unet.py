@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -20,6 +21,9 @@ from medcyclegan.networks.layers import (
     init_weights,
     pad_to_multiple,
 )
+
+# The last layer of a residual generator starts at this share of its usual size.
+_FIRST_CORRECTION = 0.01
 
 
 class ShuffleUNet(nn.Module):
@@ -37,6 +41,8 @@ class ShuffleUNet(nn.Module):
         ``channel`` (each pixel by itself) or ``instance`` (each image by itself).
     levels:
         Normalised values that the output is a weighted mean of; without them it is any value.
+    residual:
+        The output is the input and a correction, which is next to nothing at first.
     """
 
     def __init__(
@@ -47,6 +53,7 @@ class ShuffleUNet(nn.Module):
         blocks: int = 1,
         norm: str = "channel",
         levels: tuple[float, ...] = (),
+        residual: bool = False,
     ) -> None:
         super().__init__()
         self.multiple = 2 ** len(widths)
@@ -66,15 +73,25 @@ class ShuffleUNet(nn.Module):
             else ShuffleUp(widths[0], depth, kernel=3)
         )
         init_weights(self)
+        self.residual = residual
+        if residual:
+            with torch.no_grad():
+                for weight in self.head.parameters():
+                    weight.mul_(_FIRST_CORRECTION)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, depth, H, W) -> (N, depth, H, W) float32, any H and W."""
+        return self.values(self.features(x), x)
+
+    def values(self, features: Tensor, x: Tensor) -> Tensor:
+        """What ``forward`` gives for ``x``, from its ``features``."""
         height, width = x.shape[-2:]
-        return in_float32(self.head, self.features(x))[..., :height, :width]
+        out = in_float32(self.head, features)[..., :height, :width]
+        return x.float() + out if self.residual else out
 
     def features(self, x: Tensor) -> Tensor:
         """(N, depth, H, W) -> (N, widths[0], h, w), what the last layer sees at half resolution."""
-        features = self.stem(functional.pixel_unshuffle(pad_to_multiple(x, self.multiple), 2))
+        features: Tensor = self.stem(functional.pixel_unshuffle(pad_to_multiple(x, self.multiple), 2))
         skips: list[Tensor] = []
         for level, stage in enumerate(self.down_blocks):
             features = stage(features)

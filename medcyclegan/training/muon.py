@@ -42,7 +42,7 @@ class ConvMuon:
         for optimiser in (self._muon, self._adamw):
             for group in optimiser.param_groups:
                 group["lr"] = rate
-            optimiser.step()
+            optimiser.step()  # type: ignore[no-untyped-call]
 
     def state_dict(self) -> dict[str, Any]:
         """What a run needs to go on exactly where it stopped."""

@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from medcyclegan.networks.factory import make_generator
-from medcyclegan.networks.layers import LevelHead, in_float32
+from medcyclegan.networks.layers import LevelHead
 from medcyclegan.networks.shuffle_unet import ShuffleUNet
 from medcyclegan.training.losses import l1_loss, l2_loss, level_loss
 from medcyclegan.training.muon import ConvMuon
@@ -53,7 +53,7 @@ class PairsRun:
             fake = head.mean(logits)
             loss = config.level_weight * level_loss(logits, target, head.levels)
         else:
-            fake = in_float32(head, features)
+            fake = self.generator.values(features, source)
             loss = source.new_zeros(())
         l1 = l1_loss(fake, target)
         loss = loss + l1 + config.l2_weight * l2_loss(fake, target)
