@@ -91,7 +91,8 @@ class ShuffleUNet(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """(N, depth, H, W) -> (N, widths[0], h, w), what the last layer sees at half resolution."""
-        features: Tensor = self.stem(functional.pixel_unshuffle(pad_to_multiple(x, self.multiple), 2))
+        folded = functional.pixel_unshuffle(pad_to_multiple(x, self.multiple), 2)
+        features: Tensor = self.stem(folded)
         skips: list[Tensor] = []
         for level, stage in enumerate(self.down_blocks):
             features = stage(features)
