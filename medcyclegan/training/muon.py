@@ -20,6 +20,11 @@ class ConvMuon:
 
     ``rate`` has the size that one of AdamW has. The network's weights must be channels-last, so
     that a kernel (out, in, h, w) can be seen as a matrix (out, h * w * in) without a copy.
+
+    Raises
+    ------
+    ValueError
+        If they are not: steps would change copies, and the network never learn.
     """
 
     def __init__(self, network: nn.Module, *, rate: float, ends: tuple[nn.Module, ...]) -> None:
@@ -28,6 +33,9 @@ class ConvMuon:
         self._kernels = [w for w in weights if w.ndim == 4 and id(w) not in at_ends]
         inner = {id(kernel) for kernel in self._kernels}
         self._matrices = [nn.Parameter(_as_matrix(kernel.data)) for kernel in self._kernels]
+        for kernel, matrix in zip(self._kernels, self._matrices, strict=True):
+            if matrix.data_ptr() != kernel.data_ptr():
+                raise ValueError("the network's weights are not channels-last")
         self._muon = torch.optim.Muon(
             self._matrices, lr=rate, weight_decay=_WEIGHT_DECAY, adjust_lr_fn="match_rms_adamw"
         )
