@@ -10,8 +10,8 @@ the grid of the source.
 
 Baseline: the source with its histogram matched to the wanted contrast of another person
 (scikit-image), which keeps the source's order of bright and dark. All images, true, made and
-baseline, are scaled alike before they are compared: 0 to 1 from the 0.5th to the 99.5th of their own
-percentiles inside the head of the true image, clipped. So no unit and no brightness counts, and
+baseline, are scaled alike before they are compared: 0 to 1 from the 0.5th to the 99.5th of their
+own percentiles inside the head of the true image, clipped. So no unit counts, and
 contrast does. PSNR and SSIM (7 x 7 x 7, uniform) are taken inside that head.
 """
 
