@@ -3,28 +3,32 @@
     python -m benchmarks.score_head_mr_ct --labels LABELMAPS --heads 15 16 --model MODEL --out DIR
 
 Writes ``scores.csv`` and prints a table in Markdown; with ``--into FOLDER`` the model's means also
-go onto the card in that folder. Beside the model stands bulk density: water
-(0 HU) inside the body mask, air outside, which is what a planner does without a CT.
+go onto the card in that folder. Beside the model stand bulk density (water, 0 HU, inside the body
+mask, air outside, which is what a planner does without a CT), thresholding (``thresholding.py``),
+and, by ``--reference LABEL=FOLDER``, other models: as one of the recipe ``reference`` of
+``compare_recipes``, exported by ``medcyclegan export``.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from medcyclegan import load_model, read_scan, synthesize
+from benchmarks.heads import read_head
+from benchmarks.thresholding import thresholded_ct
+from medcyclegan import load_model, synthesize
 from medcyclegan.evaluation.metrics import Scores, score
 from medcyclegan.foreground import body_mask_ct
 from medcyclegan.geometry import Geometry
 from medcyclegan.io.scan import ItkPassport, Scan
 from medcyclegan.models.card import Score
 from medcyclegan.models.store import CARD_NAME, Model, read_card
-from medcyclegan.simulate.labelmaps import HeadAnatomy, prepare_head
+from medcyclegan.simulate.labelmaps import HeadAnatomy
 from medcyclegan.simulate.sequences import SEQUENCES
 from medcyclegan.simulate.slab_anatomy import TissueSlab, draw_tissue, middle_voxel
 from medcyclegan.simulate.slab_grid import SlabGrid
@@ -68,14 +72,27 @@ def simulate(
 
 
 def rows_of(
-    head: HeadAnatomy, number: int, *, model: Model, slice_mm: float
+    head: HeadAnatomy,
+    number: int,
+    *,
+    model: Model,
+    slice_mm: float,
+    references: Mapping[str, Model] | None = None,
 ) -> Iterator[dict[str, object]]:
-    """Yield a row for the model and for bulk density, for each contrast."""
+    """Yield a row for the model, the baselines and the references, for each contrast."""
     for contrast, mr, ct in simulate(head, slice_mm=slice_mm, seed=1000 + number):
         body = body_mask_ct(ct)
-        result = synthesize(Scan(mr, ItkPassport(), Path(f"head {number}"), "MR"), model)
+        scan = Scan(mr, ItkPassport(), Path(f"head {number}"), "MR")
+        result = synthesize(scan, model)
         bulk = ct.with_voxels(np.where(result.body.voxels > 0, 0.0, -1000.0).astype(np.float32))
-        for method, image in (("model", result.image), ("bulk density", bulk)):
+        images = {
+            "model": result.image,
+            "bulk density": bulk,
+            "thresholding": thresholded_ct(mr, result.body),
+        }
+        for label, reference in (references or {}).items():
+            images[label] = synthesize(scan, reference).image
+        for method, image in images.items():
             scores: Scores = score(image, ct, body, protocol="synthrad2023")
             case = {"head": number, "contrast": contrast, "slice_mm": slice_mm, "method": method}
             yield {**case, **asdict(scores)}
@@ -113,24 +130,31 @@ def put_on_card(rows: list[dict[str, object]], folder: Path, *, heads: list[int]
     (folder / CARD_NAME).write_text(updated.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
+def labelled_model(argument: str) -> tuple[str, Model]:
+    """Open the model of ``LABEL=FOLDER``; without a label, it is the folder's name."""
+    label, sign, folder = argument.rpartition("=")
+    return (label if sign else Path(folder).name), load_model(folder)
+
+
 def main() -> None:
     """Parse the arguments, simulate, score, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--labels", type=Path, required=True)
     parser.add_argument("--heads", type=int, nargs="+", required=True, help="counted from 1")
     parser.add_argument("--model", default="head-mr-ct")
+    parser.add_argument("--reference", action="append", default=[], metavar="LABEL=FOLDER")
+    parser.add_argument("--prepared", type=Path, help="folder of heads kept by train_model.py")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--into", type=Path, help="model folder whose card gets the scores")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    paths = sorted(arguments.labels.glob("*.nii.gz"))
     model = load_model(arguments.model)
+    references = dict(map(labelled_model, arguments.reference))
     rows: list[dict[str, object]] = []
     for number in arguments.heads:
-        volume = read_scan(paths[number - 1]).volume
-        head = prepare_head(Volume(volume.voxels, volume.geometry, "label"))
+        head = read_head(arguments.labels, number, prepared=arguments.prepared)
         for slice_mm in (1.0, 5.0):
-            rows += rows_of(head, number, model=model, slice_mm=slice_mm)
+            rows += rows_of(head, number, model=model, slice_mm=slice_mm, references=references)
     with (arguments.out / "scores.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()

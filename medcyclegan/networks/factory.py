@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import nn
 
 from medcyclegan.networks.concat_unet import ConcatUNet
@@ -13,6 +13,7 @@ from medcyclegan.networks.shuffle_unet import ShuffleUNet
 from medcyclegan.networks.unet import UNetGenerator
 
 Width = Annotated[int, Field(ge=4, le=1024)]
+Level = Annotated[float, Field(ge=-1, le=1)]
 
 
 class GeneratorConfig(BaseModel):
@@ -20,7 +21,9 @@ class GeneratorConfig(BaseModel):
 
     ``widths`` are the channels at each level of a U-Net, finest first; for ``resnet`` only the
     first counts (the channels at full resolution). ``blocks`` is per level, or in all for
-    ``resnet``.
+    ``resnet``. ``levels``, for ``shuffle_unet`` alone, are normalised values in [-1, 1], ascending,
+    that the output is a weighted mean of. ``residual``, for it alone too, gives the input and a
+    correction.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -28,6 +31,18 @@ class GeneratorConfig(BaseModel):
     widths: Annotated[tuple[Width, ...], Field(min_length=1, max_length=7)] = (32, 64, 128, 192)
     blocks: Annotated[int, Field(ge=1, le=32)] = 1
     norm: Literal["channel", "instance"] = "channel"
+    levels: Annotated[tuple[Level, ...], Field(max_length=32)] = ()
+    residual: bool = False
+
+    @model_validator(mode="after")
+    def _outputs_fit(self) -> Self:
+        if (self.levels or self.residual) and self.kind != "shuffle_unet":
+            raise ValueError(f"levels and residual need shuffle_unet, not {self.kind}")
+        if self.levels and self.residual:
+            raise ValueError("levels are values, residual gives corrections: take one of them")
+        if len(self.levels) == 1 or list(self.levels) != sorted(set(self.levels)):
+            raise ValueError("levels must be two or more, ascending")
+        return self
 
 
 def make_generator(config: GeneratorConfig, *, depth: int) -> nn.Module:
@@ -39,7 +54,10 @@ def make_generator(config: GeneratorConfig, *, depth: int) -> nn.Module:
         return UNetGenerator(depth, widths=widths, blocks=blocks, norm=norm)
     if config.kind == "concat_unet":
         return ConcatUNet(depth, widths=widths, blocks=blocks, norm=norm)
-    return ShuffleUNet(depth, widths=widths, blocks=blocks, norm=norm)
+    levels, residual = config.levels, config.residual
+    return ShuffleUNet(
+        depth, widths=widths, blocks=blocks, norm=norm, levels=levels, residual=residual
+    )
 
 
 def least_weights(config: GeneratorConfig) -> int:

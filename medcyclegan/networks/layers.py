@@ -80,6 +80,36 @@ class ShuffleUp(nn.Module):
         return functional.pixel_shuffle(self.conv(x), 2)
 
 
+class LevelHead(nn.Module):
+    """A last layer that weighs fixed levels: the output is their mean under a softmax.
+
+    Where it is not sure whether a voxel is bone or air, plain regression learns slowly; a
+    cross-entropy on the levels does not (``training.losses.level_loss``). ``levels`` are normalised
+    values, ascending; outputs lie between the first and the last.
+    """
+
+    def __init__(self, channels_in: int, depth: int, *, levels: tuple[float, ...]) -> None:
+        super().__init__()
+        self.depth = depth
+        self.up = ShuffleUp(channels_in, depth * len(levels))
+        self.register_buffer("levels", torch.tensor(levels), persistent=False)
+        self.levels: Tensor
+
+    def logits(self, features: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, depth, levels, 2 H, 2 W) float32."""
+        logits: Tensor = in_float32(self.up, features).unflatten(1, (self.depth, -1))
+        return logits
+
+    def mean(self, logits: Tensor) -> Tensor:
+        """(N, depth, levels, H, W) -> (N, depth, H, W)."""
+        mean: Tensor = torch.einsum("ndlhw,l->ndhw", logits.softmax(dim=2), self.levels)
+        return mean
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, depth, 2 H, 2 W) float32."""
+        return self.mean(self.logits(features))
+
+
 def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
     """Pad (N, C, H, W) at the end of H and W by edge values to multiples of ``multiple``."""
     height, width = x.shape[-2:]

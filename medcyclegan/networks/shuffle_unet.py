@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import itertools
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from medcyclegan.networks.layers import (
+    LevelHead,
     ResidualBlock,
     ShuffleUp,
     in_float32,
     init_weights,
     pad_to_multiple,
 )
+
+# The last layer of a residual generator starts at this share of its usual size.
+_FIRST_CORRECTION = 0.01
 
 
 class ShuffleUNet(nn.Module):
@@ -34,6 +39,10 @@ class ShuffleUNet(nn.Module):
         Residual blocks at each level on the way down, and at each on the way up.
     norm:
         ``channel`` (each pixel by itself) or ``instance`` (each image by itself).
+    levels:
+        Normalised values that the output is a weighted mean of; without them it is any value.
+    residual:
+        The output is the input and a correction, which is next to nothing at first.
     """
 
     def __init__(
@@ -43,6 +52,8 @@ class ShuffleUNet(nn.Module):
         widths: tuple[int, ...] = (32, 64, 128, 192),
         blocks: int = 1,
         norm: str = "channel",
+        levels: tuple[float, ...] = (),
+        residual: bool = False,
     ) -> None:
         super().__init__()
         self.multiple = 2 ** len(widths)
@@ -56,13 +67,32 @@ class ShuffleUNet(nn.Module):
             ShuffleUp(coarse, fine) for fine, coarse in itertools.pairwise(widths)
         )
         self.up_blocks = nn.ModuleList(_stage(width, blocks, norm) for width in widths[:-1])
-        self.head = ShuffleUp(widths[0], depth, kernel=3)
+        self.head: nn.Module = (
+            LevelHead(widths[0], depth, levels=levels)
+            if levels
+            else ShuffleUp(widths[0], depth, kernel=3)
+        )
         init_weights(self)
+        self.residual = residual
+        if residual:
+            with torch.no_grad():
+                for weight in self.head.parameters():
+                    weight.mul_(_FIRST_CORRECTION)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, depth, H, W) -> (N, depth, H, W) float32, any H and W."""
+        return self.values(self.features(x), x)
+
+    def values(self, features: Tensor, x: Tensor) -> Tensor:
+        """What ``forward`` gives for ``x``, from its ``features``."""
         height, width = x.shape[-2:]
-        features = self.stem(functional.pixel_unshuffle(pad_to_multiple(x, self.multiple), 2))
+        out = in_float32(self.head, features)[..., :height, :width]
+        return x.float() + out if self.residual else out
+
+    def features(self, x: Tensor) -> Tensor:
+        """(N, depth, H, W) -> (N, widths[0], h, w), what the last layer sees at half resolution."""
+        folded = functional.pixel_unshuffle(pad_to_multiple(x, self.multiple), 2)
+        features: Tensor = self.stem(folded)
         skips: list[Tensor] = []
         for level, stage in enumerate(self.down_blocks):
             features = stage(features)
@@ -72,7 +102,7 @@ class ShuffleUNet(nn.Module):
         features = self.bottom(features)
         for level in reversed(range(len(self.ups))):
             features = self.up_blocks[level](self.ups[level](features) + skips[level])
-        return in_float32(self.head, features)[..., :height, :width]
+        return features
 
 
 def _stage(channels: int, blocks: int, norm: str) -> nn.Sequential:

@@ -8,7 +8,9 @@ who add to a measured scan what noise a lower dose would have added).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,7 @@ from medcyclegan.volume import Volume
 
 Voxels = NDArray[np.float32]
 Rng = np.random.Generator
+Detector = Callable[[Voxels], Voxels]
 
 # Attenuation of water at 70 keV, about the mean energy of a filtered beam of 120 kVp (NIST XCOM).
 WATER_PER_MM = 0.0193
@@ -98,20 +101,46 @@ def scan_twice(
 
     Slices that are not square are given air around them for the time of the projection.
     """
+    doses = zip((exposure.dose, 1.0), rngs, strict=True)
+    low, full = _scans(
+        hu, pixel_mm, exposure, detectors=[_detector(exposure, dose, rng) for dose, rng in doses]
+    )
+    return low, full
+
+
+def scan_and_limit(
+    hu: Voxels, pixel_mm: float, exposure: Exposure, *, rng: Rng
+) -> tuple[Voxels, Voxels]:
+    """Return the low-dose scan of slices (i, j, k) in HU, and what endless photons would give.
+
+    The limit has the sharpness of the scan and no noise: the mean that a denoiser is to find.
+    """
+    detectors = [_detector(exposure, exposure.dose, rng), lambda line_integrals: line_integrals]
+    low, limit = _scans(hu, pixel_mm, exposure, detectors=detectors)
+    return low, limit
+
+
+def _detector(exposure: Exposure, dose: float, rng: Rng) -> Detector:
+    return partial(
+        count_photons,
+        photons=dose * exposure.photons,
+        electronic_sd=exposure.electronic_sd,
+        rng=rng,
+    )
+
+
+def _scans(
+    hu: Voxels, pixel_mm: float, exposure: Exposure, *, detectors: Sequence[Detector]
+) -> list[Voxels]:
+    """Project slices (i, j, k) in HU once, and reconstruct what each detector measures."""
     square, inner = _squared(np.maximum(hu, np.float32(-1000.0)))
     beam = ParallelBeam(square.shape[0], pixel_mm, exposure.views)
     line_integrals = beam.project(to_attenuation(square))
     scans = []
-    for dose, rng in zip((exposure.dose, 1.0), rngs, strict=True):
-        counted = count_photons(
-            line_integrals,
-            photons=dose * exposure.photons,
-            electronic_sd=exposure.electronic_sd,
-            rng=rng,
-        )
-        image = to_hu(beam.reconstruct(counted, kernel=exposure.kernel))
+    for detect in detectors:
+        image = to_hu(beam.reconstruct(detect(line_integrals), kernel=exposure.kernel))
         scans.append(np.maximum(image[inner], np.float32(_LEAST_HU)))
-    return scans[0], scans[1]
+    return scans
 
 
 def count_photons(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -45,8 +47,16 @@ def render_mr(slab: TissueSlab, *, signal: NDArray[np.float64], rng: Rng) -> Fie
 
     ``signal`` is that of every tissue, (number of tissues,), as ``draw_contrast`` gives it.
     """
-    grid = slab.grid
     values = signal.astype(np.float32)[slab.tissue]
+    return acquire_mr(slab, values, range_end=display_range(signal), rng=rng)
+
+
+def acquire_mr(slab: TissueSlab, values: Field, *, range_end: float, rng: Rng) -> Field:
+    """Return what a scanner makes of the signal ``values`` (D * S, H, W) of a slab's samples.
+
+    The result is float32 (D, H, W), about 1 where the signal is ``range_end``.
+    """
+    grid = slab.grid
     values = values * (1.0 + rng.uniform(0.02, 0.12) * grid.field(rng, rng.uniform(3.0, 12.0)))
     marrow = slab.tissue == Tissue.MARROW
     values = np.where(marrow, values * (1.0 + 0.35 * grid.field(rng, 8.0)), values)
@@ -55,7 +65,7 @@ def render_mr(slab: TissueSlab, *, signal: NDArray[np.float64], rng: Rng) -> Fie
     mr = grid.average_sub_slices(np.maximum(values, 0.0))
     mr = _point_spread(mr, rng)
     mr = _disturb(mr, rng)
-    upper = _display_range(signal) * rng.uniform(0.85, 1.45)
+    upper = range_end * rng.uniform(0.85, 1.45)
     return (mr / np.float32(upper)).astype(np.float32)
 
 
@@ -65,8 +75,18 @@ def draw_contrast(rng: Rng) -> NDArray[np.float64]:
     Most are sequences with their parameters and the tissues' varied, one in seven is free:
     what is learned must not hang on one protocol.
     """
-    is_physical = rng.random() < 0.85
-    signal = _physical_contrast(rng) if is_physical else rng.uniform(0.05, 1.0, len(Tissue))
+    if rng.random() < 0.85:
+        return _vary_tissues(_physical_contrast(rng, draw_sequence), rng)
+    return _vary_tissues(rng.uniform(0.05, 1.0, len(Tissue)), rng)
+
+
+def draw_signal(sequence: Sequence, rng: Rng) -> NDArray[np.float64]:
+    """Draw the signal of every tissue in a sequence, (number of tissues,), the largest being 1."""
+    return _vary_tissues(_physical_contrast(rng, lambda _: sequence), rng)
+
+
+def _vary_tissues(signal: NDArray[np.float64], rng: Rng) -> NDArray[np.float64]:
+    """Draw marrow, fat suppression, blood and bone; scale the largest signal to 1."""
     fat_share = rng.uniform(0.1, 1.0)
     marrow = fat_share * signal[Tissue.FAT] + (1.0 - fat_share) * signal[Tissue.MUSCLE]
     signal[Tissue.MARROW] = marrow * rng.uniform(0.35, 1.1)
@@ -82,21 +102,24 @@ def draw_contrast(rng: Rng) -> NDArray[np.float64]:
     return np.asarray(signal / peak)
 
 
-def _physical_contrast(rng: Rng) -> NDArray[np.float64]:
+def _physical_contrast(rng: Rng, draw: Callable[[Rng], Sequence]) -> NDArray[np.float64]:
     n = len(Tissue)
     t2_ms = _TABLE["t2_ms"] * rng.normal(1.0, 0.12, n).clip(0.6, 1.4)
     # echo trains keep fat bright beyond its T2 (J-coupling; Henkelman et al., JMRI 1992, 2:533)
     t2_ms[Tissue.FAT] *= rng.uniform(1.0, 2.2)
-    return draw_sequence(rng).signal(
+    return draw(rng).signal(
         _TABLE["proton_density"] * rng.normal(1.0, 0.05, n).clip(0.8, 1.2),
         _TABLE["t1_ms"] * rng.normal(1.0, 0.12, n).clip(0.6, 1.4),
         t2_ms,
     )
 
 
-def draw_sequence(rng: Rng) -> Sequence:
-    """Draw one of the usual head sequences with parameters in their usual ranges."""
-    kind = rng.choice(list(_SEQUENCE_SHARE), p=list(_SEQUENCE_SHARE.values()))
+def draw_sequence(rng: Rng, shares: Mapping[str, float] = _SEQUENCE_SHARE) -> Sequence:
+    """Draw one of the usual head sequences with parameters in their usual ranges.
+
+    ``shares`` says how often each kind is drawn; they add up to 1.
+    """
+    kind = rng.choice(list(shares), p=list(shares.values()))
     if kind == "se_t1":
         return SpinEcho(tr_ms=rng.uniform(400, 750), te_ms=rng.uniform(8, 20))
     if kind == "spgr":
@@ -142,7 +165,7 @@ def _disturb(mr: Field, rng: Rng) -> Field:
     return np.asarray(np.hypot(real, imaginary), dtype=np.float32)
 
 
-def _display_range(signal: NDArray[np.float64]) -> float:
+def display_range(signal: NDArray[np.float64]) -> float:
     """The signal below which 97 % of a head's tissue lies."""
     tissues = sorted(_SHARE, key=lambda tissue: -signal[tissue])
     above = 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from monai.losses import PatchAdversarialLoss
 from torch import Tensor
 
@@ -29,6 +30,23 @@ def gradient_loss(fake: Tensor, real: Tensor) -> Tensor:
     rows = (error[..., 1:, :] - error[..., :-1, :]).abs().mean()
     columns = (error[..., :, 1:] - error[..., :, :-1]).abs().mean()
     return rows + columns
+
+
+def level_loss(logits: Tensor, real: Tensor, levels: Tensor) -> Tensor:
+    """Cross-entropy of weighted levels, mean over voxels, a scalar.
+
+    ``logits`` (N, depth, levels, H, W); ``real`` (N, depth, H, W) is shared between the two
+    ``levels`` that it lies between, so that their weighted mean is ``real`` (Imani and White 2018,
+    arXiv 1806.04613, on regression by such a loss).
+    """
+    inside = real.clamp(levels[0], levels[-1]).contiguous()
+    above = torch.searchsorted(levels, inside).clamp(min=1)
+    lower, upper = levels[above - 1], levels[above]
+    share = (inside - lower) / (upper - lower)
+    log_p = logits.log_softmax(dim=2)
+    log_lower = log_p.gather(2, (above - 1).unsqueeze(2)).squeeze(2)
+    log_upper = log_p.gather(2, above.unsqueeze(2)).squeeze(2)
+    return -((1.0 - share) * log_lower + share * log_upper).mean()
 
 
 def fooling_loss(scores: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Train a generator on simulated pairs: L1, L2 and gradient loss, EMA, exact resume."""
+"""Train a generator on simulated pairs: L1, L2 and level loss, Muon, EMA, exact resume."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from medcyclegan.networks.factory import make_generator
-from medcyclegan.training.losses import gradient_loss, l1_loss, l2_loss
+from medcyclegan.networks.layers import LevelHead
+from medcyclegan.networks.shuffle_unet import ShuffleUNet
+from medcyclegan.training.losses import l1_loss, l2_loss, level_loss
+from medcyclegan.training.muon import ConvMuon
 from medcyclegan.training.pairs_config import PairsConfig
 
 log = logging.getLogger(__name__)
@@ -32,29 +35,35 @@ class PairsRun:
         self.config = config
         self.step = 0
         generator = make_generator(config.generator, depth=config.task.depth)
-        self.generator = generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        assert isinstance(generator, ShuffleUNet)  # the settings have seen to it
+        self.generator: ShuffleUNet = generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = AveragedModel(
             self.generator, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay)
         )
-        self.optimiser = torch.optim.AdamW(
-            self.generator.parameters(), lr=config.learning_rate, weight_decay=1e-4
-        )
+        ends = (self.generator.stem, self.generator.head)
+        self.optimiser = ConvMuon(self.generator, rate=config.learning_rate, ends=ends)
 
-    def update(self, mr: Tensor, ct: Tensor) -> tuple[float, float]:
-        """One step on (N, depth, P, P) normalised slabs; returns the two losses."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.config.rate_at(self.step)
+    def update(self, source: Tensor, target: Tensor) -> tuple[float, float]:
+        """One step on (N, depth, P, P) normalised slabs; returns L1 and the weighted sum."""
+        config, head = self.config, self.generator.head
         with torch.autocast("cpu", torch.bfloat16):
-            fake = self.generator(mr)
-        l1, gradient = l1_loss(fake, ct), gradient_loss(fake, ct)
-        self.optimiser.zero_grad()
-        loss = l1 + self.config.gradient_weight * gradient
-        (loss + self.config.l2_weight * l2_loss(fake, ct)).backward()
+            features = self.generator.features(source)
+        if isinstance(head, LevelHead):
+            logits = head.logits(features)
+            fake = head.mean(logits)
+            loss = config.level_weight * level_loss(logits, target, head.levels)
+        else:
+            fake = self.generator.values(features, source)
+            loss = source.new_zeros(())
+        l1 = l1_loss(fake, target)
+        loss = loss + l1 + config.l2_weight * l2_loss(fake, target)
+        self.generator.zero_grad()
+        loss.backward()
         nn.utils.clip_grad_norm_(self.generator.parameters(), 1.0)
-        self.optimiser.step()
+        self.optimiser.step(config.rate_at(self.step))
         self.ema.update_parameters(self.generator)
         self.step += 1
-        return float(l1.detach()), float(gradient.detach())
+        return float(l1.detach()), float(loss.detach())
 
     def averaged_weights(self) -> dict[str, Tensor]:
         """The moving average of the generator's weights, which is what is exported."""
@@ -96,8 +105,8 @@ def train_on_pairs(run: PairsRun, data: Dataset[tuple[Tensor, Tensor]], folder: 
     )
     _drop_rows_after(folder / "losses.csv", run.step)
     started, window = time.monotonic(), []
-    for mr, ct in loader:
-        slabs = [t.flatten(0, 1).contiguous(memory_format=torch.channels_last) for t in (mr, ct)]
+    for pair in loader:
+        slabs = [t.flatten(0, 1).contiguous(memory_format=torch.channels_last) for t in pair]
         window.append(run.update(slabs[0], slabs[1]))
         if run.step % LOG_EVERY == 0 or run.step == config.steps:
             _log_losses(folder / "losses.csv", run.step, time.monotonic() - started, window)
@@ -132,11 +141,11 @@ def _log_losses(
     path: Path, step: int, seconds: float, window: Sequence[tuple[float, float]]
 ) -> None:
     l1 = sum(losses[0] for losses in window) / len(window)
-    gradient = sum(losses[1] for losses in window) / len(window)
+    total = sum(losses[1] for losses in window) / len(window)
     new = not path.exists()
     with path.open("a", newline="") as file:
         writer = csv.writer(file)
         if new:
-            writer.writerow(("step", "seconds", "l1", "gradient"))
-        writer.writerow((step, round(seconds, 1), round(l1, 5), round(gradient, 5)))
-    log.info("step %d  l1 %.4f  gradient %.4f", step, l1, gradient)
+            writer.writerow(("step", "seconds", "l1", "loss"))
+        writer.writerow((step, round(seconds, 1), round(l1, 5), round(total, 5)))
+    log.info("step %d  l1 %.4f  loss %.4f", step, l1, total)

@@ -7,22 +7,31 @@ from pathlib import Path
 
 from medcyclegan.errors import UsageError
 
-# A configuration of pipelines/train_head_mr_ct.py, which has settings of its own.
-_OTHERS = ("head_mr_ct",)
+# Configurations of pipelines/train_model.py, which have settings of their own, begin with this.
+_ON_PAIRS = "head_"
 
 
 def shipped_configs() -> dict[str, Path]:
     """Names and files of the configurations of ``medcyclegan train``."""
+    return {name: path for name, path in _all().items() if not name.startswith(_ON_PAIRS)}
+
+
+def shipped_pairs_configs() -> dict[str, Path]:
+    """Names and files of the configurations of ``pipelines/train_model.py``."""
+    return {name: path for name, path in _all().items() if name.startswith(_ON_PAIRS)}
+
+
+def _all() -> dict[str, Path]:
     package = Path(str(files("medcyclegan")))
     # A wheel has them inside the package; a checkout, installed or not, beside it.
     folder = next(
         (place for place in (package / "configs", package.parent / "configs") if place.is_dir()),
         package,
     )
-    return {path.stem: path for path in sorted(folder.glob("*.yaml")) if path.stem not in _OTHERS}
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def find_config(name_or_path: str) -> Path:
+def find_config(name_or_path: str, *, on_pairs: bool = False) -> Path:
     """Return a shipped configuration, by name, or a file of one's own.
 
     Raises
@@ -30,7 +39,7 @@ def find_config(name_or_path: str) -> Path:
     UsageError
         If there is neither.
     """
-    shipped = shipped_configs()
+    shipped = shipped_pairs_configs() if on_pairs else shipped_configs()
     if name_or_path in shipped:
         return shipped[name_or_path]
     path = Path(name_or_path)
@@ -39,5 +48,5 @@ def find_config(name_or_path: str) -> Path:
     raise UsageError(
         f"No configuration {name_or_path}",
         rule=f"it is one of {', '.join(shipped)}, or a YAML file",
-        remedy="see: medcyclegan config list",
+        remedy="see: medcyclegan config list" if not on_pairs else "see the folder configs/",
     )

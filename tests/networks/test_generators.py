@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from medcyclegan.networks.concat_unet import ConcatBlock
 from medcyclegan.networks.factory import GeneratorConfig, make_generator
-from medcyclegan.networks.layers import ChannelNorm, ShuffleUp, pad_to_multiple
+from medcyclegan.networks.layers import ChannelNorm, LevelHead, ShuffleUp, pad_to_multiple
 
 KINDS = ("shuffle_unet", "resnet", "unet", "concat_unet")
 
@@ -134,6 +134,13 @@ def test_each_kind_is_another_network() -> None:
         {"widths": (2,)},
         {"blocks": 0},
         {"kind": "transformer"},
+        {"levels": (0.5,)},
+        {"levels": (0.5, -0.5)},
+        {"levels": (0.5, 0.5)},
+        {"levels": (-1.5, 0.0)},
+        {"levels": (-1.0, 1.0), "kind": "resnet"},
+        {"residual": True, "kind": "unet"},
+        {"residual": True, "levels": (-1.0, 1.0)},
     ],
 )
 def test_a_generator_that_cannot_be_is_refused(changes: dict[str, object]) -> None:
@@ -155,3 +162,47 @@ def test_a_concat_block_sees_its_input_beside_the_second_convolution() -> None:
     assert block(x).shape == (1, 6, 8, 8)
     assert joined[0].shape == (1, 4 + 6, 8, 8)
     assert torch.equal(joined[0][:, :4], x)
+
+
+LEVELS = (-1.0, -0.25, 0.5)
+
+
+def test_a_level_head_gives_the_weighted_mean_of_its_levels() -> None:
+    torch.manual_seed(0)
+    head = LevelHead(6, 2, levels=LEVELS).requires_grad_(False)
+    nn.init.normal_(head.up.conv.weight)
+    features = noise(3, 6, 4, 5)
+    logits = head.logits(features)
+    assert logits.shape == (3, 2, 3, 8, 10)
+    p = logits.double().exp() / logits.double().exp().sum(dim=2, keepdim=True)
+    mean = sum(level * p[:, :, n] for n, level in enumerate(LEVELS))
+    torch.testing.assert_close(head(features).double(), mean, rtol=0.0, atol=1e-5)
+    # The control: levels in another order are another mean.
+    assert float((sum(x * p[:, :, n] for n, x in enumerate(LEVELS[::-1])) - mean).abs().max()) > 0.1
+    assert "levels" not in head.state_dict()  # they are on the card
+
+
+def test_levels_bound_the_output_however_loud_the_input() -> None:
+    config = GeneratorConfig(widths=(4, 6), levels=LEVELS)
+    torch.manual_seed(0)
+    generator = make_generator(config, depth=3).eval().requires_grad_(False)
+    out = generator(1000.0 * noise(2, 3, 17, 16))
+    assert out.shape == (2, 3, 17, 16)
+    assert float(out.min()) >= -1.0
+    assert float(out.max()) <= 0.5
+    assert float(out.std()) > 0.05
+    assert float(tiny()(1000.0 * noise(2, 3, 17, 16)).abs().max()) > 1.0  # the control
+
+
+def test_a_residual_generator_starts_as_next_to_nothing() -> None:
+    image = noise(2, 3, 17, 16)
+    made = []
+    for residual in (True, False):
+        torch.manual_seed(0)
+        config = GeneratorConfig(widths=(4, 6), residual=residual)
+        made.append(make_generator(config, depth=3).eval().requires_grad_(False))
+    correction = made[0](image) - image
+    assert 0.0 < float(correction.abs().max()) < 0.05
+    torch.testing.assert_close(correction, 0.01 * made[1](image), rtol=1e-3, atol=1e-5)
+    with torch.autocast("cpu", torch.bfloat16):  # the input itself is not rounded
+        assert float((made[0](image) - image - correction).abs().max()) < 1e-3

@@ -12,6 +12,7 @@ from medcyclegan.simulate.low_dose import (
     Exposure,
     LowDoseHeads,
     count_photons,
+    scan_and_limit,
     scan_twice,
     to_attenuation,
     to_hu,
@@ -120,3 +121,11 @@ def test_settings_that_cannot_be_are_refused() -> None:
             Exposure(**bad)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="square"):
         LowDoseHeads(HeadGrid((1.0, 2.0, 5.0), (64, 64, 2)), Exposure())
+
+
+def test_the_limit_is_the_scan_without_its_noise() -> None:
+    exposure = Exposure(photons=1e6, dose=0.25, views=90)
+    low, limit = scan_and_limit(water(), 3.0, exposure, rng=rng(1))
+    assert np.array_equal(low, scans(exposure)[0])  # the same photons
+    np.testing.assert_allclose(limit, exact_scan(), atol=0.5)
+    assert middle(low - limit).std() > 3.0

@@ -12,9 +12,10 @@ from medcyclegan.simulate.slab_anatomy import TissueSlab, draw_tissue
 from medcyclegan.simulate.slab_grid import SlabGrid, draw_grid
 from medcyclegan.simulate.slab_images import draw_contrast, render_ct, render_mr
 from medcyclegan.simulate.tissues import Tissue
-from medcyclegan.task import Window
 from medcyclegan.training.simulated import SimulatedPairs
 from tests.simulate.head_labels import head_labels
+from tests.tiny_model import tiny_task
+from tests.training.tiny_pairs import tiny_pairs
 
 
 @pytest.fixture(scope="module")
@@ -101,10 +102,8 @@ def test_contrasts_differ_but_air_is_dark_and_bone_darker_than_most() -> None:
 
 def test_the_seed_and_the_number_fix_an_item(head: HeadAnatomy) -> None:
     def pairs(seed: int) -> SimulatedPairs:
-        return SimulatedPairs(
-            [head], seed=seed, depth=3, size_px=40, pixel_mm=2.0,
-            ct_window=Window(lower=-1000.0, upper=2000.0),
-        )  # fmt: skip
+        task = tiny_task(spacing_mm=2.0)
+        return SimulatedPairs([head], tiny_pairs(seed=seed, size_px=40, task=task))
 
     mr, ct = pairs(1)[7]
     again = pairs(1)

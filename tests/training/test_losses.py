@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -11,6 +13,7 @@ from medcyclegan.training.losses import (
     gradient_loss,
     l1_loss,
     l2_loss,
+    level_loss,
     paired_l1_loss,
     telling_loss,
 )
@@ -114,3 +117,32 @@ def test_air_alone_has_a_gradient_consistency_that_can_be_derived() -> None:
     gradient_consistency_loss(fake, torch.full((1, 1, 6, 6), -1.0)).backward()
     assert fake.grad is not None
     assert fake.grad.isfinite().all()
+
+
+LEVELS = torch.tensor([-1.0, 0.0, 1.0])
+
+
+def by_hand(shares: tuple[float, float, float], p: tuple[float, float, float]) -> float:
+    return -sum(share * math.log(x) for share, x in zip(shares, p, strict=True))
+
+
+def test_level_loss_shares_a_value_between_its_two_levels() -> None:
+    p = (0.2, 0.5, 0.3)
+    logits = torch.log(torch.tensor(p)).view(1, 1, 3, 1, 1).expand(1, 1, 3, 1, 5)
+    real = torch.tensor([-1.0, -0.75, 0.0, 0.4, 1.7]).view(1, 1, 1, 5)  # the last one is clipped
+    shares = [(1.0, 0, 0), (0.75, 0.25, 0), (0, 1.0, 0), (0, 0.6, 0.4), (0, 0, 1.0)]
+    wanted = sum(by_hand(share, p) for share in shares) / 5  # type: ignore[arg-type]
+    assert float(level_loss(logits, real, LEVELS)) == pytest.approx(wanted, abs=1e-6)
+    moved = level_loss(logits, real + 0.1, LEVELS)  # the control
+    assert float(moved) != pytest.approx(wanted, abs=1e-3)
+
+
+def test_level_loss_is_least_where_the_mean_of_the_levels_is_the_value() -> None:
+    real = torch.full((1, 1, 1, 1), -0.25)
+    true, false = (torch.log(torch.tensor(p)).view(1, 1, 3, 1, 1)
+                   for p in ((0.25, 0.749, 0.001), (0.749, 0.25, 0.001)))  # fmt: skip
+    logits = true.clone().requires_grad_(True)
+    level_loss(logits, real, LEVELS).backward()
+    assert logits.grad is not None
+    assert float(logits.grad.abs().max()) < 2e-3
+    assert float(level_loss(true, real, LEVELS)) < float(level_loss(false, real, LEVELS)) - 0.3

@@ -11,9 +11,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from medcyclegan.networks.factory import GeneratorConfig
 from medcyclegan.training.pairs import PairsRun, train_on_pairs
 from medcyclegan.training.pairs_config import PairsConfig
-from tests.tiny_model import TINY, tiny_task
+from tests.tiny_model import TINY
+from tests.training.tiny_pairs import tiny_pairs
+
+LEVELS = TINY.model_copy(update={"levels": (-1.0, 0.0, 1.0)})
+RESIDUAL = TINY.model_copy(update={"residual": True})
+KINDS = pytest.mark.parametrize("generator", [TINY, LEVELS, RESIDUAL])
 
 
 class Made(Dataset[tuple[Tensor, Tensor]]):
@@ -33,17 +39,17 @@ class Made(Dataset[tuple[Tensor, Tensor]]):
 
 def config(**changes: Any) -> PairsConfig:
     plain = {
-        "task": tiny_task(), "generator": TINY, "seed": 3, "steps": 6, "decay_from_step": 4,
-        "items_a_step": 2, "learning_rate": 1e-2, "ema_decay": 0.9, "checkpoint_every": 3,
-        "workers": 0,
+        "seed": 3, "items_a_step": 2, "learning_rate": 1e-2, "ema_decay": 0.9,
+        "checkpoint_every": 3,
     }  # fmt: skip
-    return PairsConfig.model_validate({**plain, **changes})
+    return tiny_pairs(**{**plain, **changes})
 
 
 def state(run: PairsRun) -> dict[str, Tensor]:
     moments = {
-        f"{number}.{name}": value
-        for number, slots in run.optimiser.state_dict()["state"].items()
+        f"{kind}.{number}.{name}": value
+        for kind, held in run.optimiser.state_dict().items()
+        for number, slots in held["state"].items()
         for name, value in slots.items()
     }
     ema = {f"ema.{name}": value for name, value in run.ema.state_dict().items()}
@@ -56,29 +62,31 @@ def differing(one: PairsRun, other: PairsRun) -> list[str]:
     return [name for name, value in ours.items() if not torch.equal(value, theirs[name])]
 
 
-def test_a_resumed_run_is_an_uninterrupted_run(tmp_path: Path) -> None:
-    whole = PairsRun(config())
+@KINDS
+def test_a_resumed_run_is_an_uninterrupted_run(generator: GeneratorConfig, tmp_path: Path) -> None:
+    made = config(generator=generator)
+    whole = PairsRun(made)
     train_on_pairs(whole, Made(), tmp_path / "whole")
 
-    broken = PairsRun(config())
+    broken = PairsRun(made)
     with pytest.raises(InterruptedError):
         train_on_pairs(broken, Made(stop_at=9), tmp_path / "broken")  # in the fifth step
-    resumed = PairsRun(config())
+    resumed = PairsRun(made)
     resumed.load(tmp_path / "broken" / "last.pt")
     assert resumed.step == 3
     train_on_pairs(resumed, Made(), tmp_path / "broken")
 
     assert whole.step == resumed.step == 6
     assert differing(whole, resumed) == []
-    loaded = PairsRun(config())
+    loaded = PairsRun(made)
     loaded.load(tmp_path / "broken" / "last.pt")
     assert differing(whole, loaded) == []
 
     # The controls: other data, or a resume that forgets the optimiser, are seen.
-    other = PairsRun(config())
+    other = PairsRun(made)
     train_on_pairs(other, Made(seed=1), tmp_path / "other")
     assert len(differing(whole, other)) > 10
-    forgetful = PairsRun(config())
+    forgetful = PairsRun(made)
     fresh = forgetful.optimiser.state_dict()
     train_on_pairs(_stopped(forgetful, tmp_path), Made(), tmp_path / "none")
     forgetful.load(tmp_path / "stopped" / "last.pt")
@@ -94,18 +102,19 @@ def _stopped(run: PairsRun, tmp_path: Path) -> PairsRun:
     return run
 
 
-def test_a_run_learns(tmp_path: Path) -> None:
-    run = PairsRun(config(steps=75, decay_from_step=60))
+@KINDS
+def test_a_run_learns(generator: GeneratorConfig, tmp_path: Path) -> None:
+    run = PairsRun(config(steps=150, decay_from_step=60, learning_rate=2e-2, generator=generator))
     train_on_pairs(run, Made(), tmp_path)
     with (tmp_path / "losses.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [int(row["step"]) for row in rows] == [25, 50, 75]
+    assert [int(row["step"]) for row in rows] == [25, 50, 75, 100, 125, 150]
     assert float(rows[-1]["l1"]) < 0.5 * float(rows[0]["l1"])
     mr, ct = (part.flatten(0, 1)[None] for part in Made()[500])
     with torch.no_grad():
         averaged = float((run.ema(mr[0, :3][None]) - ct[0, :3][None]).abs().mean())
         zero = float(ct[0, :3].abs().mean())
-    assert averaged < 0.6 * zero  # the moving average is the model that ships
+    assert averaged < 0.7 * zero  # the moving average is the model that ships
 
 
 def test_the_seed_fixes_the_first_weights() -> None:
