@@ -126,8 +126,8 @@ class LevelHead(nn.Module):
 def _sums_kernel(levels: tuple[float, ...], depth: int) -> Tensor:
     """A 1 x 1 convolution that adds up the levels of each sub-pixel: weighted, then plain.
 
-    (2 * depth * 4, depth * levels * 4, 1, 1); channels are slice by slice, level by level, sub-pixel
-    by sub-pixel, as ``pixel_shuffle`` takes them.
+    (2 * depth * 4, depth * levels * 4, 1, 1); channels are slice by slice, level by level,
+    sub-pixel by sub-pixel, as ``pixel_shuffle`` takes them.
     """
     both = torch.tensor([levels, [1.0] * len(levels)])
     same_slice, same_pixel = torch.eye(depth), torch.eye(4)
