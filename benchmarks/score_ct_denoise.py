@@ -65,8 +65,8 @@ def figures(low: Volume, out: Volume, full: Volume) -> list[float]:
 def rows_of(data: Path, model: Model) -> Iterator[tuple[str, list[float]]]:
     """Yield (subject, figures) of the pairs in ``testA`` (low dose) and ``testB`` (full dose)."""
     for path in sorted((data / "testA").iterdir()):
-        low = read_scan(path)
-        full = read_scan(data / "testB" / path.name).volume
+        low = read_scan(path, modality="CT")
+        full = read_scan(data / "testB" / path.name, modality="CT").volume
         yield path.name, figures(low.volume, synthesize(low, model).image, full)
 
 

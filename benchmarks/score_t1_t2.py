@@ -100,7 +100,8 @@ def figures(made: Volume, true: Volume, inside: NDArray[np.bool_]) -> tuple[floa
     """PSNR in dB and SSIM inside the head of the true image."""
     a, b = scaled(made.voxels, inside), scaled(true.voxels, inside)
     square = float(np.mean((a[inside].astype(np.float64) - b[inside]) ** 2))
-    return -10.0 * float(np.log10(square)), ssim(a, b, inside, data_range=1.0)
+    psnr = -10.0 * float(np.log10(square)) if square else float("inf")
+    return psnr, ssim(a, b, inside, data_range=1.0)
 
 
 def matched(source: Volume, style: Volume) -> Volume:

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from medcyclegan.errors import UsageError
+
 _WEIGHT_DECAY = 0.01
 _ADAMW_WEIGHT_DECAY = 1e-4
 
@@ -23,11 +25,18 @@ class ConvMuon:
 
     Raises
     ------
+    UsageError
+        If torch is too old to have Muon.
     ValueError
-        If they are not: steps would change copies, and the network never learn.
+        If the weights are not channels-last: steps would change copies, and nothing be learned.
     """
 
     def __init__(self, network: nn.Module, *, rate: float, ends: tuple[nn.Module, ...]) -> None:
+        if not hasattr(torch.optim, "Muon"):
+            raise UsageError(
+                f"torch {torch.__version__} has no Muon",
+                rule="training on pairs needs 2.9 or newer",
+            )
         at_ends = {id(weight) for end in ends for weight in end.parameters()}
         weights = list(network.parameters())
         self._kernels = [w for w in weights if w.ndim == 4 and id(w) not in at_ends]

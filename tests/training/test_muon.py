@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from medcyclegan.errors import UsageError
 from medcyclegan.networks.factory import GeneratorConfig, make_generator
 from medcyclegan.networks.shuffle_unet import ShuffleUNet
 from medcyclegan.training.muon import ConvMuon
@@ -79,6 +80,12 @@ def test_kernels_that_are_not_channels_last_are_refused() -> None:
     assert isinstance(generator, ShuffleUNet)
     with pytest.raises(ValueError, match="channels-last"):
         optimiser_of(generator)
+
+
+def test_a_torch_without_muon_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.optim, "Muon")
+    with pytest.raises(UsageError, match=r"2\.9 or newer"):
+        optimiser_of(network())
 
 
 def test_a_resumed_run_goes_on_exactly() -> None:
