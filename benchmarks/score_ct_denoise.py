@@ -20,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from benchmarks.cards import put_scores
 from medcyclegan import load_model, read_scan, synthesize
 from medcyclegan.evaluation.metrics import score
 from medcyclegan.foreground import body_mask_ct
+from medcyclegan.models.card import Score
 from medcyclegan.models.store import Model
 from medcyclegan.volume import Volume
 
@@ -70,11 +72,19 @@ def rows_of(data: Path, model: Model) -> Iterator[tuple[str, list[float]]]:
         yield path.name, figures(low.volume, synthesize(low, model).image, full)
 
 
+def unit_of(column: str) -> str:
+    """The unit of a column of the table; SSIM has none."""
+    if column.startswith("SSIM"):
+        return ""
+    return "HU" if column.endswith("HU") else "dB"
+
+
 def main() -> None:
     """Parse the arguments, score, print a row a subject and the means."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", default="ct-denoise")
+    parser.add_argument("--into", type=Path, help="model folder whose card gets the scores")
     arguments = parser.parse_args()
     model = load_model(arguments.model)
     print("| subject | " + " | ".join(COLUMNS) + " |")
@@ -85,6 +95,13 @@ def main() -> None:
         print(f"| {name} | " + " | ".join(f"{value:.4g}" for value in row) + " |", flush=True)
     means = np.mean(found, axis=0)
     print(f"| mean of {len(found)} | " + " | ".join(f"{value:.4g}" for value in means) + " |")
+    if arguments.into:
+        on = f"simulated low dose, {len(found)} subjects, not trained on"
+        scores = zip(COLUMNS, means, strict=True)
+        put_scores(
+            arguments.into,
+            (Score(measure=m, value=round(float(v), 3), unit=unit_of(m), on=on) for m, v in scores),
+        )
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.cards import put_scores
 from benchmarks.heads import read_head
 from benchmarks.thresholding import thresholded_ct
 from medcyclegan import load_model, synthesize
@@ -27,7 +28,7 @@ from medcyclegan.foreground import body_mask_ct
 from medcyclegan.geometry import Geometry
 from medcyclegan.io.scan import ItkPassport, Scan
 from medcyclegan.models.card import Score
-from medcyclegan.models.store import CARD_NAME, Model, read_card
+from medcyclegan.models.store import Model
 from medcyclegan.simulate.labelmaps import HeadAnatomy
 from medcyclegan.simulate.sequences import SEQUENCES
 from medcyclegan.simulate.slab_anatomy import TissueSlab, draw_tissue, middle_voxel
@@ -116,7 +117,6 @@ UNITS = {"mae_hu": "HU", "psnr_db": "dB", "ssim": "", "dice_bone": ""}
 
 def put_on_card(rows: list[dict[str, object]], folder: Path, *, heads: list[int]) -> None:
     """Replace the scores on a model's card by the means over heads, a contrast and spacing each."""
-    card = read_card(folder)
     scores: list[Score] = []
     for slice_mm in (1.0, 5.0):
         for contrast in CONTRASTS:
@@ -126,8 +126,7 @@ def put_on_card(rows: list[dict[str, object]], folder: Path, *, heads: list[int]
             for name, unit in UNITS.items():
                 mean = float(np.mean([float(str(row[name])) for row in same]))
                 scores.append(Score(measure=name, value=round(mean, 3), unit=unit, on=on))
-    updated = card.model_copy(update={"scores": tuple(scores)})
-    (folder / CARD_NAME).write_text(updated.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    put_scores(folder, scores)
 
 
 def labelled_model(argument: str) -> tuple[str, Model]:

@@ -29,6 +29,7 @@ import SimpleITK as sitk  # noqa: N813
 from numpy.typing import NDArray
 from skimage.exposure import match_histograms
 
+from benchmarks.cards import put_scores
 from benchmarks.check_contrasts import as_itk
 from benchmarks.heads import read_head
 from benchmarks.score_head_mr_ct import simulate
@@ -36,6 +37,7 @@ from medcyclegan import load_model, read_scan, synthesize
 from medcyclegan.evaluation.similarity import ssim
 from medcyclegan.foreground import body_mask_mr
 from medcyclegan.io.scan import ItkPassport, Scan
+from medcyclegan.models.card import Score
 from medcyclegan.models.store import Model
 from medcyclegan.volume import Volume
 
@@ -127,6 +129,18 @@ def rows_of(cases: list[Case], source: str, model: Model | None) -> Iterator[tup
             yield case.name, method, f"{psnr:.2f}", f"{similarity:.3f}"
 
 
+def scores_of(
+    means: dict[tuple[str, str, str], list[tuple[float, float]]], wanted: str
+) -> Iterator[Score]:
+    """Yield the model's means of a direction as they stand on a card."""
+    for (name, way, method), found in means.items():
+        if way == wanted and method == "model":
+            psnr, similarity = np.mean(found, axis=0)
+            on = f"{name}, {way}, mean of {len(found)}, not trained on"
+            yield Score(measure="psnr_db", value=round(float(psnr), 2), unit="dB", on=on)
+            yield Score(measure="ssim", value=round(float(similarity), 3), unit="", on=on)
+
+
 def another_person_next(cases: list[Case]) -> list[Case]:
     """Order cases so that the next one is of another person: first studies before second ones."""
     return sorted(cases, key=lambda case: tuple(reversed(case.name.split())))
@@ -142,6 +156,8 @@ def main() -> None:
     parser.add_argument("--openms", type=Path)
     parser.add_argument("--t1-t2", metavar="MODEL")
     parser.add_argument("--t2-t1", metavar="MODEL")
+    parser.add_argument("--onto-cards", action="store_true", help="put the means on the cards of "
+                        "the two model folders")  # fmt: skip
     arguments = parser.parse_args()
     names = {T1: arguments.t1_t2, T2: arguments.t2_t1}
     models = {source: load_model(name) if name else None for source, name in names.items()}
@@ -163,6 +179,12 @@ def main() -> None:
         psnr, similarity = np.mean(found, axis=0)
         mean = f"mean of {len(found)} | {method} | {psnr:.2f} | {similarity:.3f}"
         print(f"| {name} | {way} | {mean} |")
+    if arguments.onto_cards:
+        for source, folder in names.items():
+            if folder:
+                put_scores(
+                    Path(folder), scores_of(means, "T1 to T2" if source == T1 else "T2 to T1")
+                )
 
 
 if __name__ == "__main__":
