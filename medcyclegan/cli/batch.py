@@ -15,8 +15,14 @@ from medcyclegan.errors import ModelRefused
 if TYPE_CHECKING:
     from medcyclegan.batch.run import Order
 
-# The model that is taken for a task if none is named.
-MODELS = {"mr-ct": "head-mr-ct"}
+# The model and the rule of selection that are taken for a task if none is named.
+DEFAULTS = {
+    "mr-ct": ("head-mr-ct", "auto"),
+    "ct-mr": ("head-ct-mr", "auto"),
+    "ct-denoise": ("ct-denoise", "all"),
+    "t1-t2": ("head-t1-t2", "T1w"),
+    "t2-t1": ("head-t2-t1", "T2w"),
+}
 
 EXAMPLES = """\b
 Examples:
@@ -31,7 +37,7 @@ Examples:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of outputs.")
 @click.option(
     "--task",
-    type=click.Choice(sorted(MODELS)),
+    type=click.Choice(sorted(DEFAULTS)),
     default="mr-ct",
     show_default=True,
     help="What is turned into what.",
@@ -41,8 +47,9 @@ Examples:
     "--format", "format_", type=click.Choice(["nifti", "dicom"]), help="Default: as the input."
 )
 @click.option(
-    "--select", "rule", default="auto", show_default=True, metavar="RULE",
-    help="auto, all, contrasts by preference as T2w,T1w, or description~PATTERN.",
+    "--select", "rule", metavar="RULE",
+    help="auto, all, contrasts by preference as T2w,T1w, or description~PATTERN. Default: auto; what "
+    "the task starts from for t1-t2 and t2-t1, all for ct-denoise.",
 )  # fmt: skip
 @click.option(
     "--device",
@@ -92,8 +99,9 @@ def _order(patients: Path, task: str, flags: dict[str, Any]) -> Order:
     from medcyclegan.batch.select import parse_rule
     from medcyclegan.synthesis import Options
 
-    rule = parse_rule(flags["rule"])
-    model = flags["model"] or MODELS[task]
+    usual_model, usual_rule = DEFAULTS[task]
+    rule = parse_rule(flags["rule"] or usual_rule)
+    model = flags["model"] or usual_model
     if flags["model"]:
         _refuse_other_task(model, task)
     return Order(

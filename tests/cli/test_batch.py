@@ -50,6 +50,17 @@ def test_a_dry_run_says_what_and_why_and_writes_nothing(run: Run, root: Path, mo
     assert facts["counts"] == {"waiting": 2, "set-aside": 1}
 
 
+@pytest.mark.parametrize(("task", "taken"), [("t1-t2", "t1"), ("t2-t1", "t2"), ("mr-ct", "t1")])
+def test_a_task_takes_its_own_model_and_the_contrast_it_starts_from(
+    run: Run, root: Path, task: str, taken: str
+) -> None:
+    out = run("batch", root, "--out", root.parent / "out", "--task", task, "--dry-run")[1]
+    lines = {line.split()[0]: line for line in out.splitlines() if line.startswith("p1/")}
+    other = "t2" if taken == "t1" else "t1"
+    assert "to do" in lines[f"p1/{taken}.nii.gz"]
+    assert "to do" not in lines[f"p1/{other}.nii.gz"]
+
+
 def test_exit_codes_without_work(run: Run, root: Path, model: Path, tmp_path: Path) -> None:
     given = ("--out", tmp_path / "out", "--model", model)
     assert run("batch", tmp_path / "none", *given)[0] == 3
