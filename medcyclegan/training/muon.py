@@ -1,7 +1,7 @@
 """Muon for convolutional networks: the momentum of each kernel, orthogonalised, is its step.
 
 Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon/); torch has it for matrices. On
-simulated heads it reached the error of AdamW in about two thirds of the time (docs/models.md).
+simulated heads it learned more than AdamW in the same time (docs/models.md).
 """
 
 from __future__ import annotations
