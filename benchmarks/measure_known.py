@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.heads import read_head
 from benchmarks.known_tables import Measured, left_out, ranges_of, save, table
 from benchmarks.score_head_mr_ct import simulate
 from medcyclegan import load_model, read_scan, synthesize
@@ -25,7 +26,6 @@ from medcyclegan.io.scan import ItkPassport, Scan
 from medcyclegan.models.card import Card
 from medcyclegan.models.known import Known
 from medcyclegan.models.store import CARD_NAME, Model, read_card
-from medcyclegan.simulate.labelmaps import prepare_head
 from medcyclegan.simulate.phantom import default_geometry, make_phantom
 from medcyclegan.volume import Volume
 from tests.odd_scans import ODD
@@ -49,12 +49,12 @@ def scan_of(mr: Volume, name: str) -> Scan:
     return Scan(mr, ItkPassport(), Path(name), "MR")
 
 
-def simulated(labels: Path, heads: list[int], model: Model) -> Iterator[Measured]:
+def simulated(
+    labels: Path, heads: list[int], model: Model, *, prepared: Path | None
+) -> Iterator[Measured]:
     """Yield the signs of simulated heads, three contrasts and two distances of slices each."""
-    paths = sorted(labels.glob("*.nii.gz"))
     for number in heads:
-        volume = read_scan(paths[number - 1]).volume
-        head = prepare_head(Volume(volume.voxels, volume.geometry, "label"))
+        head = read_head(labels, number, prepared=prepared)
         for slice_mm in SLICES_MM:
             for contrast, mr, _ in simulate(head, slice_mm=slice_mm, seed=1000 + number):
                 name = f"simulated head {number} {contrast} {slice_mm:g} mm"
@@ -105,6 +105,7 @@ def main() -> None:
     """Parse the arguments, measure, print, and write the card if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--labels", type=Path, required=True)
+    parser.add_argument("--prepared", type=Path, help="folder of heads kept by train_model.py")
     parser.add_argument("--heads", type=int, nargs="+", required=True, help="counted from 1")
     parser.add_argument("--scans", type=Path, nargs="*", default=[])
     parser.add_argument("--model", default="head-mr-ct")
@@ -115,7 +116,7 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     model = ready_to_measure(arguments.model, arguments.reverse)
     rows = [*acquired(arguments.scans, model), *phantoms(model)]
-    rows += simulated(arguments.labels, arguments.heads, model)
+    rows += simulated(arguments.labels, arguments.heads, model, prepared=arguments.prepared)
     report(rows, model, arguments)
 
 

@@ -23,16 +23,16 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
+from benchmarks.heads import read_head
 from benchmarks.score_head_mr_ct import CONTRASTS, simulate
-from medcyclegan import load_model, read_scan, synthesize
+from medcyclegan import load_model, synthesize
 from medcyclegan.doubt.spread import expected_error
 from medcyclegan.foreground import body_mask_ct
 from medcyclegan.io.scan import ItkPassport, Scan
 from medcyclegan.models.known import SpreadCalibration
 from medcyclegan.models.store import CARD_NAME, Model, read_card
-from medcyclegan.simulate.labelmaps import HeadAnatomy, prepare_head
+from medcyclegan.simulate.labelmaps import HeadAnatomy
 from medcyclegan.synthesis import Options
-from medcyclegan.volume import Volume
 
 # Of each head; the error of a mean over a tenth of them is below 1 HU.
 SAMPLED_VOXELS = 300_000
@@ -49,12 +49,6 @@ class Pairs:
     name: str
     spread_hu: Values
     error_hu: Values
-
-
-def head_of(labels: Path, number: int) -> HeadAnatomy:
-    """Prepare the head of a label map, counted from 1."""
-    volume = read_scan(sorted(labels.glob("*.nii.gz"))[number - 1]).volume
-    return prepare_head(Volume(volume.voxels, volume.geometry, "label"))
 
 
 def pairs_of(head: HeadAnatomy, number: int, model: Model, contrasts: list[str]) -> Iterator[Pairs]:
@@ -145,6 +139,7 @@ def main() -> None:
     """Parse the arguments, fit, score, print, and write the card if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--labels", type=Path, required=True)
+    parser.add_argument("--prepared", type=Path, help="folder of heads kept by train_model.py")
     parser.add_argument("--fit", type=int, nargs="+", required=True, help="counted from 1")
     parser.add_argument("--heads", type=int, nargs="*", default=[], help="counted from 1")
     parser.add_argument("--contrasts", nargs="+", choices=CONTRASTS, default=list(CONTRASTS))
@@ -156,7 +151,10 @@ def main() -> None:
     model = load_model(given.model)
 
     def of(numbers: list[int]) -> list[Pairs]:
-        each = (pairs_of(head_of(given.labels, n), n, model, given.contrasts) for n in numbers)
+        each = (
+            pairs_of(read_head(given.labels, n, prepared=given.prepared), n, model, given.contrasts)
+            for n in numbers
+        )
         return [pairs for some in each for pairs in some]
 
     to_fit = of(given.fit)
