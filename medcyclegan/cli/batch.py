@@ -48,8 +48,8 @@ Examples:
 )
 @click.option(
     "--select", "rule", metavar="RULE",
-    help="auto, all, contrasts by preference as T2w,T1w, or description~PATTERN. Default: auto; the "
-    "contrast to start from for t1-t2 and t2-t1, all for ct-denoise.",
+    help="auto, all, contrasts by preference as T2w,T1w, or description~PATTERN. Default: auto; "
+    "the contrast to start from for t1-t2 and t2-t1, all for ct-denoise.",
 )  # fmt: skip
 @click.option(
     "--device",
