@@ -25,6 +25,7 @@ from medcyclegan.simulate.phantom import default_geometry, make_phantom
 from medcyclegan.volume import Volume
 
 SUBJECT = 3
+SPACING_MM = 1.4
 AXIAL_MM, SAGITTAL_MM = (-20.0, 30.0), 6.0
 HU, BRAIN_HU = (-500.0, 1500.0), (-100.0, 180.0)
 LOW_DOSE = Exposure(dose=0.1)
@@ -42,7 +43,7 @@ class Row:
 
 def rows() -> Iterator[Row]:
     """Translate the phantom with every shipped model."""
-    grid = default_geometry()
+    grid = default_geometry(SPACING_MM)
     t1, t2 = (make_phantom(grid, contrast=name, seed=SUBJECT) for name in ("t1", "t2"))
     low, full = scan_twice(
         t1.ct.voxels,
@@ -72,7 +73,7 @@ def window_of(image: Volume, model: str) -> tuple[float, float]:
 
 def planes(image: Volume) -> list[NDArray[np.float32]]:
     """Two axial slices and a sagittal one, as radiology shows them; the grid is along R, A, S."""
-    origin, spacing = image.geometry.affine[:3, 3], image.geometry.spacing_mm
+    origin, spacing = image.geometry.affine_ras[:3, 3], image.geometry.spacing_mm
     axial = [round((mm - origin[2]) / spacing[2]) for mm in AXIAL_MM]
     sagittal = round((SAGITTAL_MM - origin[0]) / spacing[0])
     return [
