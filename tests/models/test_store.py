@@ -241,7 +241,11 @@ def test_what_is_no_model_is_refused_with_the_names_of_those_there_are(tmp_path:
 
 
 def test_the_shipped_models_open() -> None:
-    assert "head-mr-ct" in shipped_models()
+    targets = {"head-mr-ct": "HU", "head-ct-mr": "a.u.", "head-t1-t2": "a.u.", "head-t2-t1": "a.u.",
+               "ct-denoise": "HU"}  # fmt: skip
+    assert set(shipped_models()) == set(targets)
     for name, folder in shipped_models().items():
-        assert read_card(folder).name == name
-        assert load_model(name).card.task.target.unit == "HU"
+        card = read_card(folder)
+        assert card.name == name
+        assert card.scores, "a shipped model was measured"
+        assert load_model(name).card.task.target.unit == targets[name]
