@@ -41,7 +41,10 @@ def study(folder: Path, name: str, model: Model) -> dict[str, NDArray[np.float32
     found: dict[str, NDArray[np.float32]] = {}
     target: sitk.Image | None = None
     for contrast in ("FLAIR", "T1W", "T2W"):
-        result = synthesize(read_scan(folder / f"{name}_{contrast}.nii.gz", modality="MR"), model)
+        scan = folder / f"{name}_{contrast}.nii.gz"
+        if not scan.exists():
+            continue
+        result = synthesize(read_scan(scan, modality="MR"), model)
         sct, body = as_itk(result.image), as_itk(result.body)
         if target is None:
             target, transform = sct, sitk.Transform(3, sitk.sitkIdentity)
