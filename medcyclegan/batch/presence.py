@@ -26,6 +26,10 @@ class Presence:
         self._looked_at = 0.0
         self._seen_at: float | None = None
 
+    def seen(self) -> None:
+        """Note that somebody was there: work has ended. They may be gone before the first look."""
+        self._seen_at = time.monotonic()
+
     def look(self) -> None:
         """Look at most every second.
 
@@ -52,6 +56,7 @@ def as_they_end(ended: as_completed, presence: Presence) -> Iterator[Future[Row]
     """Yield futures as they end, as long as somebody is there to do them."""
     while not ended.is_empty():
         if ended.has_ready():
+            presence.seen()
             yield next(ended)
         else:
             presence.look()

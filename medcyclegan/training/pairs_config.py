@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from medcyclegan.models.card import Name, Text
+from medcyclegan.models.text import Name, Text
 from medcyclegan.networks.factory import GeneratorConfig
 from medcyclegan.task import Percentiles, Task
 from medcyclegan.training.settings import read_settings
