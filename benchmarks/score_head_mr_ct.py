@@ -112,7 +112,10 @@ def summary(rows: list[dict[str, object]]) -> Iterator[str]:
         yield f"| {key[0]:g} mm | {key[1]} | {key[2]} | {values} |"
 
 
-UNITS = {"mae_hu": "HU", "psnr_db": "dB", "ssim": "", "dice_bone": ""}
+UNITS = {
+    "mae_hu": "HU", "psnr_db": "dB", "ssim": "", "dice_bone": "",
+    "mae_air_hu": "HU", "mae_soft_hu": "HU", "mae_bone_hu": "HU",
+}  # fmt: skip
 
 
 def put_on_card(rows: list[dict[str, object]], folder: Path, *, heads: list[int]) -> None:
