@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 import medcyclegan
+from medcyclegan.models.store import shipped_models
 from medcyclegan.training.shipped import shipped_configs
 from tests.cli.conversion_inputs import write_mr
 
@@ -115,7 +116,7 @@ def test_the_installed_package_synthesizes(installed: Path, tmp_path: Path) -> N
     config = run(installed / "medcyclegan", "config", "show", "mr_ct", cwd=tmp_path)
     assert config.stdout == (ROOT / "configs" / "mr_ct.yaml").read_text(encoding="utf-8")
     shown = run(installed / "medcyclegan", "models", cwd=tmp_path)
-    assert shown.stdout.startswith("head-mr-ct")
+    assert [line.split()[0] for line in shown.stdout.splitlines()] == sorted(shipped_models())
 
 
 def test_an_editable_install_finds_the_configurations(tmp_path: Path) -> None:
@@ -128,6 +129,7 @@ def test_an_editable_install_finds_the_configurations(tmp_path: Path) -> None:
     python = place / ("Scripts" if os.name == "nt" else "bin") / "python"
     pip(python, "install", "--no-deps", "--editable", tree, cwd=tmp_path)
     # the finding itself needs no dependency
-    code = "from medcyclegan.training.shipped import find_config; print(find_config('mr_ct'))"
+    code = "from medcyclegan.models.store import shipped_models
+from medcyclegan.training.shipped import find_config; print(find_config('mr_ct'))"
     done = run(python, "-c", code, cwd=tmp_path)
     assert Path(done.stdout.strip()) == tree / "configs" / "mr_ct.yaml", done.stderr
