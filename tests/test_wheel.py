@@ -129,7 +129,6 @@ def test_an_editable_install_finds_the_configurations(tmp_path: Path) -> None:
     python = place / ("Scripts" if os.name == "nt" else "bin") / "python"
     pip(python, "install", "--no-deps", "--editable", tree, cwd=tmp_path)
     # the finding itself needs no dependency
-    code = "from medcyclegan.models.store import shipped_models
-from medcyclegan.training.shipped import find_config; print(find_config('mr_ct'))"
+    code = "from medcyclegan.training.shipped import find_config; print(find_config('mr_ct'))"
     done = run(python, "-c", code, cwd=tmp_path)
     assert Path(done.stdout.strip()) == tree / "configs" / "mr_ct.yaml", done.stderr
