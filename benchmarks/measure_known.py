@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.cards import update_card
 from benchmarks.heads import read_head
 from benchmarks.known_tables import Measured, left_out, ranges_of, save, table
 from benchmarks.score_head_mr_ct import simulate
@@ -25,7 +26,7 @@ from medcyclegan.errors import MedcycleganError
 from medcyclegan.io.scan import ItkPassport, Scan
 from medcyclegan.models.card import Card
 from medcyclegan.models.known import Known
-from medcyclegan.models.store import CARD_NAME, Model, read_card
+from medcyclegan.models.store import Model
 from medcyclegan.simulate.phantom import default_geometry, make_phantom
 from medcyclegan.volume import Volume
 from tests.odd_scans import ODD
@@ -87,8 +88,7 @@ def put_on_card(folder: Path, known: Known, reverse: str | None) -> None:
     changes: dict[str, object] = {"known": known}
     if reverse is not None:
         changes["reverse"] = reverse
-    updated = read_card(folder).model_copy(update=changes)
-    (folder / CARD_NAME).write_text(updated.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    update_card(folder, **changes)
 
 
 def ready_to_measure(name: str, reverse: str | None) -> Model:

@@ -14,12 +14,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from skimage.exposure import match_histograms
 
 from benchmarks.cards import put_scores
 from benchmarks.heads import read_head
 from benchmarks.score_head_mr_ct import simulate
-from benchmarks.score_t1_t2 import figures
+from benchmarks.score_t1_t2 import figures, matched
 from medcyclegan import load_model, synthesize
 from medcyclegan.foreground import body_mask_ct, body_mask_mr
 from medcyclegan.io.scan import ItkPassport, Scan
@@ -35,14 +34,6 @@ def pair_of(labels: Path, number: int, *, prepared: Path | None) -> tuple[Volume
     mr, ct = next((mr, ct) for name, mr, ct in made if name == "t1")
     noisy = noisy_ct(ct.voxels.transpose(2, 0, 1), np.random.default_rng(number))
     return ct.with_voxels(np.ascontiguousarray(noisy.transpose(1, 2, 0))), mr
-
-
-def matched(ct: Volume, mr: Volume) -> Volume:
-    """The CT with the histogram of another head's T1, inside both heads."""
-    inside, there = body_mask_ct(ct).voxels > 0, body_mask_mr(mr).voxels > 0
-    voxels = np.zeros_like(ct.voxels)
-    voxels[inside] = match_histograms(ct.voxels[inside], mr.voxels[there])
-    return ct.with_voxels(voxels)
 
 
 def main() -> None:
@@ -66,7 +57,10 @@ def main() -> None:
         ct, mr = pairs[number]
         inside = body_mask_mr(mr).voxels > 0
         image = synthesize(Scan(ct, ItkPassport(), Path(f"head {number}"), "CT"), model).image
-        made = {"model": image, "histogram matching": matched(ct, pairs[other][1])}
+        made = {
+            "model": image,
+            "histogram matching": matched(ct, body_mask_ct(ct), pairs[other][1]),
+        }
         for method, volume in made.items():
             found[method].append(figures(volume, mr, inside))
             psnr, similarity = found[method][-1]

@@ -106,9 +106,12 @@ def figures(made: Volume, true: Volume, inside: NDArray[np.bool_]) -> tuple[floa
     return psnr, ssim(a, b, inside, data_range=1.0)
 
 
-def matched(source: Volume, style: Volume) -> Volume:
-    """The source with the histogram of another person's image; both inside the head."""
-    inside, there = body_mask_mr(source).voxels > 0, body_mask_mr(style).voxels > 0
+def matched(source: Volume, body: Volume, style: Volume) -> Volume:
+    """The source with the histogram of another person's MR; both inside the head.
+
+    ``body`` is the mask of the source, which may be of another modality.
+    """
+    inside, there = body.voxels > 0, body_mask_mr(style).voxels > 0
     voxels = np.zeros_like(source.voxels)
     voxels[inside] = match_histograms(source.voxels[inside], style.voxels[there])
     return source.with_voxels(voxels)
@@ -119,8 +122,9 @@ def rows_of(cases: list[Case], source: str, model: Model | None) -> Iterator[tup
     target = T2 if source == T1 else T1
     for case, other in pairwise([*cases, cases[0]]):
         image, true = case.images[source], case.on[source]
-        inside = (body_mask_mr(true).voxels > 0) & (body_mask_mr(image).voxels > 0)
-        made = {"histogram matching": matched(image, other.images[target])}
+        body = body_mask_mr(image)
+        inside = (body_mask_mr(true).voxels > 0) & (body.voxels > 0)
+        made = {"histogram matching": matched(image, body, other.images[target])}
         if model is not None:
             scan = Scan(image, ItkPassport(), Path(case.name), "MR")
             made["model"] = synthesize(scan, model).image

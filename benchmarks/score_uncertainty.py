@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
+from benchmarks.cards import update_card
 from benchmarks.heads import read_head
 from benchmarks.score_head_mr_ct import CONTRASTS, simulate
 from medcyclegan import load_model, synthesize
@@ -30,7 +31,7 @@ from medcyclegan.doubt.spread import expected_error
 from medcyclegan.foreground import body_mask_ct
 from medcyclegan.io.scan import ItkPassport, Scan
 from medcyclegan.models.known import SpreadCalibration
-from medcyclegan.models.store import CARD_NAME, Model, read_card
+from medcyclegan.models.store import Model
 from medcyclegan.simulate.labelmaps import HeadAnatomy
 from medcyclegan.synthesis import Options
 
@@ -166,9 +167,7 @@ def main() -> None:
             print(f"{name}:\n\n" + "\n".join(lines_of(some, calibration)) + "\n", flush=True)
             save(some, calibration, given.out / f"{name}.csv")
     if given.into:
-        updated = read_card(given.into).model_copy(update={"uncertainty": calibration})
-        text = updated.model_dump_json(indent=2) + "\n"
-        (given.into / CARD_NAME).write_text(text, encoding="utf-8")
+        update_card(given.into, uncertainty=calibration)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def test_figures_of_contrasts_count_neither_unit_nor_brightness(subject) -> None
 
 def test_matching_gives_the_other_histogram_in_the_same_order(subject) -> None:  # type: ignore[no-untyped-def]
     other = subject.mr.with_voxels(np.square(subject.mr.voxels / 30.0))
-    made = matched(subject.mr, other)
+    made = matched(subject.mr, body_mask_mr(subject.mr), other)
     inside = body_mask_mr(subject.mr).voxels > 0
     order = np.argsort(subject.mr.voxels[inside], kind="stable")
     assert (np.diff(made.voxels[inside][order]) >= -1e-2).all()
