@@ -16,9 +16,12 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
+import os
 import shutil
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -40,27 +43,48 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "default": (),
     "reference": (
         "generator={kind: resnet, widths: [64], blocks: 9, norm: instance}", "data.depth=1",
-        "losses={adversarial: 1.0, cycle: 10.0, identity: 5.0}", "ema_decay=0.0",
+        "start=null", "losses={adversarial: 1.0, cycle: 10.0, identity: 5.0}", "ema_decay=0.0",
         "precision=float32", "data.position_matched=false", "discriminator.width=64",
+        "generator_rate=2e-4",
     ),
-    "without structure loss": ("losses.structure=0.0",),
-    "without gradient loss": ("losses.gradient=0.0",),
+    "without the start": ("start=null", "losses.matched=0"),
+    "start alone": (),
+    "without structure loss": ("losses.structure=0", "start.losses.structure=0"),
+    "with gradient loss": ("losses.gradient=0.5", "start.losses.gradient=0.5"),
     "without moving average": ("ema_decay=0.0",),
     "2D in place of 2.5D": ("data.depth=1",),
-    "slabs not matched by position": ("data.position_matched=false",),
-    "discriminators of 64 filters": ("discriminator.width=64",),
 }  # fmt: skip
-TIMED_STEPS, WARM_STEPS, VALIDATIONS = 6, 2, 3
+# The share of the steps that is the start, where it is another than that of the configuration.
+START_SHARES = {"start alone": 1.0}
+TIMED_STEPS, WARM_STEPS, VALIDATIONS = 6, 2, 4
 FIGURES = ("mae", "psnr_db", "ssim")
 
 
+class Pace(NamedTuple):
+    """How many steps there is time for, and the core seconds of one in the start and after it."""
+
+    steps: int
+    start_s: float
+    after_s: float
+
+    def seconds_at(self, step: int, start_steps: int) -> float:
+        """Core seconds of training after ``step`` steps, ``start_steps`` of them the start."""
+        started = min(step, start_steps)
+        return started * self.start_s + (step - started) * self.after_s
+
+
 def settings(recipe: str, *, config: str, steps: int) -> TrainConfig:
-    """The configuration of a recipe for a number of steps, with a validation each third."""
-    changes = (
-        *SHARED, *RECIPES[recipe], f"steps={steps}", f"decay_from_step={steps // 2}",
+    """The configuration of a recipe for a number of steps."""
+    path = find_config(config)
+    usual = read_settings(path, TrainConfig)
+    changes = [
+        *SHARED, f"steps={steps}", f"decay_from_step={steps // 2}",
         f"validate_every={max(1, steps // VALIDATIONS)}",
-    )  # fmt: skip
-    return read_settings(find_config(config), TrainConfig, changes=changes)
+    ]  # fmt: skip
+    if usual.start is not None:
+        share = START_SHARES.get(recipe, usual.start.steps / usual.steps)
+        changes.append(f"start.steps={max(1, round(share * steps))}")
+    return read_settings(path, TrainConfig, changes=[*changes, *RECIPES[recipe]])
 
 
 def folders_of(data: Path) -> Folders:
@@ -79,25 +103,47 @@ def run(config: TrainConfig, folders: Folders, root: Path) -> list[float]:
     return ends
 
 
-def seconds_a_step(recipe: str, arguments: argparse.Namespace) -> float:
+def seconds_a_step(config: TrainConfig, arguments: argparse.Namespace) -> float:
     """Time a few steps, the first ones left out."""
-    root = arguments.out / "timing"
+    root = arguments.out / f"timing_{os.getpid()}"
     shutil.rmtree(root, ignore_errors=True)
-    steps = WARM_STEPS + TIMED_STEPS
-    config = settings(recipe, config=arguments.config, steps=steps)
-    config = config.model_copy(update={"validate_every": steps + 1, "log_every": steps + 1})
     ends = run(config, folders_of(arguments.data), root)
     shutil.rmtree(root)
     gaps = sorted(b - a for a, b in zip(ends[WARM_STEPS - 1 :], ends[WARM_STEPS:], strict=False))
     return gaps[len(gaps) // 2]
 
 
-def table(root: Path, recipe: str, rate: float) -> list[dict[str, str | float]]:
+def pace_of(recipe: str, arguments: argparse.Namespace) -> Pace:
+    """Time the steps of the start and those after it, and count how many there is time for."""
+    steps = WARM_STEPS + TIMED_STEPS
+    few = settings(recipe, config=arguments.config, steps=steps)
+    few = few.model_copy(update={"validate_every": steps + 1, "log_every": steps + 1})
+    after_s = seconds_a_step(few.model_copy(update={"start": None}), arguments)
+    start_s, share = 0.0, 0.0
+    if few.start is not None:
+        start = few.start.model_copy(update={"steps": steps})
+        start_s = seconds_a_step(few.model_copy(update={"start": start}), arguments)
+        many = settings(recipe, config=arguments.config, steps=1000)
+        share = many.start.steps / 1000.0 if many.start else 0.0
+    mean_s = share * start_s + (1.0 - share) * after_s
+    return Pace(
+        steps=max(VALIDATIONS, round(60.0 * arguments.minutes / mean_s)),
+        start_s=start_s,
+        after_s=after_s,
+    )
+
+
+def table(root: Path, recipe: str, config: TrainConfig, pace: Pace) -> list[dict[str, str | float]]:
     """Rows of the validations from A to B, with the minutes of training."""
     with (root / "validation.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["direction"] == "a-to-b"]
+    start_steps = config.start.steps if config.start else 0
     return [
-        {"recipe": recipe, "step": row["step"], "minutes": round(int(row["step"]) * rate / 60, 2)}
+        {
+            "recipe": recipe,
+            "step": row["step"],
+            "minutes": round(pace.seconds_at(int(row["step"]), start_steps) / 60.0, 2),
+        }
         | {name: float(row[name]) for name in FIGURES}
         for row in rows
     ]
@@ -117,15 +163,17 @@ def main() -> None:
     rows: list[dict[str, str | float]] = []
     for recipe in arguments.only:
         root = arguments.out / recipe.replace(" ", "_")
-        timing = root / "seconds_a_step.txt"
-        if not timing.exists():
-            rate = seconds_a_step(recipe, arguments)
-            steps = max(VALIDATIONS, round(60.0 * arguments.minutes / rate))
-            print(f"{recipe}: {rate:.3f} s a step, {steps} steps", flush=True)
-            config = settings(recipe, config=arguments.config, steps=steps)
-            run(config, folders_of(arguments.data), root)
-            timing.write_text(str(rate))
-        rows += table(root, recipe, float(timing.read_text()))
+        done = root / "pace.json"
+        if not done.exists():
+            shutil.rmtree(root, ignore_errors=True)
+            pace = pace_of(recipe, arguments)
+            print(f"{recipe}: {pace}", flush=True)
+            run(settings(recipe, config=arguments.config, steps=pace.steps),
+                folders_of(arguments.data), root)  # fmt: skip
+            done.write_text(json.dumps(pace._asdict()))
+        pace = Pace(**json.loads(done.read_text()))
+        config = settings(recipe, config=arguments.config, steps=pace.steps)
+        rows += table(root, recipe, config, pace)
         last = rows[-1]
         figures = " | ".join(f"{float(last[name]):.4g}" for name in FIGURES)
         print(f"| {recipe} | {last['step']} | {figures} |", flush=True)

@@ -22,7 +22,8 @@ Precision = Literal["auto", "float32", "bfloat16"]
 class LossWeights(BaseModel):
     """How much each loss counts; with 0 it is not computed, and neither is what it alone needs.
 
-    ``paired_l1`` acts on the pairs of a batch, all others on every item.
+    ``paired_l1`` acts on the pairs of a batch, ``matched`` on slabs of the same place in two
+    bodies, all others on every item.
     """
 
     model_config = _FROZEN
@@ -32,19 +33,29 @@ class LossWeights(BaseModel):
     structure: Weight = 0.0
     gradient: Weight = 0.0
     paired_l1: Weight = 0.0
+    matched: Weight = 0.0
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> Self:
-        if not any((self.adversarial, self.cycle, self.identity, self.paired_l1)):
+        if not any((self.adversarial, self.cycle, self.identity, self.paired_l1, self.matched)):
             raise ValueError(
-                "adversarial, cycle, identity and paired_l1 are all 0: nothing to learn"
+                "adversarial, cycle, identity, paired_l1 and matched are all 0: nothing to learn"
             )
         return self
+
+
+class Start(BaseModel):
+    """The first ``steps`` steps of a training, with weights of the losses of their own."""
+
+    model_config = _FROZEN
+    steps: AtLeastOne
+    losses: LossWeights
 
 
 class TrainConfig(BaseModel):
     """One training. Counts of steps are optimiser steps; rates are of Adam, per step.
 
+    ``losses`` are those of all steps after ``start``, or of all where there is none.
     ``directions`` "a-to-b" trains one generator, which leaves no cycle to close.
     ``batch_size`` is the number of items of a step over all processes; a process works through
     its share in ``accumulate`` parts, which takes less memory and gives the same step.
@@ -65,6 +76,7 @@ class TrainConfig(BaseModel):
     generator: GeneratorConfig = GeneratorConfig()
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
     losses: LossWeights = LossWeights()
+    start: Start | None = None
     directions: Literal["both", "a-to-b"] = "both"
     steps: AtLeastOne
     decay_from_step: Annotated[int, Field(ge=0)]
@@ -97,18 +109,31 @@ class TrainConfig(BaseModel):
                 f"batch_size {self.batch_size} cannot be worked through in accumulate "
                 f"{self.accumulate} equal parts"
             )
-        if self.directions == "a-to-b" and self.losses.cycle:
+        cycle = self.largest_weight("cycle")
+        if self.directions == "a-to-b" and cycle:
             raise ValueError(
-                f"losses.cycle {self.losses.cycle:g} needs both directions; set it to 0, or "
-                "directions to both"
+                f"losses.cycle {cycle:g} needs both directions; set it to 0, or directions to both"
             )
+        if self.largest_weight("matched") and not self.data.position_matched:
+            raise ValueError("losses.matched needs data.position_matched")
         least = self.discriminator.least_px
-        if self.losses.adversarial and self.data.size_px < least:
+        if self.largest_weight("adversarial") and self.data.size_px < least:
             raise ValueError(
                 f"data.size_px {self.data.size_px} is below {least}, the least for "
                 f"discriminator.layers {self.discriminator.layers}"
             )
         return self
+
+    def losses_at(self, step: int) -> LossWeights:
+        """The weights of the losses in the step after ``step`` steps."""
+        if self.start is not None and step < self.start.steps:
+            return self.start.losses
+        return self.losses
+
+    def largest_weight(self, loss: str) -> float:
+        """The largest weight that a loss has in the course of the training."""
+        weights = [self.losses] if self.start is None else [self.start.losses, self.losses]
+        return max(float(getattr(some, loss)) for some in weights)
 
     def rate_factor(self, step: int) -> float:
         """What the rates are multiplied by in the step after ``step`` steps: 1, then down to 0."""

@@ -12,11 +12,12 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from medcyclegan.training.config import LossWeights
+from medcyclegan.training.config import LossWeights, TrainConfig
 from medcyclegan.training.losses import (
     fooling_loss,
     gradient_consistency_loss,
     l1_loss,
+    matched_loss,
     paired_l1_loss,
     telling_loss,
 )
@@ -74,6 +75,9 @@ def generator_losses(
         "paired_l1": lambda way: paired_l1_loss(
             fakes[way], _side(batch, target_of(way)), batch.paired
         ),
+        "matched": lambda way: matched_loss(
+            fakes[way], _side(batch, target_of(way)), batch.matched
+        ),
     }
     losses: Losses = {}
     for name, term in terms.items():
@@ -81,6 +85,12 @@ def generator_losses(
             first, *others = [term(way) for way in fakes]
             losses[name] = sum(others, start=first)
     return losses
+
+
+def all_losses(networks: Networks, config: TrainConfig) -> list[str]:
+    """The names of all losses that any step of a training has, always in the same order."""
+    wanted = [name for name in LossWeights.model_fields if config.largest_weight(name) > 0]
+    return [*wanted, "generator", *(f"discriminator_{side}" for side in networks.discriminators)]
 
 
 def weighted_sum(losses: Losses, weights: LossWeights) -> Tensor:

@@ -14,7 +14,7 @@ from medcyclegan.io.targets import refusals_of
 from medcyclegan.models.card import Card, DataSource, Score, Training
 from medcyclegan.models.store import save_model
 from medcyclegan.training.checkpoint import BEST, newest_checkpoint, read_checkpoint
-from medcyclegan.training.config import TrainConfig
+from medcyclegan.training.config import LossWeights, TrainConfig
 from medcyclegan.training.cyclegan import Direction, source_of
 from medcyclegan.training.run_folder import RunFolder, last_validation, read_run
 from medcyclegan.training.settings import checked
@@ -143,8 +143,11 @@ def _data_source(side: str, counts: dict[str, Any]) -> DataSource:
 
 
 def _method(config: TrainConfig) -> str:
-    weights = config.losses.model_dump()
-    used = ", ".join(f"{name} {weight:g}" for name, weight in weights.items() if weight)
+    used = _used(config.losses)
+    if config.start is not None:
+        used += f"; in the first {config.start.steps} steps {_used(config.start.losses)}"
+    if config.data.matched_noise:
+        used += f"; noise of A added to B in {config.data.matched_noise:.0%} of the items"
     pairs = "pairs by name" if config.data.pairs == "by-name" else "unpaired"
     both = "both directions" if config.directions == "both" else "a to b"
     kind = "CycleGAN" if config.losses.adversarial and config.losses.cycle else "training"
@@ -152,6 +155,11 @@ def _method(config: TrainConfig) -> str:
         f"{kind}, {pairs}, {both}; weights of the losses: {used}; batch "
         f"{config.batch_size}, moving average of the weights {config.ema_decay:g}"
     )
+
+
+def _used(losses: LossWeights) -> str:
+    weights = losses.model_dump()
+    return ", ".join(f"{name} {weight:g}" for name, weight in weights.items() if weight)
 
 
 def _scores(row: dict[str, str] | None) -> tuple[Score, ...]:

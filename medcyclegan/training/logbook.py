@@ -39,13 +39,14 @@ class Logbook:
         self._board.close()
 
     def losses(self, step: int, seconds: float, values: Mapping[str, float]) -> None:
-        """Write the mean losses of the last steps."""
+        """Write the mean losses of the last steps; NaN for those that these steps do not have."""
         rounded = {name: float(f"{value:.6g}") for name, value in values.items()}
         row = {"step": step, "seconds": round(seconds, 1), **rounded}
         with refusals_of(self._folder.metrics):
             append_row(self._folder.metrics, row)
         for name, value in values.items():
-            self._board.add_scalar(f"loss/{name}", value, step)
+            if np.isfinite(value):
+                self._board.add_scalar(f"loss/{name}", value, step)
 
     def validation(self, step: int, seconds: float, results: Sequence[Validation]) -> None:
         """Write the figures of a validation, a row for each direction."""

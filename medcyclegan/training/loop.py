@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -19,7 +20,7 @@ from medcyclegan.training.checkpoint import (
     save_checkpoint,
 )
 from medcyclegan.training.config import TrainConfig
-from medcyclegan.training.cyclegan import Direction
+from medcyclegan.training.cyclegan import Direction, all_losses
 from medcyclegan.training.data.types import TrainingData
 from medcyclegan.training.guards import (
     StopRequest,
@@ -107,7 +108,8 @@ def _report(job: Job, state: TrainState, logbook: Logbook) -> None:
     config, step = job.config, state.step
     if _is_due(step, config.log_every, config):
         rate = config.generator_rate * config.rate_factor(step - 1)
-        logbook.losses(step, state.seconds, {"rate": rate, **state.window.means()})
+        absent = dict.fromkeys(all_losses(state.networks, config), math.nan)
+        logbook.losses(step, state.seconds, {"rate": rate, **absent, **state.window.means()})
         state.window = type(state.window)()
     generators = averaged_generators(state)
     if job.data.validation and _is_due(step, config.validate_every, config):

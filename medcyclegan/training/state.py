@@ -23,20 +23,20 @@ BETAS = (0.5, 0.999)
 
 @dataclass(eq=False)
 class Window:
-    """Sums of the losses since the last row of the log."""
+    """Counts and sums of the losses since the last row of the log."""
 
-    count: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
     sums: dict[str, float] = field(default_factory=dict)
 
     def add(self, losses: Mapping[str, float]) -> None:
-        """Take up the losses of a step."""
-        self.count += 1
+        """Take up the losses of a step; not every step has all of them."""
         for name, value in losses.items():
+            self.counts[name] = self.counts.get(name, 0) + 1
             self.sums[name] = self.sums.get(name, 0.0) + value
 
     def means(self) -> dict[str, float]:
-        """Mean losses, by name."""
-        return {name: value / self.count for name, value in self.sums.items()}
+        """Mean losses, by name, each over the steps that had it."""
+        return {name: value / self.counts[name] for name, value in self.sums.items()}
 
 
 @dataclass(eq=False)
@@ -68,7 +68,9 @@ def fresh_state(config: TrainConfig, device: torch.device, *, rank: int = 0) -> 
     generators: dict[Direction, nn.Module] = {
         way: _placed(make_generator(config.generator, depth=depth), device) for way in ways
     }
-    sides: list[Side] = [target_of(way) for way in ways] if config.losses.adversarial else []
+    sides: list[Side] = (
+        [target_of(way) for way in ways] if config.largest_weight("adversarial") else []
+    )
     discriminators: dict[Side, nn.Module] = {
         side: _placed(Discriminator(config.discriminator, depth=depth), device) for side in sides
     }

@@ -39,15 +39,13 @@ def train_step(
     """
     device = weights_of(state.generator_optimiser)[0].device
     placed = [_placed(part, device) for part in parts]
-    optimisers = [
-        (state.generator_optimiser, config.generator_rate),
-        (state.discriminator_optimiser, config.discriminator_rate),
-    ]
-    there = [(optimiser, rate) for optimiser, rate in optimisers if optimiser is not None]
+    there = [(state.generator_optimiser, config.generator_rate)]
+    if state.discriminator_optimiser is not None and config.losses_at(state.step).adversarial > 0:
+        there.append((state.discriminator_optimiser, config.discriminator_rate))
     for optimiser, _ in there:
         optimiser.zero_grad()
     losses, fakes = _generator_gradients(state, placed, config, device)
-    if state.discriminator_optimiser is not None:
+    if len(there) > 1:
         losses |= _discriminator_gradients(state, placed, fakes, config)
     for optimiser, rate in there:
         weights = weights_of(optimiser)
@@ -76,12 +74,13 @@ def _generator_gradients(
 ) -> tuple[Losses, list[dict[Direction, Tensor]]]:
     """Add up the generators' gradients; returns the mean losses, and the fakes of each part."""
     weights = weights_of(state.generator_optimiser)
+    wanted = config.losses_at(state.step)
     all_losses, all_fakes = [], []
     for part in parts:
         with autocast(device, config.precision):
             fakes = make_fakes(state.networks, part)
-            losses = generator_losses(state.networks, part, fakes, config.losses)
-        total = weighted_sum(losses, config.losses)
+            losses = generator_losses(state.networks, part, fakes, wanted)
+        total = weighted_sum(losses, wanted)
         # for the generators' weights alone: the discriminators learn from the pool
         (total / len(parts)).backward(inputs=weights)
         all_losses.append({**losses, "generator": total})
@@ -122,4 +121,5 @@ def _placed(part: Sample, device: torch.device) -> Sample:
         .contiguous(memory_format=torch.channels_last)
         for slabs in (part.a, part.b)
     )
-    return Sample(a, b, part.paired.to(device, non_blocking=True))
+    flags = (flag.to(device, non_blocking=True) for flag in (part.paired, part.matched))
+    return Sample(a, b, *flags)

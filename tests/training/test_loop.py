@@ -88,6 +88,17 @@ def test_what_a_run_leaves_behind(tmp_path: Path) -> None:
     assert state.best == pytest.approx(min(means), rel=1e-4)
 
 
+def test_the_log_has_the_same_columns_in_the_start_and_after_it(tmp_path: Path) -> None:
+    start = {"steps": 3, "losses": {"adversarial": 0, "cycle": 0, "identity": 1}}
+    job = tiny_job(tmp_path, tiny_config(start=start))
+    run_tiny(job)
+    with job.folder.metrics.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["cycle"] == "nan" for row in rows] == [True, False, False]  # steps 1-2, 3-4, 5-6
+    assert [row["discriminator_a"] == "nan" for row in rows] == [True, False, False]
+    assert not any(row["identity"] == "nan" or None in row for row in rows)
+
+
 def test_the_rows_of_a_panel_are_what_they_are_called() -> None:
     class Half(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -14,6 +14,7 @@ from medcyclegan.training.losses import (
     l1_loss,
     l2_loss,
     level_loss,
+    matched_loss,
     paired_l1_loss,
     telling_loss,
 )
@@ -85,6 +86,15 @@ def test_only_pairs_count_for_the_paired_l1() -> None:
     fake = fake.clone()
     fake[1] = float("nan")
     assert float(paired_l1_loss(fake, real, paired)) == pytest.approx(5 / 4)
+
+
+def test_only_matched_slabs_count_for_the_matched_loss() -> None:
+    real = torch.zeros(3, 1, 1, 2)
+    fake = torch.tensor([[1.0, -3.0], [0.5, 0.5], [float("nan"), 9.0]]).view(3, 1, 1, 2)
+    matched = torch.tensor([True, True, False])
+    by_hand = ((1 + 3 + 2 * (1 + 9)) / 2 + (0.5 + 0.5 + 2 * (0.25 + 0.25)) / 2) / 3
+    assert float(matched_loss(fake, real, matched)) == pytest.approx(by_hand)
+    assert float(matched_loss(fake, real, torch.zeros(3, dtype=torch.bool))) == 0.0
 
 
 def test_the_paired_l1_of_a_batch_is_the_mean_of_its_halves() -> None:

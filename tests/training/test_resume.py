@@ -192,8 +192,8 @@ class Noted(Shapes):
     """Shapes as MONAI's tensors, which carry notes and would be pickled with them."""
 
     def __getitem__(self, index: int) -> Sample:
-        a, b, paired = super().__getitem__(index)
-        return Sample(MetaTensor(a), MetaTensor(b), paired)
+        plain = super().__getitem__(index)
+        return plain._replace(a=MetaTensor(plain.a), b=MetaTensor(plain.b))
 
 
 def test_tensors_of_monai_do_not_get_into_a_checkpoint(

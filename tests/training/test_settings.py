@@ -12,7 +12,7 @@ from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.settings import read_settings
 from medcyclegan.training.shipped import find_config, shipped_configs
 
-NAMES = ("ct_denoise", "ct_images", "mr_ct", "t1_t2", "xray_ct")
+NAMES = ("ct_denoise", "ct_denoise_cyclegan", "ct_images", "mr_ct", "t1_t2", "xray_ct")
 
 
 def written(tmp_path: Path, *replacements: tuple[str, str]) -> Path:
@@ -30,7 +30,7 @@ def read(path: Path, *changes: str) -> TrainConfig:
     return read_settings(path, TrainConfig, changes=changes)
 
 
-def test_the_five_are_there_and_valid() -> None:
+def test_all_are_there_and_valid() -> None:
     assert tuple(shipped_configs()) == NAMES
     for name, path in shipped_configs().items():
         made = read(path)
@@ -44,14 +44,17 @@ def test_the_five_are_there_and_valid() -> None:
                 assert unit in comments, (name, unit)
 
 
-def test_what_the_five_promise() -> None:
+def test_what_they_promise() -> None:
     made = {name: read(path) for name, path in shipped_configs().items()}
-    denoise, heads, slices = made["ct_denoise"], made["mr_ct"], made["ct_images"]
+    denoise, heads, slices = made["ct_denoise_cyclegan"], made["mr_ct"], made["ct_images"]
     assert (denoise.losses.cycle, denoise.losses.identity) == (30.0, 2.0)
     assert (denoise.generator.kind, denoise.generator.widths[0]) == ("unet", 64)
-    assert denoise.data.task("a").target.unit == "HU"
+    assert {made[name].data.task("a").target.unit for name in made if "denoise" in name} == {"HU"}
+    assert (made["ct_denoise"].data.matched_noise, made["ct_denoise"].data.pairs) == (1.0, "none")
     assert (heads.generator.kind, heads.data.depth, heads.data.size_px) == ("shuffle_unet", 5, 128)
     assert heads.losses.structure > 0
+    assert heads.start is not None
+    assert heads.start.losses.matched > 0
     assert (slices.data.depth, slices.data.size_px) == (1, 256)
     assert made["xray_ct"].data.a.modality == "XR"
     t1_t2 = made["t1_t2"]
@@ -61,9 +64,9 @@ def test_what_the_five_promise() -> None:
 
 @pytest.mark.parametrize("text", ["2e-4", "2.0e-4", "0.0002", "2E-4", ".2e-3", "'2e-4'"])
 def test_a_rate_is_a_number_however_it_is_written(text: str, tmp_path: Path) -> None:
-    path = written(tmp_path, ("generator_rate: 2e-4", f"generator_rate: {text}"))
-    assert read(path).generator_rate == 2e-4
-    assert read(path, f"discriminator_rate={text}").discriminator_rate == 2e-4
+    path = written(tmp_path, ("discriminator_rate: 2e-4", f"discriminator_rate: {text}"))
+    assert read(path).discriminator_rate == 2e-4
+    assert read(path, f"generator_rate={text}").generator_rate == 2e-4
 
 
 def test_changes_reach_into_the_settings(tmp_path: Path) -> None:
@@ -88,11 +91,14 @@ def test_changes_reach_into_the_settings(tmp_path: Path) -> None:
         ("losses.cycle=much", r"losses\.cycle = 'much'; .*number"),
         ("losses.cycle=.inf", r"losses\.cycle = inf; .*finite"),
         ("losses={adversarial: 0, cycle: 0, identity: 0}", "nothing to learn"),
+        ("data.position_matched=false", r"losses\.matched needs data\.position_matched"),
+        ("start.steps=0", r"start\.steps = 0; .*greater than or equal to 1"),
+        ("data.matched_noise=0.5", "needs the same unit and scaling"),
         ("steps=0", r"steps = 0; .*greater than or equal to 1"),
         ("steps=1.5", r"steps = 1\.5; .*integer"),
         ("steps=100", "decay_from_step 10000 is after steps 100"),
         ("ema_decay=1", r"ema_decay = 1; .*less than 1"),
-        ("directions=a-to-b", r"losses\.cycle 10 needs both directions"),
+        ("directions=a-to-b", r"losses\.cycle 5 needs both directions"),
         ("accumulate=3", "batch_size 1 cannot be worked through in accumulate 3"),
         ("data.size_px=16", r"data\.size_px 16 is below 32"),
         ("data.depth=4", "depth 4 must be odd"),
@@ -119,7 +125,7 @@ def test_what_breaks_a_rule_is_told_by_key_value_and_rule(
     ("old", "new", "message"),
     [
         ("steps: 20000", "steps: 20000\nsteps: 5", "the key steps is there twice"),
-        ("  cycle: 10.0", "  cycle: 10.0\n  cycle: 1.0", "the key cycle is there twice"),
+        ("  cycle: 5.0", "  cycle: 5.0\n  cycle: 1.0", "the key cycle is there twice"),
         ("losses:  #", "losses: [  #", "cannot be read as YAML"),
         ("name: mr_ct", "name: !!python/object/apply:os.getcwd []", "cannot be read as YAML"),
         ("summary: ", "sumary: ", "summary"),

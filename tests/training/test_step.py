@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from medcyclegan.training.config import TrainConfig
+from medcyclegan.training.cyclegan import all_losses
 from medcyclegan.training.sample import Sample
 from medcyclegan.training.state import TrainState, fresh_state, make_average
 from medcyclegan.training.step import train_step
@@ -73,6 +74,37 @@ def test_a_step_changes_every_network_and_returns_every_loss() -> None:
     before, after = numbers_of(fresh), numbers_of(state)
     for start in ("ShuffleUNet.a-to-b", "ShuffleUNet.b-to-a", "discriminator.a", "discriminator.b"):
         assert any(not torch.equal(before[n], after[n]) for n in before if n.startswith(start))
+
+
+START = {"adversarial": 0, "cycle": 0, "identity": 0, "structure": 1, "matched": 2}
+
+
+def matched(*items: int) -> Sample:
+    """A batch without pairs whose first item is matched."""
+    plain = batch(*(2 * item + 1 for item in items))
+    return plain._replace(matched=torch.arange(len(items)) == 0)
+
+
+def test_the_start_has_losses_of_its_own_and_leaves_discriminators_alone() -> None:
+    made = tiny_config(start={"steps": 2, "losses": START})
+    state = fresh_state(made, CPU)
+    found = []
+    for _ in range(3):
+        before = {name: value.clone() for name, value in numbers_of(state).items()}
+        losses = train_step(state, [matched(0, 1)], made)
+        after = numbers_of(state)
+        changed = {n.split(".")[0] for n in before if not torch.equal(before[n], after[n])}
+        found.append((set(losses), "discriminator" in changed, "ShuffleUNet" in changed))
+    assert found[0] == found[1] == ({"structure", "matched", "generator"}, False, True)
+    later = {
+        "adversarial", "cycle", "identity", "structure", "gradient", "paired_l1", "generator",
+        "discriminator_a", "discriminator_b",
+    }  # fmt: skip
+    assert found[2] == (later, True, True)
+    assert all_losses(state.networks, made) == [
+        "adversarial", "cycle", "identity", "structure", "gradient", "paired_l1", "matched",
+        "generator", "discriminator_b", "discriminator_a",
+    ]  # fmt: skip
 
 
 def test_a_batch_in_parts_is_the_same_step() -> None:

@@ -45,6 +45,8 @@ class DataConfig(BaseModel):
     ``size_px`` is the edge of a patch; smaller images are padded with what their side has for air.
     ``pairs`` "by-name": two inputs of the same relative name, endings aside, show the same anatomy,
     aligned; ``validation_pairs`` says the same of the folders for validation.
+    ``matched_noise`` is the share of the items that are pairs made from B alone, by the noise that
+    A has beyond B; both sides must then have the same unit and scaling.
     ``position_matched`` takes, for volumes that are no pair, slabs from the same relative height.
     ``validation_share`` is the share of subjects held back where no folders for validation are
     given. ``subjects`` "name" finds the subject in the file's name or header, "file" takes every
@@ -61,6 +63,7 @@ class DataConfig(BaseModel):
     size_px: Annotated[int, Field(ge=16, le=1024)] = 128
     pairs: Literal["none", "by-name"] = "none"
     validation_pairs: Literal["none", "by-name"] = "by-name"
+    matched_noise: _Share = 0.0
     position_matched: bool = True
     validation_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
     subjects: Literal["name", "file"] = "name"
@@ -71,6 +74,12 @@ class DataConfig(BaseModel):
     def _tasks_are_valid(self) -> DataConfig:
         self.task("a")
         self.task("b")
+        return self
+
+    @model_validator(mode="after")
+    def _noise_can_be_compared(self) -> DataConfig:
+        if self.matched_noise and (self.a.unit, self.a.scaling) != (self.b.unit, self.b.scaling):
+            raise ValueError("matched_noise needs the same unit and scaling on both sides")
         return self
 
     def domain(self, side: Side) -> Domain:

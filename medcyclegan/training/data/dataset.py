@@ -6,13 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from medcyclegan.training.data.augment import Augmenter
 from medcyclegan.training.data.case import Case
 from medcyclegan.training.data.config import DataConfig, Side
-from medcyclegan.training.data.draw import Chooser, cut, draw_place
+from medcyclegan.training.data.draw import Chooser, Place, cut, draw_place, same_place
+from medcyclegan.training.data.noise import PATCH_PX, NoiseSpectrum, excess_noise
 from medcyclegan.training.sample import Sample
 from medcyclegan.transforms.grid import SAGITTAL
 
@@ -22,7 +24,11 @@ class FolderSlabs(Dataset[Sample]):
 
     An item is a slab (depth, P, P) in [-1, 1] of each side. ``pairs`` hold both sides; where one is
     drawn, both slabs are of the same place and changed alike. Else the slab of B comes from any
-    case of B, or with ``position_matched`` from the same relative height of a volume.
+    case of B, or with ``position_matched`` from the same place in the body of another volume,
+    brought to the size of the first and changed like it.
+
+    With ``matched_noise`` that share of the items are pairs made from B alone: a slab of it with
+    the noise that A has beyond B, and the slab itself.
     """
 
     def __init__(
@@ -39,43 +45,75 @@ class FolderSlabs(Dataset[Sample]):
         self.config = config
         self.seed = seed
         self.augmenter = Augmenter(config.augment, size_px=config.size_px)
+        self.noise = self._measured_noise() if config.matched_noise else None
 
     def __getitem__(self, index: int) -> Sample:
-        rng = np.random.default_rng((self.seed, index))
+        rng, depth = np.random.default_rng((self.seed, index)), self.config.depth
+        if self.noise is not None and rng.random() < self.config.matched_noise:
+            return self._pair_by_noise(self.noise, rng)
         case, slice_index = self.side_a.any_slice(rng)
-        slab = self._slab(case, slice_index, rng)
+        place = self._place(case, slice_index, rng)
+        other = None if case.meta.paired else self._same_height(case, slice_index, rng)
         if case.meta.paired:
-            a, b = slab[: self.config.depth], slab[self.config.depth :]
+            a, b = self._changed(self._cut(case, place), case.meta.normal, rng).chunk(2)
+        elif other is not None:
+            there = same_place(case, place, *other)
+            both = torch.cat([self._cut(case, place), self._cut(other[0], there)[-depth:]])
+            a, b = self._changed(both, case.meta.normal, rng).chunk(2)
         else:
-            a, b = slab, self._other_side(case, slice_index, rng)
+            a = self._changed(self._cut(case, place), case.meta.normal, rng)
+            b = self._any_slab(self.side_b, rng)[-depth:]
         return Sample(
             self._contrast("a", a, rng),
             self._contrast("b", b, rng),
             torch.tensor(case.meta.paired),
+            torch.tensor(other is not None),
         )
 
-    def _other_side(self, case: Case, slice_index: int, rng: np.random.Generator) -> Tensor:
-        found = None
-        if self.config.position_matched and not case.meta.plane:
-            height = case.relative_height(slice_index)
-            found = self.side_b.slice_at(height, case.meta.normal, rng)
-        other, other_index = found or self.side_b.any_slice(rng)
-        return self._slab(other, other_index, rng)[-self.config.depth :]
+    def _same_height(
+        self, case: Case, slice_index: int, rng: np.random.Generator
+    ) -> tuple[Case, int] | None:
+        """A volume of B and its slice, or None where there is none or it is not asked for."""
+        if not self.config.position_matched or case.meta.plane:
+            return None
+        return self.side_b.slice_at(case.relative_height(slice_index), case.meta.normal, rng)
 
-    def _slab(self, case: Case, slice_index: int, rng: np.random.Generator) -> Tensor:
-        """(depth, P, P), or (2 * depth, P, P) of a pair; moved, and mirrored or not."""
-        config = self.config
-        wide = cut(
-            case,
-            draw_place(case, slice_index, rng),
-            depth=config.depth,
-            size_px=config.size_px,
-            wide_px=self.augmenter.wide_px,
-        )
+    def _any_slab(self, side: Chooser, rng: np.random.Generator) -> Tensor:
+        """(depth, P, P), or (2 * depth, P, P) of a pair, from anywhere."""
+        case, slice_index = side.any_slice(rng)
+        slab = self._cut(case, self._place(case, slice_index, rng))
+        return self._changed(slab, case.meta.normal, rng)
+
+    def _place(self, case: Case, slice_index: int, rng: np.random.Generator) -> Place:
+        return draw_place(case, slice_index, rng, size_px=self.config.size_px)
+
+    def _cut(self, case: Case, place: Place) -> Tensor:
+        """(channels * depth, Q, Q), with what a patch needs around it to be turned."""
+        return cut(case, place, depth=self.config.depth, size_px=self.augmenter.wide_px)
+
+    def _changed(self, wide: Tensor, normal: int, rng: np.random.Generator) -> Tensor:
+        """(channels, Q, Q) -> (channels, P, P); moved, and mirrored or not, all alike."""
         slab = self.augmenter.move(wide, rng)
-        if rng.random() < config.augment.flip:
-            slab = _mirrored(slab, config.depth, case.meta.normal)
+        if rng.random() < self.config.augment.flip:
+            slab = _mirrored(slab, self.config.depth, normal)
         return slab.contiguous()
+
+    def _pair_by_noise(self, noise: NoiseSpectrum, rng: np.random.Generator) -> Sample:
+        config = self.config
+        clean = self._any_slab(self.side_b, rng)[-config.depth :]
+        added = torch.from_numpy(noise.draw(config.depth, config.size_px, rng))
+        return Sample((clean + added).clamp(-1.0, 1.0), clean, torch.tensor(True))
+
+    def _measured_noise(self) -> NoiseSpectrum:
+        """What A has beyond B, from slices as they are read."""
+        rng = np.random.default_rng(self.seed)
+
+        def patch(side: Chooser, channel: int) -> NDArray[np.float32]:
+            case, slice_index = side.any_slice(rng)
+            place = draw_place(case, slice_index, rng, size_px=PATCH_PX)
+            return cut(case, place, depth=1, size_px=PATCH_PX)[channel].numpy()
+
+        return excess_noise(lambda: patch(self.side_a, 0), lambda: patch(self.side_b, -1))
 
     def _contrast(self, side: Side, slab: Tensor, rng: np.random.Generator) -> Tensor:
         is_mr = self.config.domain(side).modality == "MR"

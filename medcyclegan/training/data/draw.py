@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from medcyclegan.training.data.case import STEPS, Case
 
@@ -17,15 +18,23 @@ from medcyclegan.training.data.case import STEPS, Case
 POSITION_TOLERANCE = 0.05
 # Pixels of the box around the body that are tried before its middle is taken.
 _TRIES = 32
+# The box around the body in a slice is the mean of those of so many slices on either side.
+_BOX_REACH = 2
+# By how much a body may be stretched or shrunk to the size of another.
+_ZOOMS = (0.75, 1.35)
 
 
 @dataclass(frozen=True)
 class Place:
-    """A slab around a slice of a case, and the middle pixel (row, column) of the patch."""
+    """A slab around a slice of a case, and the middle pixel (row, column) of the patch.
+
+    ``zoom`` is how many rows and columns of the image make one of the patch.
+    """
 
     slice_index: int
     row: int
     column: int
+    zoom: tuple[float, float] = (1.0, 1.0)
 
 
 class Chooser:
@@ -65,50 +74,80 @@ class Chooser:
         return case, int(case.slices[np.abs(case.slices - at).argmin()])
 
 
-def draw_place(case: Case, slice_index: int, rng: np.random.Generator) -> Place:
-    """Choose a pixel of the body in a slice as the middle of the patch."""
+def draw_place(case: Case, slice_index: int, rng: np.random.Generator, *, size_px: int) -> Place:
+    """Choose a pixel of the body in a slice as the middle of a patch of ``size_px``.
+
+    It is moved until the patch lies inside the image where that is large enough; else the image
+    lies in the middle of the patch.
+    """
     top, bottom, left, right = (int(edge) for edge in case.boxes[slice_index])
     body = case.images.array()[-1, slice_index]
     rows = rng.integers(top, bottom + 1, size=_TRIES)
     columns = rng.integers(left, right + 1, size=_TRIES)
     inside = np.flatnonzero(body[rows, columns])
-    if not inside.size:
-        return Place(slice_index, (top + bottom) // 2, (left + right) // 2)
-    return Place(slice_index, int(rows[inside[0]]), int(columns[inside[0]]))
+    row, column = (top + bottom) // 2, (left + right) // 2
+    if inside.size:
+        row, column = int(rows[inside[0]]), int(columns[inside[0]])
+    return Place(
+        slice_index,
+        _moved_in(row, body.shape[0], size_px),
+        _moved_in(column, body.shape[1], size_px),
+    )
 
 
-def cut(case: Case, place: Place, *, depth: int, size_px: int, wide_px: int) -> Tensor:
-    """(channels * depth, wide_px, wide_px) float32 in [-1, 1]; outside of the image lies -1.
+def same_place(case: Case, place: Place, other: Case, slice_index: int) -> Place:
+    """The place in a slice of another body that lies in its box where ``place`` lies in its own.
 
-    The patch of ``size_px`` lies inside the image where that is large enough, and ``wide_px`` shows
-    what is around it; else the image lies in its middle. A case of fewer than ``depth`` slices has
-    its edge slices repeated.
+    Its zoom brings the other body to the size of the first one.
+    """
+    box, other_box = _box_around(case, place.slice_index), _box_around(other, slice_index)
+    middles, zooms = [], []
+    for at, first in ((place.row, 0), (place.column, 2)):
+        low, high = box[first : first + 2]
+        other_low, other_high = other_box[first : first + 2]
+        zoom = float(np.clip((other_high - other_low + 1.0) / (high - low + 1.0), *_ZOOMS))
+        zooms.append(zoom)
+        middles.append(round((other_low + other_high) / 2.0 + zoom * (at - (low + high) / 2.0)))
+    return Place(slice_index, middles[0], middles[1], (zooms[0], zooms[1]))
+
+
+def cut(case: Case, place: Place, *, depth: int, size_px: int) -> Tensor:
+    """(channels * depth, size_px, size_px) float32 in [-1, 1]; outside of the image lies -1.
+
+    A case of fewer than ``depth`` slices has its edge slices repeated.
     """
     voxels = case.images.array()[:-1]
     channels, slices, rows, columns = voxels.shape
     start = min(max(0, place.slice_index - depth // 2), max(0, slices - depth))
     taken = [min(start + n, slices - 1) for n in range(depth)]
-    row = _start(place.row, rows, size_px) - (wide_px - size_px) // 2
-    column = _start(place.column, columns, size_px) - (wide_px - size_px) // 2
-    into_rows, from_rows = _overlap(row, rows, wide_px)
-    into_columns, from_columns = _overlap(column, columns, wide_px)
-    patch: NDArray[np.float32] = np.full(
-        (channels, depth, wide_px, wide_px), -1.0, dtype=np.float32
-    )
+    height, width = (max(1, round(size_px * zoom)) for zoom in place.zoom)
+    into_rows, from_rows = _overlap(place.row - height // 2, rows, height)
+    into_columns, from_columns = _overlap(place.column - width // 2, columns, width)
+    patch: NDArray[np.float32] = np.full((channels, depth, height, width), -1.0, dtype=np.float32)
     found = voxels[:, taken[0] : taken[-1] + 1, from_rows, from_columns]
     found = found[:, [index - taken[0] for index in taken]]
     patch[:, :, into_rows, into_columns] = found.astype(np.float32) / STEPS
-    return torch.from_numpy(patch.reshape(channels * depth, wide_px, wide_px))
+    slab = torch.from_numpy(patch.reshape(channels * depth, height, width))
+    if (height, width) == (size_px, size_px):
+        return slab
+    return functional.interpolate(slab[None], size=(size_px, size_px), mode="bilinear")[0]
 
 
-def _start(middle: int, extent: int, size_px: int) -> int:
-    """First pixel of a patch along one axis; negative where the image is smaller."""
+def _moved_in(middle: int, extent: int, size_px: int) -> int:
+    """The middle of a patch along one axis that lies inside, or around all if it is larger."""
     if extent <= size_px:
-        return -((size_px - extent) // 2)
-    return min(max(0, middle - size_px // 2), extent - size_px)
+        return size_px // 2 - (size_px - extent) // 2
+    return min(max(middle, size_px // 2), extent - size_px + size_px // 2)
+
+
+def _box_around(case: Case, slice_index: int) -> NDArray[np.float64]:
+    """First and last row, first and last column of the body around a slice of it."""
+    near = np.abs(case.slices - slice_index) <= _BOX_REACH
+    return np.asarray(case.boxes[case.slices[near]].mean(axis=0))
 
 
 def _overlap(start: int, extent: int, size: int) -> tuple[slice, slice]:
     """Where a window that begins at ``start`` meets the image: in it, and in the image."""
     low, high = max(0, start), min(extent, start + size)
+    high = max(low, high)
     return slice(low - start, high - start), slice(low, high)

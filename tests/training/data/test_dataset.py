@@ -8,13 +8,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.training.data.case import InMemory, Meta, make_case
 from medcyclegan.training.data.config import DataConfig
 from medcyclegan.training.data.dataset import FolderSlabs
-from medcyclegan.training.data.draw import POSITION_TOLERANCE, Chooser, cut, draw_place
+from medcyclegan.training.data.draw import (
+    POSITION_TOLERANCE,
+    Chooser,
+    Place,
+    cut,
+    draw_place,
+    same_place,
+)
 from medcyclegan.training.data.folders import Folders
 from medcyclegan.training.data.open import open_data
 from medcyclegan.training.sample import Sample
@@ -90,7 +98,8 @@ def test_both_sides_of_a_pair_are_of_one_place_and_changed_alike(tmp_path: Path)
         assert torch.equal(sample.a, sample.b)
         assert float(sample.a.std()) > 0.1
     # the control: unpaired, the two are of different places
-    unpaired = open_data(pairs_config(pairs="none"), folders, seed=1).train
+    apart = pairs_config(pairs="none", position_matched=False)
+    unpaired = open_data(apart, folders, seed=1).train
     assert not any(torch.equal(unpaired[n].a, unpaired[n].b) for n in range(10))
     assert not unpaired[0].paired
 
@@ -151,7 +160,7 @@ def test_patches_are_drawn_from_inside_the_body() -> None:
     meta = Meta(part=None, normal=2, plane=True, facts=())
     case = make_case("c", "c", "PNG", meta, InMemory(np.stack([body, body]).astype(np.int16)))
     rng = np.random.default_rng(0)
-    places = [draw_place(case, 0, rng) for _ in range(200)]
+    places = [draw_place(case, 0, rng, size_px=1) for _ in range(200)]
     assert all(body[0, place.row, place.column] for place in places)
     assert len({(place.row, place.column) for place in places}) > 100
     # the control: in the box around the body, most pixels are none of it
@@ -165,12 +174,12 @@ def test_a_patch_stays_in_a_large_image_and_a_small_one_lies_in_its_middle() -> 
     case = make_case("c", "c", "PNG", meta, InMemory(np.stack([values, values // 32767])))
     rng = np.random.default_rng(0)
     for _ in range(30):
-        place = draw_place(case, 0, rng)
-        patch = cut(case, place, depth=3, size_px=40, wide_px=40)
+        place = draw_place(case, 0, rng, size_px=40)
+        patch = cut(case, place, depth=3, size_px=40)
         assert patch.shape == (3, 40, 40)
         assert torch.equal(patch[:, :, 5:35], torch.ones(3, 40, 30))
         assert torch.equal(patch[:, :, :5], torch.full((3, 40, 5), -1.0))
-        wide = cut(case, place, depth=3, size_px=40, wide_px=50)
+        wide = cut(case, place, depth=3, size_px=50)
         assert torch.equal(wide[:, 5:-5, 5:-5], patch)
 
 
@@ -207,6 +216,53 @@ def test_slabs_are_of_the_same_height_where_that_is_asked_for(tmp_path: Path) ->
     assert chooser.slice_at(0.5, 0, rng) is None
 
 
+def bodies(root: Path) -> Folders:
+    """A ball in A, and in B a larger one, elsewhere in its image."""
+    for side, radius, middle in (("a", 10, (14, 14, 14)), ("b", 13, (24, 20, 15))):
+        i, j, k = np.mgrid[:40, :36, :30]
+        apart = (i - middle[0]) ** 2 + (j - middle[1]) ** 2 + (k - middle[2]) ** 2
+        values = np.where(apart < radius**2, 500.0, 0.0).astype(np.float32)
+        write_volume(root / side / f"{side}.nii", values)
+    return Folders(root / "a", root / "b")
+
+
+def edges(slab: torch.Tensor) -> NDArray[np.intp]:
+    """First and last row and column of the body in the middle slice of a slab."""
+    body = (slab[slab.shape[0] // 2] > -0.5).numpy()
+    rows, columns = np.flatnonzero(body.any(axis=1)), np.flatnonzero(body.any(axis=0))
+    return np.array([rows[0], rows[-1], columns[0], columns[-1]])
+
+
+def test_matched_slabs_show_the_same_place_of_bodies_brought_to_one_size(tmp_path: Path) -> None:
+    folders = bodies(tmp_path)
+    asked = {"a": MR_WINDOW, "b": MR_WINDOW, "size_px": 36}
+    for augment in (STILL, {**STILL, "turn_deg": 20, "shift_px": 3, "flip": 0.5}):
+        slabs = open_data(config(**asked, augment=augment), folders, seed=0).train
+        samples = [slabs[index] for index in range(30)]
+        assert all(bool(sample.matched) for sample in samples)
+        apart = [np.abs(edges(s.a) - edges(s.b)).max() for s in samples if s.a.max() > -0.5]
+        assert np.mean(apart) < 1.5
+    # the control: as they lie in their images, they are far apart
+    free = open_data(config(**asked, augment=STILL, position_matched=False), folders, seed=0).train
+    samples = [free[index] for index in range(30)]
+    assert not any(bool(sample.matched) for sample in samples)
+    assert np.mean([np.abs(edges(s.a) - edges(s.b)).max() for s in samples]) > 2.0
+
+
+def test_a_place_goes_to_another_body_and_back() -> None:
+    meta = Meta(part=None, normal=2, plane=False, facts=())
+    cases = []
+    for first, last in ((10, 29), (16, 40)):
+        body = np.zeros((9, 60, 60), np.int16)
+        body[:, first : last + 1, first : last + 1] = 1
+        cases.append(make_case("c", "c", "NIfTI", meta, InMemory(np.stack([body, body]))))
+    there = same_place(cases[0], Place(4, 10, 29), cases[1], 4)
+    assert (there.row, there.column) == pytest.approx((16, 40), abs=1)
+    assert there.zoom == pytest.approx((25 / 20, 25 / 20))
+    again = same_place(cases[1], there, cases[0], 4)
+    assert (again.row, again.column) == pytest.approx((10, 29), abs=1)
+
+
 def test_ct_keeps_its_values_and_mr_does_not(tmp_path: Path) -> None:
     folders = heads(tmp_path, a=1, b=1)
     still = open_data(config(augment=STILL), folders, seed=0).train
@@ -229,10 +285,8 @@ def test_turning_shows_what_is_around_the_patch(tmp_path: Path) -> None:
     assert isinstance(slabs, FolderSlabs)
     case = slabs.side_a.cases[0]
     rng = np.random.default_rng(0)
-    place = draw_place(case, 0, rng)
-    middle = place.__class__(0, 100, 100)
-    wide = cut(case, middle, depth=1, size_px=40, wide_px=slabs.augmenter.wide_px)
-    narrow = cut(case, middle, depth=1, size_px=40, wide_px=40)
+    wide = cut(case, Place(0, 100, 100), depth=1, size_px=slabs.augmenter.wide_px)
+    narrow = cut(case, Place(0, 100, 100), depth=1, size_px=40)
     for _ in range(20):
         assert float(slabs.augmenter.move(wide, rng).min()) > -0.8
     # the control: turned without its surroundings, a patch has empty corners
