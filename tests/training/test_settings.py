@@ -98,7 +98,7 @@ def test_changes_reach_into_the_settings(tmp_path: Path) -> None:
         ("steps=1.5", r"steps = 1\.5; .*integer"),
         ("steps=100", "decay_from_step 10000 is after steps 100"),
         ("ema_decay=1", r"ema_decay = 1; .*less than 1"),
-        ("directions=a-to-b", r"losses\.cycle 5 needs both directions"),
+        ("directions=a-to-b", r"losses\.cycle 1 needs both directions"),
         ("accumulate=3", "batch_size 1 cannot be worked through in accumulate 3"),
         ("data.size_px=16", r"data\.size_px 16 is below 32"),
         ("data.depth=4", "depth 4 must be odd"),
@@ -125,7 +125,7 @@ def test_what_breaks_a_rule_is_told_by_key_value_and_rule(
     ("old", "new", "message"),
     [
         ("steps: 20000", "steps: 20000\nsteps: 5", "the key steps is there twice"),
-        ("  cycle: 5.0", "  cycle: 5.0\n  cycle: 1.0", "the key cycle is there twice"),
+        ("  cycle: 1.0", "  cycle: 1.0\n  cycle: 2.0", "the key cycle is there twice"),
         ("losses:  #", "losses: [  #", "cannot be read as YAML"),
         ("name: mr_ct", "name: !!python/object/apply:os.getcwd []", "cannot be read as YAML"),
         ("summary: ", "sumary: ", "summary"),
