@@ -56,6 +56,8 @@ class TrainConfig(BaseModel):
     """One training. Counts of steps are optimiser steps; rates are of Adam, per step.
 
     ``losses`` are those of all steps after ``start``, or of all where there is none.
+    ``begin_from`` is a model, by name or folder, whose weights the generator from A to B begins
+    with.
     ``directions`` "a-to-b" trains one generator, which leaves no cycle to close.
     ``batch_size`` is the number of items of a step over all processes; a process works through
     its share in ``accumulate`` parts, which takes less memory and gives the same step.
@@ -74,6 +76,7 @@ class TrainConfig(BaseModel):
     summary: Annotated[str, Field(min_length=1)]
     data: DataConfig
     generator: GeneratorConfig = GeneratorConfig()
+    begin_from: Annotated[str, Field(min_length=1)] | None = None
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
     losses: LossWeights = LossWeights()
     start: Start | None = None

@@ -117,7 +117,10 @@ def _card(
         generator=config.generator,
         weights_sha256="0" * 64,
         training=Training(
-            data=tuple(_data_source(side, sides[side]) for side in sorted(sides)),
+            data=(
+                *_beginning(config, direction),
+                *(_data_source(side, sides[side]) for side in sorted(sides)),
+            ),
             simulated=simulated,
             config=str(about.get("config", config.name)),
             seed=config.seed,
@@ -130,6 +133,19 @@ def _card(
         intended_use="Research. Not for diagnosis or treatment.",
         limits=LIMITS,
         licence="not stated; that of the training data may bind",
+    )
+
+
+def _beginning(config: TrainConfig, direction: Direction) -> tuple[DataSource, ...]:
+    """The model that a generator began with, if it did; its data are at work in this one too."""
+    if config.begin_from is None or direction != "a-to-b":
+        return ()
+    return (
+        DataSource(
+            name=f"weights of the model {config.begin_from}",
+            licence="as on the card of that model",
+            use="what the training began with",
+        ),
     )
 
 

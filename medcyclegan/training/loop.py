@@ -13,6 +13,7 @@ from torch import nn
 
 from medcyclegan.errors import Interrupted
 from medcyclegan.training.batches import load_steps, refuse_uneven_shares
+from medcyclegan.training.beginning import begin
 from medcyclegan.training.checkpoint import (
     newest_checkpoint,
     restore,
@@ -68,6 +69,8 @@ def train(job: Job, *, resume: bool, on_step: OnStep) -> TrainState:
         state = fresh_state(job.config, job.device, rank=job.crew.rank)
     if resume:
         restore(state, newest_checkpoint(job.folder.checkpoints), crew=job.crew)
+    else:
+        begin(state, job.config)
     log: AbstractContextManager[Logbook | None] = (
         Logbook(job.folder, step=state.step) if job.crew.leads else nullcontext()
     )

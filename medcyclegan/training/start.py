@@ -9,6 +9,7 @@ import torch
 
 from medcyclegan.training.about import about_run
 from medcyclegan.training.batches import refuse_uneven_shares
+from medcyclegan.training.beginning import beginning_of
 from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.data.folders import Folders
 from medcyclegan.training.data.open import open_data
@@ -47,7 +48,10 @@ def prepare_job(
     Raises
     ------
     UsageError
-        If the batch cannot be shared out, or a run is resumed with other settings.
+        If the batch cannot be shared out, if a run is resumed with other settings, or if the model
+        that it is to begin with does not fit.
+    ModelRefused
+        If that model cannot be found or opened.
     CannotWrite
         If a new run is to go into the folder of an old one.
     InputRefused
@@ -59,8 +63,10 @@ def prepare_job(
         device = torch.device("cuda", crew.local_rank)
     if request.resume:
         refuse_other_settings(read_run(folder)[0], config)
-    elif crew.leads:
-        refuse_an_old_run(folder)
+    else:
+        beginning_of(config)
+        if crew.leads:
+            refuse_an_old_run(folder)
     with one_after_the_other(crew):
         data = open_data(
             config.data,

@@ -12,7 +12,9 @@ from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.settings import read_settings
 from medcyclegan.training.shipped import find_config, shipped_configs
 
-NAMES = ("ct_denoise", "ct_denoise_cyclegan", "ct_images", "mr_ct", "t1_t2", "xray_ct")
+NAMES = (
+    "ct_denoise", "ct_denoise_cyclegan", "ct_images", "mr_ct", "mr_ct_finetune", "t1_t2", "xray_ct",
+)  # fmt: skip
 
 
 def written(tmp_path: Path, *replacements: tuple[str, str]) -> Path:
