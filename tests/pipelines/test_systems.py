@@ -139,7 +139,8 @@ def test_ct_is_denoised_and_scored_beside_its_input(
     check_model(out / "denoiser", sides=("CT", "CT"))
     rows = {row["method"]: float(row["mae_hu"]) for row in rows_of(out / "study" / "metrics.csv")}
     assert rows.keys() == {"low-dose", "denoised"}
-    assert 0.0 < rows["low-dose"] < 100.0 < rows["denoised"]  # two steps have learned nothing
+    # the output is the input and a correction, which is small after two steps, and not yet right
+    assert 0.0 < rows["low-dose"] < rows["denoised"] < 50.0
 
 
 def test_t1_and_t2_go_both_ways(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
