@@ -23,8 +23,10 @@ def list_() -> None:
 
     from medcyclegan.training.shipped import shipped_configs
 
-    for name, path in shipped_configs().items():
-        click.echo(f"{name:12} {yaml.safe_load(path.read_text(encoding='utf-8'))['summary']}")
+    shipped = shipped_configs()
+    width = max(map(len, shipped))
+    for name, path in shipped.items():
+        click.echo(f"{name:{width}} {yaml.safe_load(path.read_text(encoding='utf-8'))['summary']}")
 
 
 @config.command("show", epilog="Example:  medcyclegan config show mr_ct > mine.yaml")
