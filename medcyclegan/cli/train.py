@@ -64,6 +64,11 @@ def train(*, voice: Voice, config: str, changes: tuple[str, ...], **given: Any) 
     from medcyclegan.translator import choose_device
 
     settings = read_settings(find_config(config), TrainConfig, changes=changes)
+    if settings.start is not None and settings.start.steps >= settings.steps:
+        voice.warn(
+            f"all {settings.steps} steps are the start (start.steps={settings.start.steps}): the "
+            "losses that are to follow it never do"
+        )
     folder = RunFolder(given["out"] or Path("runs") / settings.name)
     folders, device = _folders(given, folder), choose_device(given["device"])
     if given["check"]:

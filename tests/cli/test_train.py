@@ -57,6 +57,15 @@ def sides(data: Path) -> tuple[object, ...]:
     )  # fmt: skip
 
 
+def test_a_run_that_is_all_start_is_told(run: Run, data: Path, tmp_path: Path) -> None:
+    def told(*changes: str) -> str:
+        asked = ("train", "mr_ct", *sides(data), "--out", tmp_path / "run", "--check")
+        return run(*asked, *SMALL, *changes)[2]
+
+    assert "all 4 steps are the start (start.steps=14000)" in told()
+    assert "the start" not in told("start.steps=2")
+
+
 def test_from_data_to_models_of_both_directions(run: Run, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     code, said, progress = run("train", "mr_ct", *sides(data), "--out", out, *SMALL)
