@@ -57,7 +57,11 @@ def sides(data: Path) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def test_a_run_that_is_all_start_is_told(run: Run, data: Path, tmp_path: Path) -> None:
+def test_a_run_that_is_all_start_is_told(
+    run: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # --check leaves a picture there
+
     def told(*changes: str) -> str:
         asked = ("train", "mr_ct", *sides(data), "--out", tmp_path / "run", "--check")
         return run(*asked, *SMALL, *changes)[2]
