@@ -24,10 +24,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
+from torch import Tensor, nn
 
 from medcyclegan import __version__
+from medcyclegan.task import Window
 from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.data.folders import Folders
 from medcyclegan.training.data.open import open_data
@@ -37,7 +38,7 @@ from medcyclegan.training.run_folder import RunFolder
 from medcyclegan.training.settings import read_settings
 from medcyclegan.training.shipped import find_config
 from medcyclegan.training.start import Request, prepare_job
-from medcyclegan.training.validation import plane_ssim, psnr_db
+from medcyclegan.training.validation import validate
 
 # What all recipes share here: 128 x 128 slices of 2 mm, all data loaded in the process itself.
 SHARED = ("data.spacing_mm=2.0", "data.thick_slice_mm=3.0", "workers=0", "panel_steps=[]",
@@ -77,6 +78,13 @@ class Pace(NamedTuple):
         return started * self.start_s + (step - started) * self.after_s
 
 
+def start_share(recipe: str, usual: TrainConfig) -> float:
+    """The share of a recipe's steps that is the start."""
+    if usual.start is None or "start=null" in RECIPES[recipe]:
+        return 0.0
+    return START_SHARES.get(recipe, usual.start.steps / usual.steps)
+
+
 def settings(recipe: str, *, config: str, steps: int) -> TrainConfig:
     """The configuration of a recipe for a number of steps."""
     path = find_config(config)
@@ -86,8 +94,7 @@ def settings(recipe: str, *, config: str, steps: int) -> TrainConfig:
         f"validate_every={max(1, steps // VALIDATIONS)}",
     ]  # fmt: skip
     if usual.start is not None:
-        share = START_SHARES.get(recipe, usual.start.steps / usual.steps)
-        changes.append(f"start.steps={max(1, round(share * steps))}")
+        changes.append(f"start.steps={max(1, round(start_share(recipe, usual) * steps))}")
     return read_settings(path, TrainConfig, changes=[*changes, *RECIPES[recipe]])
 
 
@@ -123,12 +130,13 @@ def pace_of(recipe: str, arguments: argparse.Namespace) -> Pace:
     few = settings(recipe, config=arguments.config, steps=steps)
     few = few.model_copy(update={"validate_every": steps + 1, "log_every": steps + 1})
     after_s = seconds_a_step(few.model_copy(update={"start": None}), arguments)
-    start_s, share = 0.0, 0.0
+    start_s, share = (
+        0.0,
+        start_share(recipe, read_settings(find_config(arguments.config), TrainConfig)),
+    )
     if few.start is not None:
         start = few.start.model_copy(update={"steps": steps})
         start_s = seconds_a_step(few.model_copy(update={"start": start}), arguments)
-        many = settings(recipe, config=arguments.config, steps=1000)
-        share = many.start.steps / 1000.0 if many.start else 0.0
     mean_s = share * start_s + (1.0 - share) * after_s
     return Pace(
         steps=max(VALIDATIONS, round(60.0 * arguments.minutes / mean_s)),
@@ -153,24 +161,24 @@ def table(root: Path, recipe: str, config: TrainConfig, pace: Pace) -> list[dict
     ]
 
 
+class Water(nn.Module):
+    """A generator that gives water, 0 HU, for whatever it is shown."""
+
+    def __init__(self, window: Window) -> None:
+        super().__init__()
+        self.normalised = -2.0 * window.lower / (window.upper - window.lower) - 1.0
+
+    def forward(self, slabs: Tensor) -> Tensor:
+        """(N, depth, H, W) -> the same."""
+        return torch.full_like(slabs, self.normalised)
+
+
 def water(config: TrainConfig, folders: Folders) -> dict[str, str | float]:
-    """What water, 0 HU, for all of the body scores on the same pairs: no network at all."""
-    window = config.data.task("a").target_window
-    width = window.upper - window.lower
-    rows = []
-    for case in open_data(config.data, folders, seed=config.seed).validation:
-        if case.paired and case.b is not None and case.mask is not None:
-            real = np.asarray(window.lower + (case.b.numpy() + 1.0) / 2.0 * width, np.float32)
-            mask, fake = case.mask.numpy(), np.zeros(real.shape, np.float32)
-            rows.append((
-                float(np.abs(real[mask]).mean()),
-                psnr_db(fake, real, mask, data_range=width),
-                plane_ssim(fake, real, mask, data_range=width),
-            ))  # fmt: skip
-        if len(rows) == config.validation_cases:
-            break
-    means = np.mean(rows, axis=0)
-    figures = dict(zip(FIGURES, map(float, means), strict=True))
+    """What water for all of the body scores on the same pairs: no network at all."""
+    cases = open_data(config.data, folders, seed=config.seed).validation
+    generator = Water(config.data.task("a").target_window)
+    result = validate({"a-to-b": generator}, cases, config, torch.device("cpu"))[0]
+    figures = {name: float(getattr(result, name)) for name in FIGURES}
     return {"recipe": "water", "step": 0, "minutes": 0.0, **figures}
 
 

@@ -72,8 +72,7 @@ def paired_l1_loss(fake: Tensor, real: Tensor, paired: Tensor) -> Tensor:
     ``paired`` is bool (N,). Items are not weighted by how many pairs a batch happens to hold, so
     that the loss of a batch is the mean of those of its parts.
     """
-    per_item = (fake - real).abs().flatten(1).mean(dim=1)
-    return per_item.where(paired, per_item.new_zeros(())).mean()
+    return _mean_of_chosen((fake - real).abs(), paired)
 
 
 def matched_loss(fake: Tensor, real: Tensor, matched: Tensor) -> Tensor:
@@ -84,8 +83,7 @@ def matched_loss(fake: Tensor, real: Tensor, matched: Tensor) -> Tensor:
     which are both dark in most MR.
     """
     error = (fake - real).float()
-    per_item = (error.abs() + 2.0 * error.square()).flatten(1).mean(dim=1)
-    return per_item.where(matched, per_item.new_zeros(())).mean()
+    return _mean_of_chosen(error.abs() + 2.0 * error.square(), matched)
 
 
 def gradient_consistency_loss(one: Tensor, other: Tensor) -> Tensor:
@@ -99,6 +97,12 @@ def gradient_consistency_loss(one: Tensor, other: Tensor) -> Tensor:
     covariance = (x * y).mean(dim=1)
     spread = (x.square().mean(dim=1) + _VARIANCE_FLOOR) * (y.square().mean(dim=1) + _VARIANCE_FLOOR)
     return (1.0 - covariance / spread.sqrt()).mean()
+
+
+def _mean_of_chosen(errors: Tensor, chosen: Tensor) -> Tensor:
+    """Mean over all items of their mean error, taken as 0 for those not ``chosen`` (N,)."""
+    per_item = errors.flatten(1).mean(dim=1)
+    return per_item.where(chosen, per_item.new_zeros(())).mean()
 
 
 def _gradient_magnitude(slabs: Tensor) -> Tensor:
