@@ -101,11 +101,13 @@ def network_cpu_ms(path: Path, model_folder: Path, *, times: int = 50) -> float:
     model = load_model(model_folder)
     volume = read_scan(path, modality="MR").volume
     ready = prepare(volume, body_mask_mr(volume), model.task, normal=AXIAL)
-    device = choose_device("cpu")
-    translate(model.generator, ready.values, depth=model.task.depth, device=device)
+    device, task = choose_device("cpu"), model.task
+    translate(model.generator, ready.values, depth=task.depth, stride=task.stride, device=device)
     started = time.process_time()
     for _ in range(times):
-        translate(model.generator, ready.values, depth=model.task.depth, device=device)
+        translate(
+            model.generator, ready.values, depth=task.depth, stride=task.stride, device=device
+        )
     return 1000.0 * (time.process_time() - started) / times
 
 

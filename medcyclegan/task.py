@@ -88,9 +88,11 @@ class Task(BaseModel):
     acquisition's slices are thinner; slices of ``thick_slice_mm`` or more keep their own axis
     and spacing. ``spacing_mm`` None keeps every scan's own spacing, where interpolation would
     change what a network is to learn, as noise. ``depth`` is the number of slices of a slab, odd,
-    in and out. ``plane_px`` is how many pixels plane images (pictures, radiographs) are brought to
-    along their shorter side; None keeps their pixels as they are. With ``mirror`` a volume's mirror
-    image, left for right, is translated too, and the mean taken: so neither side is favoured.
+    in and out; slabs start ``stride`` slices apart, and overlap by a little less than half if it
+    is None: the further apart, the faster, and the fewer results are averaged. ``plane_px`` is how
+    many pixels plane images (pictures, radiographs) are brought to along their shorter side; None
+    keeps their pixels as they are. With ``mirror`` a volume's mirror image, left for right, is
+    translated too, and the mean taken: so neither side is favoured.
     """
 
     model_config = _FROZEN
@@ -101,6 +103,7 @@ class Task(BaseModel):
     spacing_mm: Annotated[float, Field(ge=0.3, le=10)] | None = 1.0
     thick_slice_mm: Annotated[float, Field(gt=0, le=20)] = 2.0
     depth: Annotated[int, Field(ge=1, le=31)] = 5
+    stride: Annotated[int, Field(ge=1)] | None = None
     plane_px: Annotated[int, Field(ge=16, le=4096)] | None = None
     mirror: bool = False
 
@@ -108,6 +111,14 @@ class Task(BaseModel):
     def _odd_depth(self) -> Task:
         if self.depth % 2 == 0:
             raise ValueError(f"depth {self.depth} must be odd, so that a slab has a middle slice")
+        return self
+
+    @model_validator(mode="after")
+    def _no_slice_left_out(self) -> Task:
+        if self.stride is not None and self.stride > self.depth:
+            raise ValueError(
+                f"stride {self.stride} leaves out slices between slabs of depth {self.depth}"
+            )
         return self
 
     @model_validator(mode="after")

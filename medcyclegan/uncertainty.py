@@ -12,8 +12,7 @@ from medcyclegan.models.store import Model
 from medcyclegan.stopwatch import Stopwatch
 from medcyclegan.task import Task
 from medcyclegan.transforms.prepare import Prepared
-from medcyclegan.translator import translate
-from medcyclegan.view import Run, View, at_home
+from medcyclegan.view import Run, View, at_home, translated
 from medcyclegan.volume import Volume
 
 NOT_CALIBRATED = (
@@ -38,16 +37,8 @@ class UncertaintyMap:
         """Translate a view's input anew with its intensities changed."""
         for number, ready in enumerate(variants(view.ready)):
             part = run.part(number, len(GAMMAS))
-            bent = partial(
-                translate,
-                model.generator,
-                ready.values,
-                depth=model.task.depth,
-                device=part.device,
-                progress=part.progress,
-            )
             with run.turn:
-                fake = self._clock.run("network", bent)
+                fake = self._clock.run("network", partial(translated, model, ready.values, part))
             self._add(fake, ready)
 
     def _add(self, fake: Tensor, ready: Prepared) -> None:

@@ -77,18 +77,27 @@ def view_of(
 
 def passes_of(model: Model, ready: Prepared, normal: int, run: Run) -> Iterator[Tensor]:
     """Yield what the network makes of (D, H, W), and of its mirror image where the task says so."""
-    depth, device = model.task.depth, run.device
     if not model.task.mirror:
-        yield translate(
-            model.generator, ready.values, depth=depth, device=device, progress=run.progress
-        )
+        yield translated(model, ready.values, run)
         return
     # on the model grid, R comes first but for the slabs' normal
     left_right = 0 if normal == SAGITTAL else 1
     for number, turned in enumerate((ready.values, ready.values.flip(left_right))):
-        progress = run.part(number, 2).progress
-        fake = translate(model.generator, turned, depth=depth, device=device, progress=progress)
+        fake = translated(model, turned, run.part(number, 2))
         yield fake if number == 0 else fake.flip(left_right)
+
+
+def translated(model: Model, values: Tensor, run: Run) -> Tensor:
+    """Run a model over a prepared volume (D, H, W) in [-1, 1]; returns its like."""
+    task = model.task
+    return translate(
+        model.generator,
+        values,
+        depth=task.depth,
+        stride=task.stride,
+        device=run.device,
+        progress=run.progress,
+    )
 
 
 def at_home(fake: Tensor, ready: Prepared, scan: Scan, task: Task) -> Tensor:

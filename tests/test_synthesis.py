@@ -51,6 +51,28 @@ def test_with_the_identity_the_output_is_the_input(views: int) -> None:
     assert core_error(mr, run(geometry, mirrored, views=views)[1].image) > 5.0
 
 
+def test_slabs_start_as_far_apart_as_the_task_says() -> None:
+    geometry = geometry_from_spacing(SIZE, (4.2, 4.1, 4.4))
+
+    def slabs(stride: int) -> int:
+        network = Counting()
+        mr, done = run(geometry, Model(identity_model(depth=3, stride=stride).card, network))
+        assert core_error(mr, done.image) < 1.0
+        return network.slabs
+
+    assert slabs(1) > 1.8 * slabs(2) > 2.4 * slabs(3)
+
+
+class Counting(torch.nn.Module):
+    """The identity, which counts."""
+
+    slabs = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.slabs += len(x)
+        return x
+
+
 class Mirror(torch.nn.Module):
     """Every slice of a slab mirrored."""
 

@@ -36,6 +36,8 @@ def test_a_task_is_read_from_plain_data_and_back() -> None:
     ("changes", "message"),
     [
         ({"depth": 4}, "must be odd"),
+        ({"depth": 3, "stride": 4}, "stride 4 leaves out slices between slabs of depth 3"),
+        ({"stride": 0}, "greater than or equal to 1"),
         ({"depth": 0}, "greater than or equal to 1"),
         ({"depth": 33}, "less than or equal to 31"),
         ({"spacing_mm": 0}, "greater than or equal to 0.3"),

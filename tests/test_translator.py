@@ -39,6 +39,15 @@ def test_the_identity_gives_back_the_volume(slices: int, depth: int) -> None:
     assert {shape[1:] for shape in network.shapes} == {(depth, 7, 9)}
 
 
+@pytest.mark.parametrize(("stride", "slabs"), [(None, 6), (1, 15), (4, 5), (5, 4)])
+def test_the_further_apart_slabs_start_the_fewer_they_are(stride: int | None, slabs: int) -> None:
+    values = torch.randn((19, 7, 9), generator=torch.Generator().manual_seed(1))
+    network = Recorder()
+    result = translate(network, values, depth=5, stride=stride, device=CPU)
+    torch.testing.assert_close(result, values, rtol=0.0, atol=1e-6)
+    assert sum(shape[0] for shape in network.shapes) == slabs
+
+
 def test_slabs_are_seen_in_order_of_their_slices() -> None:
     """A network that takes the slab's middle slice for all of it blurs along the slices alone."""
 
@@ -53,7 +62,7 @@ def test_slabs_are_seen_in_order_of_their_slices() -> None:
 
 
 def test_batches_are_small_and_progress_reaches_the_total(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(translator, "BATCH_PIXELS", 4 * 6 * 6)
+    monkeypatch.setitem(translator.BATCH_PIXELS, "cpu", 4 * 6 * 6)
     calls: list[tuple[int, int]] = []
     network = Recorder()
     translate(
