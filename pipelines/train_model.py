@@ -78,7 +78,9 @@ def data_for(
     return SimulatedPairs(heads, config)
 
 
-def make_card(run: PairsRun, *, config_name: str, data: DataSource, hours: float) -> Card:
+def make_card(
+    run: PairsRun, *, config_name: str, data: DataSource, hours: float, threads: int
+) -> Card:
     """Describe what was trained; scores are added when they have been measured."""
     config, text = run.config, run.config.card
     return Card(
@@ -95,7 +97,7 @@ def make_card(run: PairsRun, *, config_name: str, data: DataSource, hours: float
             seed=config.seed,
             steps=run.step,
             hours=round(hours, 2),
-            machine="one CPU core for training and one for simulation, bfloat16",
+            machine=f"CPU, {threads} threads and {config.workers} that simulate, bfloat16",
             method=text.method,
         ),
         scores=(),
@@ -126,6 +128,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="cores for the network")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    if (arguments.out / "model").exists():
+        parser.error(f"{arguments.out / 'model'} is there already: move it, or take another --out")
     torch.set_num_threads(arguments.threads)
     path = find_config(arguments.config, on_pairs=True)
     config = read_config(path)
@@ -140,7 +144,7 @@ def main() -> None:
         use=config.card.anatomy,
     )
     hours = hours_of(arguments.out / "losses.csv")
-    card = make_card(run, config_name=path.name, data=data, hours=hours)
+    card = make_card(run, config_name=path.name, data=data, hours=hours, threads=arguments.threads)
     save_model(arguments.out / "model", card=card, weights=run.averaged_weights())
     logging.info("exported to %s", arguments.out / "model")
 
