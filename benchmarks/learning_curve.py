@@ -88,9 +88,14 @@ def draw(points: Sequence[Point], losses: Path, config: PairsConfig) -> Figure:
         color="0.7",
         label="training, weights of the moment",
     )
-    steps = [point.step for point in points]
-    errors.plot(steps, [p.mae_hu for p in points], "o-", label="other heads, averaged weights")
-    errors.set(xlabel="step", ylabel="mean absolute error, HU", ylim=(50, 120))
+    steps, maes = [point.step for point in points], [point.mae_hu for point in points]
+    errors.plot(steps, maes, "o-", label="other heads, averaged weights")
+    # the first steps of a training are far above all that follows
+    errors.set(
+        xlabel="step",
+        ylabel="mean absolute error, HU",
+        ylim=(0.9 * min(maes), 1.6 * max(maes)),
+    )
     errors.legend(frameon=False)
     overlaps.plot(steps, [p.dice_bone for p in points], "o-")
     overlaps.set(xlabel="step", ylabel="Dice above 250 HU, other heads")

@@ -17,8 +17,8 @@ Progress = Callable[[int, int], None]
 
 # torch raises RuntimeError where it finds no memory, as for much else; this is in its message.
 _CPU_ALLOCATOR = "DefaultCPUAllocator"
-# Pixels a forward pass works on at once, over all slabs. A CPU is fastest where the activations
-# stay in its cache; what a GPU is given takes about 0.5 GB.
+# Pixels a forward pass works on at once, over all slabs. A CPU is faster where the activations stay
+# in its cache (benchmarks/batch_pixels.py); what a GPU is given takes about 0.5 GB.
 BATCH_PIXELS = {"cpu": 75_000, "cuda": 400_000, "mps": 400_000}
 
 
@@ -71,8 +71,8 @@ def translate(
 ) -> Tensor:
     """Translate a prepared volume (D, H, W) in [-1, 1] into another of the same shape.
 
-    Slabs start ``stride`` slices apart, which leaves them to overlap by a little less than half
-    if it is None, and are blended. ``progress`` is called with the number of slabs done and their
+    Slabs start ``stride`` slices apart, if it is None so many that they overlap by a little less
+    than half, and are blended. ``progress`` is called with the number of slabs done and their
     total.
 
     Raises

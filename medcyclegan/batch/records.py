@@ -58,7 +58,13 @@ def make_state(settings: Settings) -> None:
 
 
 def write_record(item: Item, row: Row, settings: Settings) -> None:
-    """Note that an output is complete; its file or folder must be there."""
+    """Note that an output is complete.
+
+    Raises
+    ------
+    FileNotFoundError
+        If its file or folder is not there: it was deleted just now.
+    """
     record = Record(
         row=row,
         run=settings.run,
@@ -93,7 +99,7 @@ def up_to_date(item: Item, settings: Settings) -> Row | None:
         ):
             return None
     except OSError:
-        return None  # it will be met again when the item is done
+        return None  # the output is gone, or the input's fault is met when the item is done
     if record.row.status is Status.DOUBTFUL:  # it stays set apart, however often a batch is run
         return record.row
     return record.row.model_copy(update={"status": Status.UP_TO_DATE})
@@ -143,7 +149,7 @@ def _mark_path(item: Item, settings: Settings) -> Path:
 
 
 def _bytes_of(output: Path) -> int:
-    """The size of a file or of all files in a folder; -1 if there is neither."""
+    """The size of a file or of all files in a folder; OSError if there is neither."""
     if output.is_dir():
         return sum(path.stat().st_size for path in output.iterdir())
-    return output.stat().st_size if output.is_file() else -1
+    return output.stat().st_size
