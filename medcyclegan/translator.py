@@ -17,8 +17,8 @@ Progress = Callable[[int, int], None]
 
 # torch raises RuntimeError where it finds no memory, as for much else; this is in its message.
 _CPU_ALLOCATOR = "DefaultCPUAllocator"
-# Pixels a forward pass works on at once, over all slabs. A CPU is faster where the activations stay
-# in its cache (benchmarks/batch_pixels.py); what a GPU is given takes about 0.5 GB.
+# Pixels a forward pass works on at once, over all slabs. On a CPU few take less memory, and are no
+# slower (benchmarks/batch_pixels.py); what a GPU is given takes about 0.5 GB.
 BATCH_PIXELS = {"cpu": 75_000, "cuda": 400_000, "mps": 400_000}
 
 
