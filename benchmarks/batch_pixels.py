@@ -12,10 +12,12 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from contextlib import nullcontext
 
 import torch
 
 from medcyclegan import load_model, translator
+from medcyclegan.view import Run, translated
 
 SHAPE = (60, 210, 170)
 SIZES = (30_000, 75_000, 150_000, 400_000)
@@ -31,16 +33,14 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     model = load_model(arguments.model)
     values = torch.randn(SHAPE, generator=torch.Generator().manual_seed(1)).clamp(-1, 1)
-    device, task = torch.device("cpu"), model.task
+    run = Run(torch.device("cpu"), None, nullcontext())
     usual = translator.BATCH_PIXELS["cpu"]
     seconds: dict[int, list[float]] = {size: [] for size in sorted({*SIZES, usual})}
     for _ in range(ROUNDS):
         for size, taken in seconds.items():
             translator.BATCH_PIXELS["cpu"] = size
             started = time.perf_counter()
-            translator.translate(
-                model.generator, values, depth=task.depth, stride=task.stride, device=device
-            )
+            translated(model, values, run)
             taken.append(time.perf_counter() - started)
     print("| pixels at once | seconds | ratio |")
     print("| --- | --- | --- |")

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +32,8 @@ from medcyclegan.models.store import load_model
 from medcyclegan.synthesis import Options
 from medcyclegan.transforms.grid import AXIAL
 from medcyclegan.transforms.prepare import prepare
-from medcyclegan.translator import choose_device, translate
+from medcyclegan.translator import choose_device
+from medcyclegan.view import Run, translated
 from tests.batch.trees import small_nifti
 from tests.tiny_model import tiny_folder
 
@@ -101,13 +103,11 @@ def network_cpu_ms(path: Path, model_folder: Path, *, times: int = 50) -> float:
     model = load_model(model_folder)
     volume = read_scan(path, modality="MR").volume
     ready = prepare(volume, body_mask_mr(volume), model.task, normal=AXIAL)
-    device, task = choose_device("cpu"), model.task
-    translate(model.generator, ready.values, depth=task.depth, stride=task.stride, device=device)
+    run = Run(choose_device("cpu"), None, nullcontext())
+    translated(model, ready.values, run)
     started = time.process_time()
     for _ in range(times):
-        translate(
-            model.generator, ready.values, depth=task.depth, stride=task.stride, device=device
-        )
+        translated(model, ready.values, run)
     return 1000.0 * (time.process_time() - started) / times
 
 

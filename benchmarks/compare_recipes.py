@@ -39,6 +39,7 @@ from medcyclegan.training.settings import read_settings
 from medcyclegan.training.shipped import find_config
 from medcyclegan.training.start import Request, prepare_job
 from medcyclegan.training.validation import validate
+from medcyclegan.transforms.scaling import WindowScaling
 
 # What all recipes share here: 128 x 128 slices of 2 mm, all data loaded in the process itself.
 SHARED = ("data.spacing_mm=2.0", "data.thick_slice_mm=3.0", "workers=0", "panel_steps=[]",
@@ -130,10 +131,8 @@ def pace_of(recipe: str, arguments: argparse.Namespace) -> Pace:
     few = settings(recipe, config=arguments.config, steps=steps)
     few = few.model_copy(update={"validate_every": steps + 1, "log_every": steps + 1})
     after_s = seconds_a_step(few.model_copy(update={"start": None}), arguments)
-    start_s, share = (
-        0.0,
-        start_share(recipe, read_settings(find_config(arguments.config), TrainConfig)),
-    )
+    share = start_share(recipe, read_settings(find_config(arguments.config), TrainConfig))
+    start_s = 0.0
     if few.start is not None:
         start = few.start.model_copy(update={"steps": steps})
         start_s = seconds_a_step(few.model_copy(update={"start": start}), arguments)
@@ -166,7 +165,7 @@ class Water(nn.Module):
 
     def __init__(self, window: Window) -> None:
         super().__init__()
-        self.normalised = -2.0 * window.lower / (window.upper - window.lower) - 1.0
+        self.normalised = float(WindowScaling(window)(torch.zeros(1)))
 
     def forward(self, slabs: Tensor) -> Tensor:
         """(N, depth, H, W) -> the same."""

@@ -6,8 +6,8 @@
 A training keeps but its last checkpoint, ``last.pt``: copy it aside while it runs. The moving
 average of each is scored on the same slabs: mean absolute error in HU over whole patches, as the
 loss of the training counts it, and the Dice of what lies above 250 HU. ``curve.csv`` and
-``curve.png`` go to DIR; the picture shows the training's own error beside it;
-a dotted line marks where the learning rate begins to fall.
+``curve.png`` go to DIR; the picture shows the training's own error beside it, and by a dotted line
+where the learning rate begins to fall.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from medcyclegan.training.pairs import PairsRun
 from medcyclegan.training.pairs_config import PairsConfig, read_config
 from medcyclegan.training.shipped import find_config
 from medcyclegan.training.simulated import SimulatedPairs
-from medcyclegan.translator import has_bfloat16
+from medcyclegan.transforms.scaling import WindowScaling
+from medcyclegan.translator import run_slab
 
 BONE_HU = 250.0
 # Rows of the training's log that are averaged for a point of the picture.
@@ -51,25 +52,17 @@ def score_checkpoint(path: Path, config: PairsConfig, slabs: Sequence[Slabs]) ->
     """Score the averaged weights of a checkpoint."""
     run = PairsRun(config)
     run.load(path)
-    network = run.ema.module.eval()
-    fast = has_bfloat16(torch.device("cpu"))
+    network, device = run.ema.module.eval(), torch.device("cpu")
+    in_hu = WindowScaling(config.task.target_window).inverse
     error = shared = both = 0.0
     for source, target in slabs:
-        given = source.contiguous(memory_format=torch.channels_last)
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=fast):
-            made_hu = in_hu(network(given).float(), config)
-        true_hu = in_hu(target, config)
+        made_hu = in_hu(torch.stack([run_slab(network, slab, device=device) for slab in source]))
+        true_hu = in_hu(target)
         error += float((made_hu - true_hu).abs().mean())
         made_bone, true_bone = made_hu > BONE_HU, true_hu > BONE_HU
         shared += float((made_bone & true_bone).sum())
         both += float(made_bone.sum() + true_bone.sum())
     return Point(run.step, error / len(slabs), 2.0 * shared / both)
-
-
-def in_hu(values: Tensor, config: PairsConfig) -> Tensor:
-    """Turn [-1, 1] into HU."""
-    window = config.task.target_window
-    return window.lower + (values + 1.0) / 2.0 * (window.upper - window.lower)
 
 
 def draw(points: Sequence[Point], losses: Path, config: PairsConfig) -> Figure:

@@ -97,7 +97,7 @@ def make_card(
             seed=config.seed,
             steps=run.step,
             hours=round(hours, 2),
-            machine=f"CPU, {threads} threads and {config.workers} that simulate, bfloat16",
+            machine=f"CPU, bfloat16; threads: {threads}, processes that simulate: {config.workers}",
             method=text.method,
         ),
         scores=(),

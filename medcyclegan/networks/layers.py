@@ -118,7 +118,8 @@ class LevelHead(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             logits = self.up.conv(features.float())
             # no maximum is subtracted first: float32 holds the sums of exponentials up to 88
-            weights = logits.clamp_(-LARGEST_LOGIT, LARGEST_LOGIT).exp_()  # large: in place
+            # in place: these are the largest tensors of a pass
+            weights = logits.clamp_(-LARGEST_LOGIT, LARGEST_LOGIT).exp_()
             weighted, total = functional.conv2d(weights, self._sums).chunk(2, dim=1)
             return functional.pixel_shuffle(weighted / total, 2)
 
