@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydicom import Dataset, dcmread
 from pydicom.uid import (
     UID,
@@ -97,6 +98,30 @@ def _with_links(folder: Path) -> Path:
     return paths[0].parent
 
 
+def _overlaid(syntax: UID) -> Make:
+    """Twelve of sixteen bits are stored, and an overlay above them."""
+
+    def change(ds: Dataset, _: int) -> None:
+        words = np.frombuffer(ds.PixelData, "<u2")
+        overlay = np.where(np.arange(words.size) % 3 == 0, 0x1000, 0)
+        ds.PixelData = (words | overlay).astype("<u2").tobytes()
+        ds.BitsStored, ds.HighBit = 16, 15  # so that all of them are encoded
+
+    def after(paths: list[Path]) -> None:
+        for path in paths:
+            ds = dcmread(path)
+            ds.BitsStored, ds.HighBit = 12, 11
+            ds.save_as(path)
+
+    return series(change, after=after, syntax=syntax)
+
+
+def _padded(ds: Dataset, _: int) -> None:
+    words = np.frombuffer(ds.PixelData, "<u2")
+    ds.PixelData = np.where(words == 0, 4095, words).astype("<u2").tobytes()
+    ds.add_new("PixelPaddingValue", "US", 4095)
+
+
 def _zip(folder: Path) -> Path:
     path = folder / "mr.zip"
     with zipfile.ZipFile(path, "w") as archive:
@@ -146,6 +171,15 @@ _NOT_READ = "cannot be read as DICOM"
 _PIXELS = "the pixel data are truncated or absent"
 CASES = (
     *(_is(f"encoded as {name}", series(syntax=uid)) for name, uid in _ENCODINGS.items()),
+    *(
+        _is(f"an overlay in unused bits, encoded as {name}", _overlaid(uid))
+        for name, uid in _ENCODINGS.items()
+        if name not in ("implicit", "deflated")
+    ),
+    *(
+        _is(f"padding of 4095 around the head, encoded as {name}", series(_padded, syntax=uid))
+        for name, uid in _ENCODINGS.items()
+    ),
     _is("without preamble and file meta's prefix", series(after=_bare)),
     _is(
         "links out of the folder, a loop of links, a pipe",

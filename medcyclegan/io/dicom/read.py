@@ -88,13 +88,13 @@ def read_files(files: list[DicomFile], *, source: Path, warnings: tuple[str, ...
     )
     modality = text(ordered[0].dataset, "Modality", ordered[0].path)
     unit, about_values = unit_of(ordered, modality)
-    voxels = read_voxels(ordered, layouts, modality)
+    voxels, about_pixels = read_voxels(ordered, layouts, modality=modality, unit=unit)
     return Scan(
         volume=Volume(voxels, geometry, unit),
         passport=_passport(ordered),
         source=source,
         modality=modality_of(modality),
-        warnings=warnings + about_geometry + about_values,
+        warnings=warnings + about_geometry + about_values + about_pixels,
     )
 
 
