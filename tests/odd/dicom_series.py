@@ -16,6 +16,7 @@ from tests.dicom_enhanced import save_enhanced
 from tests.odd.case import Case, Family, Make, converted
 from tests.odd.inputs import (
     DICOM_AFFINE,
+    ChangeSlice,
     every,
     head_series,
     series,
@@ -122,6 +123,24 @@ def _plain_values(_: Dataset, frames: list[Dataset]) -> None:
         scale.RescaleSlope, scale.RescaleIntercept = "1", "0"
 
 
+def _last_three(**values: Any) -> ChangeSlice:
+    """Set attributes of the last three of ten slices."""
+
+    def change(ds: Dataset, k: int) -> None:
+        if k > 6:
+            every(**values)(ds, k)
+
+    return change
+
+
+def _with_phase(whole: Dataset, frames: list[Dataset]) -> None:
+    _plain_values(whole, frames)
+    for number, frame in enumerate(frames):
+        kind = Dataset()
+        kind.ComplexImageComponent = "PHASE" if number > 6 else "MAGNITUDE"
+        frame.MRImageFrameTypeSequence = [kind]
+
+
 def _without_places(whole: Dataset, _: list[Dataset]) -> None:
     del whole.PerFrameFunctionalGroupsSequence
 
@@ -181,6 +200,32 @@ REFUSED = (
     _case("two slices at one place", series(shifted(0, 0, 14)), "Two images at one position"),
     _third("two echoes (echo time)", "several echoes in one series", EchoTime="95"),
     _third("two echoes (echo number)", "several echoes in one series", EchoNumbers="2"),
+    _case(
+        "magnitude and phase, each at places of its own",
+        series(_last_three(ImageType=["ORIGINAL", "PRIMARY", "P"])),
+        "several kinds of image in one series",
+    ),
+    _case(
+        "derived slices beside original ones",
+        series(_last_three(ImageType=["DERIVED", "SECONDARY", "M"])),
+        "several kinds of image in one series",
+    ),
+    _case(
+        "water and fat of a Dixon",
+        series(_last_three(ImageType=["ORIGINAL", "PRIMARY", "M", "FAT"])),
+        "several kinds of image in one series",
+    ),
+    _case("two b-values", series(_last_three(DiffusionBValue=1000.0)), "several b-values"),
+    _case(
+        "slices before and after a contrast agent",
+        series(_last_three(ContrastBolusAgent="Gd")),
+        "several phases of a contrast agent",
+    ),
+    _case(
+        "an enhanced file whose frames turn to phase",
+        _enhanced(_with_phase),
+        "several kinds of image in one series",
+    ),
     _third("two time points", "several time points", TemporalPositionIdentifier="2"),
     _third("slices of two patients (ID)", _ONE_PATIENT, PatientID="Other-7"),
     _third("slices of two patients (name)", _ONE_PATIENT, PatientName="Other^Name"),

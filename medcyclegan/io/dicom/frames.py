@@ -22,6 +22,15 @@ _PROMOTED = {
     "PixelValueTransformationSequence": ("RescaleSlope", "RescaleIntercept", "RescaleType"),
     "MREchoSequence": ("EffectiveEchoTime",),
     "FrameContentSequence": ("StackID", "TemporalPositionIndex"),
+    "MRImageFrameTypeSequence": ("FrameType", "ComplexImageComponent"),
+    "CTImageFrameTypeSequence": ("FrameType",),
+    "MRDiffusionSequence": ("DiffusionBValue", "DiffusionDirectionality"),
+    "MRTimingAndRelatedParametersSequence": ("RepetitionTime", "FlipAngle"),
+    "ContrastBolusUsageSequence": ("ContrastBolusAgentPhase",),
+    "CardiacSynchronizationSequence": ("NominalPercentageOfCardiacPhase",),
+    "RespiratorySynchronizationSequence": ("NominalPercentageOfRespiratoryPhase",),
+    "CTXRayDetailsSequence": ("KVP",),
+    "CTReconstructionSequence": ("ConvolutionKernel",),
 }
 
 

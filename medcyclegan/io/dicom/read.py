@@ -10,6 +10,7 @@ from medcyclegan.io.dicom.find import find_images, find_siblings, is_dicom, is_m
 from medcyclegan.io.dicom.frames import SliceView, views_of
 from medcyclegan.io.dicom.geometry import sort_slices
 from medcyclegan.io.dicom.header import DicomFile, load_header
+from medcyclegan.io.dicom.one_kind import check_one_kind, component_warning
 from medcyclegan.io.dicom.pixels import layouts_of, read_voxels, unit_of
 from medcyclegan.io.dicom.radiograph import is_radiograph, radiograph_geometry
 from medcyclegan.io.dicom.series import choose_series, drop_duplicates
@@ -79,9 +80,11 @@ def read_files(files: list[DicomFile], *, source: Path, warnings: tuple[str, ...
     files, twice = drop_duplicates(files)
     warnings += twice
     views = [view for file in files for view in views_of(file)]
+    warnings += component_warning(views[0])
     plane = is_radiograph(files[0])
     if not plane:
         check_alike(views)
+        check_one_kind(views)
     layouts = layouts_of(views)
     ordered, geometry, about_geometry = (
         (views, *radiograph_geometry(views)) if plane else sort_slices(views)
