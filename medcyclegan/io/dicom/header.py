@@ -24,6 +24,7 @@ from pydicom.uid import (
 )
 
 from medcyclegan.errors import InputRefused
+from medcyclegan.io.dicom.kept_text import keep_text
 from medcyclegan.io.dicom.values import PYDICOM_ERRORS, quiet
 
 # A deflated file may grow to this: far above any series of deflated slices (2 MiB each) and above
@@ -158,6 +159,7 @@ def _read_body(path: Path, stream: BinaryIO, syntax: str) -> tuple[BinaryIO, Dat
         stop_when=_at_pixel_data,
     )
     list(header.elements())  # pydicom converts some of them here: with its warnings kept back
+    keep_text(header)
     return stream, header
 
 

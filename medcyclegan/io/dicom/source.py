@@ -11,6 +11,7 @@ from pydicom.uid import EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageSt
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.common import blank_identity
 from medcyclegan.io.dicom.copies import copy_codes, copy_optional, copy_required
+from medcyclegan.io.dicom.kept_text import KeptText
 from medcyclegan.io.dicom.tags import (
     EQUIPMENT,
     OPTIONAL_AS_SOURCE,
@@ -47,6 +48,8 @@ def description_of(source: Dataset) -> str:
         return ""
     values = element.value if isinstance(element.value, MultiValue) else [element.value]
     line = " ".join(str(value) for value in values if value)
+    if isinstance(element, KeptText) and not element.is_sound:
+        line = line.encode("ascii", "ignore").decode()  # what else it says, nobody knows
     return "".join(character for character in line if character.isprintable())
 
 
@@ -138,9 +141,14 @@ def code_item(value: str, meaning: str) -> Dataset:
 
 
 def _is_ascii(source: Dataset) -> bool:
+    """Whether no text has to be encoded: those of a file keep their bytes, declared or not."""
     names = (*PRESENT_EVEN_IF_EMPTY, *OPTIONAL_AS_SOURCE, *EQUIPMENT, "SeriesDescription")
     present = (readable(source, name) for name in names if name in source)
-    return all(str(element.value).isascii() for element in present if element is not None)
+    return all(
+        isinstance(element, KeptText) or str(element.value).isascii()
+        for element in present
+        if element is not None
+    )
 
 
 def _value(source: Dataset, keyword: str) -> Any:
