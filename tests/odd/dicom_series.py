@@ -12,6 +12,7 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import BasicTextSRStorage, MediaStorageDirectoryStorage, generate_uid
 
 from medcyclegan.errors import ExitCode
+from tests.dicom_directory import make_cd
 from tests.dicom_enhanced import save_enhanced
 from tests.odd.case import Case, Family, Make, converted
 from tests.odd.inputs import (
@@ -79,6 +80,12 @@ def _rescaled(ds: Dataset, k: int) -> None:
 def _inverted(ds: Dataset, k: int) -> None:
     ds.PhotometricInterpretation = "MONOCHROME1"
     ds.PixelData = (4095 - np.frombuffer(ds.PixelData, "<u2")).astype("<u2").tobytes()
+
+
+def _cd(folder: Path) -> Path:
+    directory = make_cd(folder / "cd", [head_series(folder / "mr")])
+    shutil.rmtree(folder / "mr")
+    return directory
 
 
 def _two_series(folder: Path) -> Path:
@@ -167,6 +174,12 @@ READ = (
         series(after=_beside),
         "Files that are not DICOM were passed over: 2.",
     ),
+    _is(
+        "a CD: a DICOMDIR, and slices in folders",
+        lambda folder: _cd(folder).parent,
+        "Files that are DICOM but no image were passed over: 1.",
+    ),
+    _is("a DICOMDIR in place of its folder", _cd),
     _is(
         "a slice twice",
         series(after=lambda paths: shutil.copy(paths[3], paths[3].with_name("again.dcm"))),

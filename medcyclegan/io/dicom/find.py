@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medcyclegan.errors import InputRefused
+from medcyclegan.io.dicom.directory import is_directory, listed_files
 from medcyclegan.io.dicom.header import DICOM_ROOT, DicomFile, dicom_start, load_header
 from medcyclegan.io.dicom.values import PYDICOM_ERRORS, text, uid_name, whole
 from medcyclegan.io.targets import COMPLETION_RECORD
@@ -57,7 +58,7 @@ def find_images(folder: Path) -> Found:
 def find_siblings(path: Path) -> Found:
     """Read one file's header, and those of the files beside it that share its series.
 
-    A multi-frame file and a radiograph stand alone.
+    A multi-frame file and a radiograph stand alone. A DICOMDIR stands for the files that it names.
     """
     # Pipes and devices would block.
     file = load_header(path) if path.is_file() else None
@@ -65,6 +66,8 @@ def find_siblings(path: Path) -> Found:
         raise InputRefused(
             f"{path} is no DICOM file", rule="it must be one", remedy="name the folder of a series"
         )
+    if is_directory(file):
+        return _find_listed(file)
     if not is_image(file):
         raise InputRefused(
             f"{path} is a DICOM object without an image ({uid_name(_sop_class(file))})",
@@ -87,6 +90,26 @@ def find_siblings(path: Path) -> Found:
         if is_image(other) and series_uid(other) == uid and not is_multiframe(other)
     ]
     return Found({uid: alike}, ())
+
+
+def _find_listed(directory: DicomFile) -> Found:
+    paths, missing = listed_files(directory)
+    files, not_dicom = _load_all(iter(paths))
+    images = [file for file in files if is_image(file)]
+    if not images:
+        raise InputRefused(
+            f"{directory.path} names no DICOM image that is there ({missing} of its files are not)",
+            rule="at least one image is needed",
+            remedy="copy the whole of the medium, or name the folder of an image series",
+        )
+    said = (
+        (f"Files that the DICOMDIR names are not there: {missing}; slices may be missing.",)
+        if missing
+        else ()
+    )
+    return Found(
+        _by_series(images), said + _passed_over(not_dicom, len(files) - len(images), links=0)
+    )
 
 
 def series_uid(file: DicomFile) -> str:
@@ -138,6 +161,8 @@ def _passed_over(not_dicom: int, no_image: int, links: int) -> tuple[str, ...]:
 def is_image(file: DicomFile) -> bool:
     """Whether it should hold an image; a file cut off before its pixel data counts, too."""
     kind = _sop_class(file)
+    if is_directory(file):
+        return False
     if not kind.startswith(DICOM_ROOT):
         return file.pixel_offset is not None
     # Names as in PS3.4 B.5: "MR Image Storage", "Enhanced CT Image Storage", ... Dose, segmentation
@@ -146,7 +171,8 @@ def is_image(file: DicomFile) -> bool:
 
 
 def _sop_class(file: DicomFile) -> str:
-    return text(file.header, "SOPClassUID", file.path)
+    said = text(file.header, "SOPClassUID", file.path)
+    return said or text(file.header.file_meta, "MediaStorageSOPClassUID", file.path)
 
 
 def _is_dicom_file(path: Path) -> bool:

@@ -130,7 +130,8 @@ def _parse(path: Path, stream: BinaryIO) -> DicomFile | None:
     meta = FileMetaDataset(read_dataset(stream, False, True, stop_when=_not_group_2))
     syntax = str(meta.get("TransferSyntaxUID") or "")
     body, header = _read_body(path, stream, syntax)
-    sop_class = str(header.get("SOPClassUID") or "")
+    # A DICOMDIR names its class in the file meta alone.
+    sop_class = str(header.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID") or "")
     if not has_prefix and not sop_class.startswith(DICOM_ROOT):
         return None
     if not has_prefix and not syntax:
