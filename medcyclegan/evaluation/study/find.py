@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medcyclegan.errors import InputRefused
-from medcyclegan.evaluation.study.names import IMAGE_ENDINGS, Role, fitness, patient, stem
+from medcyclegan.evaluation.study.names import (
+    IMAGE_ENDINGS,
+    Role,
+    composed,
+    fitness,
+    patient,
+    stem,
+)
 from medcyclegan.io.dicom.read import is_dicom
 from medcyclegan.io.read import refuse_irregular
 
@@ -93,7 +100,7 @@ def _items(root: Path) -> list[_Item]:
 def _item(root: Path, path: Path) -> _Item:
     """Name the patient by the image's own name, or else by the nearest folder that names one."""
     inner = path.relative_to(root)
-    name, folder = stem(path.name), inner.parent.as_posix()
+    name, folder = stem(path.name), composed(inner.parent.as_posix())
     names = [name, *reversed(inner.parent.parts)]
     case = next((found for found in map(patient, names) if found), name)
     return _Item(path, name, case, folder)

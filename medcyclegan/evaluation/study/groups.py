@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 from medcyclegan.errors import InputRefused
+from medcyclegan.evaluation.study.names import composed
 from medcyclegan.io.read import refuse_irregular
 
 CASE = "case"
@@ -38,7 +39,7 @@ def read_groups(path: Path) -> dict[str, str]:
     groups: dict[str, str] = {}
     for row in rows:
         values = {(key or "").strip(): (value or "") for key, value in row.items() if key}
-        case, group = values.get(CASE, "").strip(), values.get(column, "").strip()
+        case, group = composed(values.get(CASE, "").strip()), values.get(column, "").strip()
         if groups.setdefault(case, group) != group:
             raise InputRefused(f"{path}: the case {case!r} is in two groups", rule=_RULE)
     return groups

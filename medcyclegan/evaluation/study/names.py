@@ -8,6 +8,7 @@ or ``t1`` at its ends tell the kind of image; what is left in between names the 
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Literal
 
 Role = Literal["pred", "ref", "mask", "mr"]
@@ -36,8 +37,14 @@ _SEPARATORS = re.compile(r"[_\-. ]+")
 _ROLE_WORDS = frozenset().union(*WORDS.values(), OTHER_WORDS, NEUTRAL_WORDS)
 
 
+def composed(name: str) -> str:
+    """Return a name with its letters composed (Unicode NFC): macOS parts accents from letters."""
+    return unicodedata.normalize("NFC", name)
+
+
 def stem(name: str) -> str:
-    """Return a file's name without the ending of an image format."""
+    """Return a file's name, composed, without the ending of an image format."""
+    name = composed(name)
     for ending in IMAGE_ENDINGS:
         if name.lower().endswith(ending):
             return name[: -len(ending)]
@@ -51,6 +58,7 @@ def words(name: str) -> list[str]:
 
 def patient(name: str) -> str:
     """Return the part of a stem that names the patient, or nothing if it names none."""
+    name = composed(name)
     spans = [match.span() for match in re.finditer(r"[^_\-. ]+", name)]
     while spans and name[slice(*spans[-1])].lower() in _ROLE_WORDS:
         spans.pop()

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
+from pathlib import Path
+
 import pytest
 
+from medcyclegan.evaluation.study.find import find_images
+from medcyclegan.evaluation.study.groups import read_groups
 from medcyclegan.evaluation.study.names import fitness, patient, stem
 
 
@@ -38,3 +43,19 @@ def test_the_patient_is_what_no_word_of_a_kind_of_image_says(name: str, expected
 )  # fmt: skip
 def test_how_well_a_name_fits_a_kind(name: str, role, expected: int) -> None:
     assert fitness(name, role) == expected
+
+
+def test_letters_that_macos_takes_apart_are_the_same(tmp_path: Path) -> None:
+    name = "Müller_é"
+    parted = unicodedata.normalize("NFD", name)
+    assert parted != name
+    assert patient(stem(f"{parted}_sct.nii.gz")) == patient(stem(f"{name}_ct.nii.gz")) == name
+    for folder, spelled in (("pred", parted), ("ref", name)):
+        (tmp_path / folder / spelled).mkdir(parents=True)
+        (tmp_path / folder / spelled / "ct.nii.gz").touch()
+        (tmp_path / folder / f"{spelled}2.nii.gz").touch()
+    found = [find_images(tmp_path / part, role="ref").by_case for part in ("pred", "ref")]
+    assert found[0].keys() == found[1].keys() == {name, f"{name}2"}
+    table = tmp_path / "groups.csv"
+    table.write_text(f"case,group\n{parted},a\n", encoding="utf-8")
+    assert read_groups(table) == {name: "a"}
