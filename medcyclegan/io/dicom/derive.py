@@ -172,7 +172,8 @@ def _of_slice(geometry: Geometry, k: int, passport: Passport, kind: Kind) -> Dat
     if not isinstance(passport, DicomPassport):
         return plane_of_grid(geometry, k) if has_place(passport) else Dataset()
     source = passport.slices[k]
-    ds = plane_of(source) if has_place(passport) else Dataset()
+    step_mm = geometry.spacing_mm[2] if geometry.shape[2] > 1 else None
+    ds = plane_of(source, step_mm=step_mm) if has_place(passport) else Dataset()
     ds.update(kind.of_acquisition(source))
     frame_number = passport.frame_numbers[k] if passport.frame_numbers else None
     ds.update(references_to(source, frame_number))

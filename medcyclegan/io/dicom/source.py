@@ -7,6 +7,7 @@ from typing import Any
 from pydicom import Dataset
 from pydicom.multival import MultiValue
 from pydicom.uid import EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage
+from pydicom.valuerep import format_number_as_ds
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.common import blank_identity
@@ -66,11 +67,18 @@ def pixel_history_of(source: Dataset) -> Dataset:
     return ds
 
 
-def plane_of(source: Dataset) -> Dataset:
-    """Return position, orientation, spacing and thickness, untouched; thickness may be empty."""
+def plane_of(source: Dataset, *, step_mm: float | None) -> Dataset:
+    """Return position, orientation, spacing and thickness, untouched; thickness may be empty.
+
+    A thickness of 0, which DICOM does not allow, becomes ``step_mm``, the measured distance of
+    slices; empty where there is none.
+    """
     ds = Dataset()
     ds.SliceThickness = None
     ds.update(copy_required(source, PLANE))
+    if ds.SliceThickness is not None and not ds.SliceThickness > 0:
+        del ds.SliceThickness  # the element is the source's own, and stays as it is
+        ds.SliceThickness = None if step_mm is None else format_number_as_ds(step_mm)
     return ds
 
 
