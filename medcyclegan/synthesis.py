@@ -13,7 +13,7 @@ from medcyclegan.doubt.crosswise import Translated
 from medcyclegan.doubt.signs import Signs, signs_of
 from medcyclegan.doubt.verdict import doubts_of
 from medcyclegan.errors import InputRefused, UsageError
-from medcyclegan.intake import check_source, find_body
+from medcyclegan.intake import at_usual_scale, check_source, find_body
 from medcyclegan.io.scan import Scan
 from medcyclegan.models.store import Model
 from medcyclegan.plausibility import warnings_of
@@ -95,9 +95,13 @@ def synthesize(
 
 def _synthesize(scan: Scan, model: Model, options: Options, run: Run) -> Synthesis:
     clock = Stopwatch()
-    clock.run("body", lambda: check_source(scan, model.task))
+    scan = clock.run("body", lambda: at_usual_scale(scan, model.task))
+    given = None
+    if options.mask is not None and not scan.is_plane:
+        given = clock.run("body", lambda: find_body(scan, options.mask))
+    clock.run("body", lambda: check_source(scan, model.task, given))
     _refuse_unfit(scan, model.task, options)
-    body = clock.run("body", lambda: find_body(scan, options.mask))
+    body = given or clock.run("body", lambda: find_body(scan, options.mask))
     if options.bias_correction:
         scan = clock.run("bias", lambda: replace(scan, volume=correct_bias(scan.volume, body)))
     made = _translated(scan, body, model, options, clock=clock, run=run)

@@ -86,7 +86,7 @@ def run_conversion(
     started = time.perf_counter()
     from medcyclegan.conversion import Request, convert
     from medcyclegan.errors import ModelRefused
-    from medcyclegan.io.read import read_scan
+    from medcyclegan.io.read import read_mask
     from medcyclegan.models.store import load_model
     from medcyclegan.synthesis import Options
 
@@ -112,7 +112,7 @@ def run_conversion(
         device=flags["device"],
         views=int(flags["views"]),
         bias_correction=flags.get("bias_correction", False),
-        mask=read_scan(mask_path).volume if mask_path else None,
+        mask=read_mask(mask_path).volume if mask_path else None,
     )
     with voice.progress("Translating") as progress:
         done = convert(request, model, maker=default_maker(), options=options, progress=progress)

@@ -70,7 +70,7 @@ def looks_of(source: Volume, body: Volume, made: Volume) -> Looks:
     some = (slice(None, None, step),) * 3
     sampled = inside[some]
     low, high = np.percentile(source.voxels[some][sampled], SCALE_PERCENTILES)
-    signal = (source.voxels[some][sampled] - low) / max(float(high - low), 1e-6)
+    signal = (source.voxels[some][sampled] - low) / (float(high - low) or 1.0)
     hu = made.voxels[some][sampled]
     return Looks(
         body_litres=litres,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.byte_source import content_name, open_bytes
@@ -53,6 +53,15 @@ def read_scan(
     return replace(scan, volume=volume, modality=modality)
 
 
+def read_mask(path: Path | str) -> Scan:
+    """Read an image that marks by > 0, as ``read_scan`` does; it may mark all, or nothing."""
+    path = Path(path)
+    refuse_irregular(path)
+    if path.is_dir() or is_dicom(path):
+        return read_dicom(path)
+    return _reader(path)(path, may_be_constant=True)
+
+
 def _may_be_hu(scan: Scan) -> bool:
     """Whether the stored type can hold HU, which go below 0."""
     passport = scan.passport
@@ -76,7 +85,11 @@ def refuse_irregular(path: Path) -> None:
         )
 
 
-def _reader(path: Path) -> Callable[[Path], Scan]:
+class _Reader(Protocol):
+    def __call__(self, path: Path, *, may_be_constant: bool = False) -> Scan: ...
+
+
+def _reader(path: Path) -> _Reader:
     """Choose the reader of a file that is not DICOM."""
     with open_bytes(path) as source:
         start = source.up_to(512)

@@ -77,15 +77,16 @@ def to_float32(stored: NDArray[Any], *, slope: float, intercept: float, path: Pa
     return voxels
 
 
-def mend_voxels(voxels: FloatVoxels, path: Path) -> list[str]:
+def mend_voxels(voxels: FloatVoxels, path: Path, *, may_be_constant: bool = False) -> list[str]:
     """Replace NaN and infinity in place by the smallest finite value; return the warnings.
 
-    The smallest value of an image means air or no signal.
+    The smallest value of an image means air or no signal. A mask may have one value everywhere.
 
     Raises
     ------
     InputRefused
-        If more than ``MAX_NOT_FINITE_SHARE`` of the voxels are not finite, or all are equal.
+        If more than ``MAX_NOT_FINITE_SHARE`` of the voxels are not finite, or all are equal and
+        may not be.
     """
     finite = np.isfinite(voxels)
     count = voxels.size - int(np.count_nonzero(finite))
@@ -97,7 +98,7 @@ def mend_voxels(voxels: FloatVoxels, path: Path) -> list[str]:
         )
     smallest = float(voxels.min(where=finite, initial=np.inf))
     largest = float(voxels.max(where=finite, initial=-np.inf))
-    if smallest == largest:
+    if smallest == largest and not may_be_constant:
         raise InputRefused(
             f"{path}: every voxel has the value {smallest:g}",
             rule="an image must hold more than one value",

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from medcyclegan.errors import InputRefused
 from medcyclegan.io.nifti.write import write_nifti
 from medcyclegan.io.read import read_scan
 from medcyclegan.io.scan import ItkPassport
+from medcyclegan.io.write import write_scan
 from tests.cli.conversion_inputs import Run, runner, tree_hash, write_mr
 from tests.dicom_factory import make_series
 from tests.tiny_model import head_on, tiny_folder
@@ -176,3 +178,18 @@ def test_a_fault_of_ours_is_one_line_and_interruption_130(
         code, err = refused(run, tmp_path, "--mri", head, "--model", model)
         assert code == expected
         assert "4711" not in err
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".mha", ".nrrd"])
+def test_a_mask_that_marks_all_is_taken(
+    run: Run, head: Path, model: Path, tmp_path: Path, ending: str
+) -> None:
+    mr = read_scan(head).volume
+    ones = mr.with_voxels(np.ones_like(mr.voxels), unit="mask")
+    path = tmp_path / f"mask{ending}"
+    write_scan(ones, passport=ItkPassport(), to=path)
+    options = ("--mri", head, "--model", model, "--out", tmp_path / "out.nii.gz", "--mask", path)
+    assert run("synth-ct", *options)[0] == 0
+    # The control: an image of one value is none.
+    with pytest.raises(InputRefused, match="every voxel has the value 1"):
+        read_scan(path)

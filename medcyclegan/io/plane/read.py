@@ -53,11 +53,11 @@ _DAMAGED = (
 _PNG_COLOUR_TYPES = (2, 4, 6)  # colours, grey with transparency, both
 
 
-def read_plane(path: Path) -> Scan:
+def read_plane(path: Path, *, may_be_constant: bool = False) -> Scan:
     """Read one picture as float32 (columns, rows, 1) in a.u.: its grey values as they are stored.
 
     Colours become luminance, rounded; transparent pixels are laid on black; the EXIF orientation of
-    photographs is applied.
+    photographs is applied. Only a mask ``may_be_constant``.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def read_plane(path: Path) -> Scan:
             f"{path}: memory does not suffice for the picture", remedy="free some memory"
         ) from error
     voxels = np.ascontiguousarray(values.T[:, :, None], dtype=np.float32)
-    said += mend_voxels(voxels, path)
+    said += mend_voxels(voxels, path, may_be_constant=may_be_constant)
     volume = Volume(voxels, plane_geometry(voxels.shape[0], voxels.shape[1]), "a.u.")
     return Scan(volume, passport, source=path, warnings=tuple(said))
 
