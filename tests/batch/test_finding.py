@@ -60,6 +60,34 @@ def test_bids_takes_one_image_a_session(tmp_path: Path) -> None:
     assert only_t2 == {"ds/sub-01/ses-1/anat/sub-01_ses-1_T2w.nii.gz"}
 
 
+def test_what_bids_keeps_beside_images_of_subjects_is_no_work(tmp_path: Path) -> None:
+    head = "sub-01/anat/sub-01"
+    aside = {
+        f"{head}_part-phase_T1w.nii.gz": "no magnitude",
+        f"{head}_part-real_T1w.nii.gz": "no magnitude",
+        f"{head}_echo-1_part-imag_T1w.nii.gz": "no magnitude",
+        "plain/p7_t1_phase.nii.gz": "no magnitude",
+        "plain/phase.mha": "no magnitude",
+        "sourcedata/sub-01/t1.nii.gz": "source data",
+        "code/templates/t1.nii.gz": "code/",
+        "ds/code/t1.nii.gz": "code/",
+        "stimuli/t1.nii.gz": "stimuli/",
+        "derivatives/x/sub-01_T1w.nii.gz": "derivatives",
+    }
+    work = {f"{head}_part-mag_T1w.nii.gz", f"{head}_T2w.nii.gz", "plain/p8_inphase_t1.nii.gz"}
+    touch(tmp_path, *aside, *work)
+    make_series(tmp_path / "sourcedata" / "dicom" / "mr", shape=(4, 5, 12))
+    aside["sourcedata/dicom/mr"] = "source data"
+    for rule in ("all", "auto"):
+        taken, reasons = chosen(tmp_path, rule)
+        assert taken <= work
+        for name, why in aside.items():
+            assert why in reasons[name], name
+    assert chosen(tmp_path, "all")[0] == work
+    # The control: what lies in the folder that is given is looked at, whatever its name.
+    assert chosen(tmp_path / "sourcedata" / "sub-01", "all")[0] == {"t1.nii.gz"}
+
+
 def test_plain_files(tmp_path: Path) -> None:
     touch(tmp_path, "a/t1.nii.gz", "a/t2.nii.gz", "b/t1.nii.gz", "flat/x1.mha", "flat/x2.nrrd",
           "a/t1_mask.nii.gz", "a/t1_sct.nii.gz", "a/._t1.nii.gz", "a/notes.txt", "c/p.hdr",
