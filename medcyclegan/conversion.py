@@ -96,7 +96,10 @@ def open_scan(request: Request, model: Model, *, maker: Maker) -> Opened:
         scan = read_series(request.files, source=request.source)
     else:
         scan = read_scan(
-            request.source, series_uid=request.series_uid, modality=model.task.source.modality
+            request.source,
+            series_uid=request.series_uid,
+            modality=model.task.source.modality,
+            untilt=request.untilt,
         )
     refuse_unwritable(outputs.image, scan, model.task)
     if outputs.report is not None:

@@ -71,6 +71,13 @@ def bias_option(command: Command) -> Command:
     )(command)
 
 
+def untilt_option(command: Command) -> Command:
+    """Add ``--untilt``, for CT."""
+    return click.option(
+        "--untilt", is_flag=True, help="Correct the gantry tilt of a CT in DICOM, by its geometry."
+    )(command)
+
+
 def mask_option(text: str) -> Callable[[Command], Command]:
     """Add ``--mask``; ``text`` says in the help what it marks."""
     return click.option("--mask", type=click.Path(path_type=Path), help=text)
@@ -100,6 +107,7 @@ def run_conversion(
         uncertainty=flags["uncertainty"],
         overwrite=flags["overwrite"],
         deidentifier=new_deidentifier() if flags["deidentify"] else None,
+        untilt=flags.get("untilt", False),
     )
     model = load_model(flags["model"])
     if refusal := check(model.task):

@@ -81,7 +81,9 @@ def say_outcome(voice: Voice, outcome: Outcome, *, facts: dict[str, object], nam
         voice.say(f"Uncertainty   {done.uncertainty}")
     if done.report:
         voice.say(f"Report        {done.report}")
-    voice.say(f"Grid          {size} voxels of {spacing} mm, as the input's")
+    moved = getattr(done.scan.passport, "is_resampled", False)
+    whose = "the input's without its tilt" if moved else "the input's"
+    voice.say(f"Grid          {size} voxels of {spacing} mm, as {whose}")
     voice.say(f"{image.unit if image.unit == 'HU' else 'Values':13} {least:.0f} to {most:.0f}")
     voice.say(f"Model         {card.name} ({card.weights_sha256[:12]})")
     _say_signs(voice, done)

@@ -8,7 +8,13 @@ from typing import Any
 import click
 
 from medcyclegan.cli.common import Voice
-from medcyclegan.cli.conversions import bias_option, conversion_options, mask_option, run_conversion
+from medcyclegan.cli.conversions import (
+    bias_option,
+    conversion_options,
+    mask_option,
+    run_conversion,
+    untilt_option,
+)
 from medcyclegan.cli.outcome import Outcome, end_in_doubt, facts_of, say_outcome
 
 NOTE = "Research use only: a translated image is not an acquired image."
@@ -39,6 +45,7 @@ Examples:
 )
 @bias_option
 @mask_option("Image that marks by > 0 what is looked at; default: the body, found by itself.")
+@untilt_option
 @conversion_options
 def translate(*, voice: Voice, source: Path, **flags: Any) -> None:
     """Translate an image with a model, on exactly the image's grid, into the same file format."""

@@ -26,14 +26,19 @@ _FORMATS = (
 
 
 def read_scan(
-    path: Path | str, *, series_uid: str | None = None, modality: str | None = None
+    path: Path | str,
+    *,
+    series_uid: str | None = None,
+    modality: str | None = None,
+    untilt: bool = False,
 ) -> Scan:
     """Read a DICOM series, NIfTI, MetaImage, NRRD or picture; the content decides, then the name.
 
     ``series_uid`` chooses among several DICOM series; other formats have none. ``modality`` is
     that of what is expected, as a ``Domain`` names it: DICOM of another modality is refused, and
     other formats, which do not tell theirs, are taken for it. If it is ``"CT"`` the unit is HU, but
-    for pictures of whole numbers from 0 up, as HU are not.
+    for pictures of whole numbers from 0 up, as HU are not. With ``untilt`` the tilt of the gantry
+    of a CT in DICOM is corrected.
 
     Raises
     ------
@@ -44,7 +49,7 @@ def read_scan(
     path = Path(path)
     refuse_irregular(path)
     if path.is_dir() or is_dicom(path):
-        return read_dicom(path, series_uid=series_uid, modality=modality)
+        return read_dicom(path, series_uid=series_uid, modality=modality, untilt=untilt)
     scan = _reader(path)(path)
     if modality is None:
         return scan

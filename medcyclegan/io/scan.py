@@ -34,10 +34,12 @@ class DicomPassport:
     For an enhanced multi-frame or mosaic source there is still one data set a slice, with the
     frame's position, orientation and spacing put at its top level, and the same SOPInstanceUID.
     ``frame_numbers`` holds the 1-based frame of each slice then, and is empty for plain series.
+    ``is_resampled``: the slices were moved to other places than the source has them at.
     """
 
     slices: tuple[Dataset, ...]
     frame_numbers: tuple[int, ...] = ()
+    is_resampled: bool = False
 
 
 @dataclass(frozen=True)

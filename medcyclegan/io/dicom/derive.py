@@ -176,7 +176,7 @@ def _of_slice(geometry: Geometry, k: int, passport: Passport, kind: Kind) -> Dat
     ds = plane_of(source, step_mm=step_mm) if has_place(passport) else Dataset()
     ds.update(kind.of_acquisition(source))
     frame_number = passport.frame_numbers[k] if passport.frame_numbers else None
-    ds.update(references_to(source, frame_number))
+    ds.update(references_to(source, frame_number, same_places=not passport.is_resampled))
     return ds
 
 

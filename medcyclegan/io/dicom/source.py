@@ -93,11 +93,11 @@ def equipment_of(source: Dataset) -> Dataset:
     return ds
 
 
-def references_to(source: Dataset, frame_number: int | None) -> Dataset:
+def references_to(source: Dataset, frame_number: int | None, *, same_places: bool) -> Dataset:
     """Return the references to the slice and the series that a slice was made from.
 
     ``frame_number`` is 1-based; it is written for multi-frame objects only, as a tile of a mosaic
-    is no frame in the sense of DICOM.
+    is no frame in the sense of DICOM. ``same_places``: pixels lie where they lie in the source.
     """
     instance = Dataset()
     instance.ReferencedSOPClassUID = _needed(source, "SOPClassUID")
@@ -106,7 +106,7 @@ def references_to(source: Dataset, frame_number: int | None) -> Dataset:
     image.update(instance)
     if frame_number is not None and source.SOPClassUID in _MULTI_FRAME:
         image.ReferencedFrameNumber = frame_number
-    image.SpatialLocationsPreserved = "YES"
+    image.SpatialLocationsPreserved = "YES" if same_places else "NO"
     image.PurposeOfReferenceCodeSequence = [
         code_item("121322", "Source image for image processing operation")
     ]
