@@ -150,6 +150,15 @@ def _raw_id(value: bytes) -> Make:
     return series(after=after)
 
 
+def _undeclared(folder: Path) -> Path:
+    source = _raw_id("Z\u00fcrich-7".encode())(folder)
+    for path in source.iterdir():
+        data = path.read_bytes()
+        at = data.index(b"\x08\x00\x05\x00CS")
+        path.write_bytes(data[:at] + data[at + 8 + data[at + 6] :])
+    return source
+
+
 def _case(name: str, make: Make, *says: str, **more: Any) -> Case:
     return Case(name, make, f'refused, saying "{says[0]}"', says=says, **more)
 
@@ -231,6 +240,8 @@ CASES = (
     _case("no transfer syntax", _syntax(""), "the transfer syntax is"),
     _case("a private transfer syntax", _syntax("1.2.840.113619.5.2"), "the transfer syntax is"),
     _case("an unknown transfer syntax", _syntax("1.2.3.4"), "the transfer syntax is"),
+    _to_dicom("patient ID in UTF-8, without a character set", _undeclared),
+    _to_dicom("slices of thickness 0", series(every(SliceThickness="0"))),
     _to_dicom("patient ID ../../x", series(every(PatientID="../../x"))),
     _to_dicom("patient ID /etc/x", series(every(PatientID="/etc/x"))),
     _to_dicom("patient ID with NUL", _raw_id(b"a\0b"), "PatientID", "mend the attribute"),
