@@ -12,7 +12,8 @@ from medcyclegan.cli.common import Voice, voice_options
 from medcyclegan.errors import ExitCode
 
 if TYPE_CHECKING:
-    from medcyclegan.evaluation.study.plan import Method, Refusal
+    from medcyclegan.evaluation.study.patient import Refusal
+    from medcyclegan.evaluation.study.plan import Method
     from medcyclegan.evaluation.study.result import Study
 
 AUTO = "auto"
@@ -107,6 +108,7 @@ def _say_results(study: Study, voice: Voice) -> None:
         patients=len(study.patients),
         unmatched=[vars(refusal) for refusal in study.unmatched],
         refused=[vars(refusal) for refusal in study.refused],
+        warnings=list(study.warnings),
     )
     voice.say(f"{len(study.patients)} patients scored, protocol {study.protocol}:")
     for method in study.methods:

@@ -8,9 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medcyclegan.errors import InputRefused
-from medcyclegan.evaluation.study.names import IMAGE_ENDINGS, Role, fitness, patient, stem
+from medcyclegan.evaluation.study.names import (
+    IMAGE_ENDINGS,
+    Role,
+    fitness,
+    patient,
+    says_other,
+    stem,
+)
 from medcyclegan.io.dicom.read import is_dicom
 from medcyclegan.io.read import refuse_irregular
+
+# What ``fitness`` gives for a name that says the kind of image.
+_SAYS_SO = 2
 
 
 @dataclass(frozen=True)
@@ -37,7 +47,9 @@ class _Item:
 def find_images(root: Path, *, role: Role) -> Images:
     """List the images at or below ``root``.
 
-    Where several images of a patient lie there, the one whose name says ``role`` is taken.
+    Where several images of a patient lie there, the one whose name says ``role`` is taken. Where
+    some image says ``role``, those that say another kind stand for none of it: a patient whose
+    synthetic CT is missing has none, and not the CT that lies beside.
 
     Raises
     ------
@@ -54,6 +66,8 @@ def find_images(root: Path, *, role: Role) -> Images:
             rule=f"what is looked for is DICOM series and {', '.join(IMAGE_ENDINGS)}",
             remedy="name the folder of the images",
         )
+    if any(fitness(item.name, role) == _SAYS_SO for item in items):
+        items = [item for item in items if not says_other(item.name, role)]
     chosen: dict[str, Path] = {}
     unclear: dict[str, str] = {}
     for case, group in _grouped(items).items():

@@ -9,7 +9,8 @@ from medcyclegan.evaluation.study.figures.draw import Scored, draw_all
 from medcyclegan.evaluation.study.figures.style import Drawn, drawing
 from medcyclegan.evaluation.study.latex import comparison_table, score_table, summary_table
 from medcyclegan.evaluation.study.page import Picture, patient_sections, render_study
-from medcyclegan.evaluation.study.plan import Refusal, StudyRequest
+from medcyclegan.evaluation.study.patient import Refusal
+from medcyclegan.evaluation.study.plan import StudyRequest
 from medcyclegan.evaluation.study.result import Study
 from medcyclegan.evaluation.study.tables import (
     Row,

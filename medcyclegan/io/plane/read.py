@@ -75,9 +75,9 @@ def read_plane(path: Path) -> Scan:
             f"{path}: memory does not suffice for the picture", remedy="free some memory"
         ) from error
     voxels = np.ascontiguousarray(values.T[:, :, None], dtype=np.float32)
-    said += mend_voxels(voxels, path)
+    more, mended = mend_voxels(voxels, path)
     volume = Volume(voxels, plane_geometry(voxels.shape[0], voxels.shape[1]), "a.u.")
-    return Scan(volume, passport, source=path, warnings=tuple(said))
+    return Scan(volume, passport, source=path, warnings=(*said, *more), mended=mended)
 
 
 def plane_geometry(
