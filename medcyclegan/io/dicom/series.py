@@ -5,7 +5,8 @@ from __future__ import annotations
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.find import Found
 from medcyclegan.io.dicom.header import DicomFile
-from medcyclegan.io.dicom.values import numbers, shown, text, whole
+from medcyclegan.io.dicom.identity import difference
+from medcyclegan.io.dicom.values import shown, text, whole
 from medcyclegan.task import fits_modality
 
 Warnings = tuple[str, ...]
@@ -74,7 +75,8 @@ def drop_duplicates(files: list[DicomFile]) -> tuple[list[DicomFile], Warnings]:
     Raises
     ------
     InputRefused
-        If two files share a SOPInstanceUID but not their position: one would be lost.
+        If two files share a SOPInstanceUID but not patient, position and pixels: one would be
+        lost.
     """
     kept: dict[str, DicomFile] = {}
     twice = 0
@@ -84,11 +86,11 @@ def drop_duplicates(files: list[DicomFile]) -> tuple[list[DicomFile], Warnings]:
         if first is file:
             continue
         twice += 1
-        if _position(first) != _position(file):
+        if what := difference(first, file):
             raise InputRefused(
-                f"{first.path} and {file.path} share a SOPInstanceUID but not a position",
-                rule="a SOPInstanceUID names one image",
-                remedy="take the wrong file out, or export the series again",
+                f"{first.path} and {file.path} share a SOPInstanceUID but not {what}",
+                rule="a SOPInstanceUID names one image of one patient",
+                remedy="take the wrong file out, or give the folder of one series at a time",
             )
     said = (f"Files that repeat a SOP instance were passed over: {twice}.",) if twice else ()
     return list(kept.values()), said
@@ -97,10 +99,6 @@ def drop_duplicates(files: list[DicomFile]) -> tuple[list[DicomFile], Warnings]:
 def modalities(files: list[DicomFile]) -> set[str]:
     """The modalities that the files name, empty text for none."""
     return {text(file.header, "Modality", file.path) for file in files}
-
-
-def _position(file: DicomFile) -> tuple[float, ...]:
-    return numbers(file.header, "ImagePositionPatient", file.path)
 
 
 def _listing(series: Series) -> str:
