@@ -14,6 +14,7 @@ from medcyclegan.evaluation.study.regrid import BoolArray, onto_grid
 from medcyclegan.foreground import body_mask_ct
 from medcyclegan.io.read import read_scan
 from medcyclegan.io.scan import Scan
+from medcyclegan.pathtext import path_text
 from medcyclegan.volume import Volume
 
 # Air and fat lie below -50 HU; a CT without one voxel in ten thousand of them shows no patient.
@@ -110,11 +111,10 @@ def load_prediction(path: Path, truth: Truth) -> Prediction:
             rule="both must lie in one frame of reference, in millimetres",
             remedy="register them first, and check the headers",
         )
-    notes = f"{path.name} was resampled from {_grid_text(sct)} to {_grid_text(truth.ct)}"
+    name = path_text(path.name)
+    notes = f"{name} was resampled from {_grid_text(sct)} to {_grid_text(truth.ct)}"
     if unseen_share > 0.0:
-        said += (
-            f"{_percent(unseen_share)} of the body lies outside {path.name} and counts as air",
-        )
+        said += (f"{_percent(unseen_share)} of the body lies outside {name} and counts as air",)
     return Prediction(moved, True, unseen_share, (notes,), said)
 
 
@@ -209,7 +209,7 @@ def _mr(path: Path, ct: Volume, said: _Said) -> Volume | None:
     try:
         scan = read_scan(path, modality="MR")
     except InputRefused as refusal:
-        said.warnings.append(f"the MR is not shown: {refusal}")
+        said.warnings.append(f"the MR is not shown: {path_text(str(refusal))}")
         return None
     mr = scan.volume
     said.warnings.extend(f"MR: {warning}" for warning in scan.warnings)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from medcyclegan.pathtext import path_text
+
 
 @dataclass(frozen=True)
 class Patient:
@@ -24,3 +26,7 @@ class Refusal:
     case: str
     method: str
     reason: str
+
+    def __post_init__(self) -> None:
+        # Reasons quote paths, which may be no text.
+        object.__setattr__(self, "reason", path_text(self.reason))

@@ -12,6 +12,8 @@ from medcyclegan.evaluation.study.find import Images, find_images
 from medcyclegan.evaluation.study.names import fitness, stem
 from medcyclegan.evaluation.study.patient import Patient, Refusal
 from medcyclegan.evaluation.study.roles import told_apart
+from medcyclegan.io.links import named
+from medcyclegan.pathtext import path_text
 
 # Names go into tables and file names: letters of any script, digits, and these.
 _METHOD_NAME = re.compile(r"\w[\w .+()=-]{0,63}")
@@ -103,7 +105,20 @@ def make_plan(request: StudyRequest) -> Plan:
         )
     _refuse_none(apart, refs, preds, request)
     _refuse_swapped(apart)
-    return Plan(apart, (*refusals, *shared), warnings)
+    given = [refs, *preds.values(), *(images for images in (masks, mrs) if images is not None)]
+    return Plan(apart, (*refusals, *shared), warnings + _links_said(given))
+
+
+def _links_said(given: list[Images]) -> tuple[str, ...]:
+    """Name what was not looked into, as whatever lies behind it is not in the study."""
+    links = sorted({link for images in given for link in images.links})
+    if not links:
+        return ()
+    names = path_text(named(links, most=10))
+    return (
+        f"{len(links)} links to folders, or to nothing, were not looked into: {names}. Give the "
+        "folders themselves if there are images in them.",
+    )
 
 
 def _of(case: str, images: Images | None, single: str) -> Path | None:

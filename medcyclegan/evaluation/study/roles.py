@@ -10,6 +10,7 @@ from pathlib import Path
 from medcyclegan.errors import InputRefused
 from medcyclegan.evaluation.study.names import IMAGE_ENDINGS
 from medcyclegan.evaluation.study.patient import Patient, Refusal
+from medcyclegan.pathtext import path_text
 
 # The voxels of these are in another file: two headers may be alike, and the images not.
 _DETACHED = (".mhd", ".nhdr", ".hdr", ".hdr.gz")
@@ -70,7 +71,7 @@ def _with_others(
         refusals += [Refusal(case, method, reason) for method in patient.preds]
         return replace(patient, preds={})
     if mr is not None and (other := roles.claim(mr, f"the MR of {case}")):
-        warnings.append(f"{case}: the MR is not shown: {mr.name} is {other}.")
+        warnings.append(f"{case}: the MR is not shown: {path_text(mr.name)} is {other}.")
         return replace(patient, mr=None)
     return patient
 
