@@ -25,6 +25,7 @@ from medcyclegan.batch.table import counts_said
 from medcyclegan.errors import CannotWrite, ExitCode, InputRefused, ModelRefused, UsageError
 from medcyclegan.evaluation.study.batches import records_of
 from medcyclegan.evaluation.study.plan import Method, StudyRequest
+from medcyclegan.io.dicom.read import is_dicom
 from medcyclegan.io.read import read_scan
 from medcyclegan.models.store import save_model
 from medcyclegan.product import suffix_of
@@ -89,6 +90,7 @@ def test_all_good_ones_are_done_and_the_bad_one_has_its_reason(
         made = read_scan(out / rows[source].output)
         assert made.volume.geometry.same_grid(read_scan(root / source).volume.geometry)
     assert read_scan(out / "p3" / "SE1_sct").modality == "CT"
+    assert all(is_dicom(path) for path in (out / "p3" / "SE1_sct").iterdir())
     assert not list(out.rglob("*.tmp"))
 
 
