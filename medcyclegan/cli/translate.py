@@ -45,7 +45,7 @@ def translate(*, voice: Voice, source: Path, **flags: Any) -> None:
 
 def summarise(voice: Voice, outcome: Outcome) -> None:
     """Print what was made: output, grid, range of values, seconds, model, warnings."""
-    image, task = outcome.done.synthesis.image, outcome.model.task
+    image, task = outcome.done.written, outcome.model.task
     facts = facts_of(outcome, note=RESEARCH_USE_OF_IMAGES)
     facts |= {
         "from": task.source.modality,
