@@ -17,7 +17,7 @@ from medcyclegan.io.dicom.deidentify import NO_DATE
 from medcyclegan.io.dicom.derive import Derivation, DerivedSeries, derive_series
 from medcyclegan.io.dicom.read import read_series
 from medcyclegan.io.naming import is_folder, output_path, report_path, uncertainty_path
-from medcyclegan.io.read import read_scan, refuse_irregular
+from medcyclegan.io.read import read_scan, refuse_unknown
 from medcyclegan.io.scan import Scan
 from medcyclegan.io.write import write_scan
 from medcyclegan.models.card import Card
@@ -163,7 +163,7 @@ def finish(opened: Opened, result: Synthesis, model: Model, *, maker: Maker) -> 
 
 def _checked_outputs(request: Request, card: Card) -> Outputs:
     """Return the paths of all outputs; refuse them, or the input, before any work."""
-    refuse_irregular(request.source)
+    refuse_unknown(request.source)
     output = output_path(
         request.source, out=request.out, format=request.format, suffix=product.suffix_of(card)
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from medcyclegan.errors import InputRefused
-from medcyclegan.geometry import geometry_from_spacing
+from medcyclegan.geometry import Geometry, geometry_from_spacing
 from medcyclegan.intake import check_source, find_body
 from medcyclegan.io.scan import PlanePassport, Scan
 from medcyclegan.task import Domain
@@ -90,3 +90,17 @@ def test_the_unit_decides_which_ct() -> None:
     picture = plane(RAMP, modality="CT")
     with pytest.raises(InputRefused, match="takes CT in HU"):
         check_source(picture, task_of("ct-mr"))
+
+
+def test_a_mask_beside_the_scan_is_named_and_an_empty_one_too() -> None:
+    mr, inside = head_on(geometry_from_spacing((20, 20, 20), (8.0, 8.0, 8.0)))
+    assert find_body(scan_of(mr), inside, mask_name="m.nii").voxels.any()  # the control
+    affine = inside.geometry.affine_ras.copy()
+    affine[0, 3] += 900.0
+    away = Volume(inside.voxels, Geometry(inside.geometry.shape, affine), "mask")
+    with pytest.raises(InputRefused, match=r"The mask m.nii lies beside the scan") as refused:
+        find_body(scan_of(mr), away, mask_name="m.nii")
+    assert "position in the mask's header" in refused.value.remedy
+    empty = inside.with_voxels(np.zeros_like(inside.voxels))
+    with pytest.raises(InputRefused, match=r"The mask m.nii marks no voxel"):
+        find_body(scan_of(mr), empty, mask_name="m.nii")

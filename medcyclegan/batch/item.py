@@ -147,7 +147,7 @@ class Settings:
         chosen = {
             f.name: str(getattr(self.options, f.name))
             for f in fields(self.options)
-            if f.name not in ("device", "mask", "uncertainty")
+            if f.name not in ("device", "mask", "mask_name", "notes", "uncertainty")
         }
         return {
             **chosen,
