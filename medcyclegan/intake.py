@@ -68,16 +68,17 @@ def at_usual_scale(scan: Scan, task: Task) -> Scan:
     return replace(scan, volume=scan.volume.with_voxels(voxels))
 
 
-def find_body(scan: Scan, mask: Volume | None) -> Volume:
+def find_body(scan: Scan, mask: Volume | None, *, mask_name: str = "given") -> Volume:
     """Return what of the scan is looked at, as a mask on its grid.
 
-    That is ``mask``, given on any grid, if there is one; else the body. Of pictures and
+    That is ``mask``, given on any grid, if there is one; else the body. ``mask_name`` is what
+    messages call it. Of pictures and
     radiographs, which may fill their frame, it is all.
 
     Raises
     ------
     InputRefused
-        If no body is found, or a mask is given for a picture.
+        If no body is found, the mask marks nothing of the scan, or it is given for a picture.
     """
     if scan.is_plane:
         if mask is not None:
@@ -90,9 +91,28 @@ def find_body(scan: Scan, mask: Volume | None) -> Volume:
     if mask is not None:
         marked = mask.with_voxels((mask.voxels > 0).astype(np.float32), unit="mask")
         moved = to_geometry(marked, scan.volume.geometry, fill=0.0)
-        return moved.with_voxels((moved.voxels >= 0.5).astype(np.float32))
+        body = moved.with_voxels((moved.voxels >= 0.5).astype(np.float32))
+        _refuse_mask_beside(body, marked, scan, mask_name)
+        return body
     find = body_mask_ct if scan.volume.unit == "HU" else body_mask_mr
     return find(scan.volume)
+
+
+def _refuse_mask_beside(body: Volume, marked: Volume, scan: Scan, name: str) -> None:
+    """Refuse a mask that marks nothing of the scan, and say which of the two is to blame."""
+    if body.voxels.any():
+        return
+    if not marked.voxels.any():
+        raise InputRefused(
+            f"The mask {name} marks no voxel: none is above 0",
+            rule="it marks the body by values above 0",
+            remedy="check the mask",
+        )
+    raise InputRefused(
+        f"The mask {name} lies beside the scan {scan.source}: no voxel of it is marked",
+        rule="both must lie in one frame of reference, in millimetres",
+        remedy="give the mask of this scan, and check the position in the mask's header",
+    )
 
 
 def _refuse_other_unit(scan: Scan, wanted: Domain) -> None:

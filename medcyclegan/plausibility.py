@@ -24,8 +24,9 @@ LEAST_CORRELATION = 0.3
 SAMPLED_VOXELS = 1_000_000
 OUTLIER_PERCENTILES = (0.5, 99.5)
 
-# A head has 10 to 20 % of bone; a slab of it above the eyes still has some per cent.
-BONE_HU = 300.0
+# Bone wherever it is counted: in scores, signs, warnings and reports. A head has 10 to 20 % of it;
+# a slab of it above the eyes still has some per cent.
+BONE_HU = 250.0
 LEAST_BONE_SHARE = 0.01
 
 # A model grid this much coarser than the pixels is told of; nearer ones keep the pixels.

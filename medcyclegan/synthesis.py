@@ -34,6 +34,8 @@ class Options:
     ``views`` 3 translates along all three axes and takes the median of the three. ``mask`` marks
     the body on any grid; without it, it is found from the image. ``uncertainty`` asks for a map
     of the error to expect, which takes some four times the time and leaves the image as it is.
+    ``mask_name`` is what messages call the mask; ``notes`` are warnings on what the options were
+    made of, which the result's begin with.
     """
 
     device: DeviceName = "auto"
@@ -41,6 +43,8 @@ class Options:
     bias_correction: bool = False
     mask: Volume | None = None
     uncertainty: bool = False
+    mask_name: str = "given"
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.views not in (1, 3):
@@ -98,10 +102,14 @@ def _synthesize(scan: Scan, model: Model, options: Options, run: Run) -> Synthes
     scan = clock.run("body", lambda: at_usual_scale(scan, model.task))
     given = None
     if options.mask is not None and not scan.is_plane:
-        given = clock.run("body", lambda: find_body(scan, options.mask))
+        given = clock.run(
+            "body", lambda: find_body(scan, options.mask, mask_name=options.mask_name)
+        )
     clock.run("body", lambda: check_source(scan, model.task, given))
     _refuse_unfit(scan, model.task, options)
-    body = given or clock.run("body", lambda: find_body(scan, options.mask))
+    body = given or clock.run(
+        "body", lambda: find_body(scan, options.mask, mask_name=options.mask_name)
+    )
     if options.bias_correction:
         scan = clock.run("bias", lambda: replace(scan, volume=correct_bias(scan.volume, body)))
     made = _translated(scan, body, model, options, clock=clock, run=run)
@@ -109,7 +117,7 @@ def _synthesize(scan: Scan, model: Model, options: Options, run: Run) -> Synthes
     done = Translated(made.first.ready, made.first.fake, body)
     signs = _signs(scan, image, done, model, clock=clock, run=run)
     doubts = doubts_of(signs, model.card) if signs is not None else ()
-    warnings = scan.warnings + doubts
+    warnings = scan.warnings + options.notes + doubts
     warnings += warnings_of(
         image, body, model.task, is_judged=signs is not None, is_plane=scan.is_plane
     )

@@ -43,7 +43,7 @@ ROOMS = {
     "training.data": _room(5, "torch pydantic numpy monai"),
     "training.data.check": _room(5, "torch numpy matplotlib rich"),
     "product": _room(5),
-    "outputs": _room(5),
+    "outputs": _room(5, "numpy"),
     "intake": _room(5, "numpy"),
     "simulated_data": _room(4, "numpy"),
     "models": _room(4, "safetensors torch pydantic"),
@@ -73,6 +73,7 @@ ROOMS = {
     "geometry": _room(1, "numpy"),
     "task": _room(1, "numpy pydantic"),
     "stopwatch": _room(0),
+    "pathtext": _room(0),
     "errors": _room(0),
 }
 

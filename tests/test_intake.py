@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from medcyclegan.errors import InputRefused
-from medcyclegan.geometry import geometry_from_spacing
+from medcyclegan.geometry import Geometry, geometry_from_spacing
 from medcyclegan.intake import at_usual_scale, check_source, find_body
 from medcyclegan.io.scan import PlanePassport, Scan
 from medcyclegan.task import Domain
@@ -113,3 +113,15 @@ def test_one_voxel_far_above_all_does_not_overflow() -> None:
     head[1, 1, 1] = 3e38
     scan = scan_of(head_of("MR").with_voxels(head))
     assert np.isfinite(np.square(at_usual_scale(scan, task_of("mr-ct")).volume.voxels)).all()
+def test_a_mask_beside_the_scan_is_named_and_an_empty_one_too() -> None:
+    mr, inside = head_on(geometry_from_spacing((20, 20, 20), (8.0, 8.0, 8.0)))
+    assert find_body(scan_of(mr), inside, mask_name="m.nii").voxels.any()  # the control
+    affine = inside.geometry.affine_ras.copy()
+    affine[0, 3] += 900.0
+    away = Volume(inside.voxels, Geometry(inside.geometry.shape, affine), "mask")
+    with pytest.raises(InputRefused, match=r"The mask m.nii lies beside the scan") as refused:
+        find_body(scan_of(mr), away, mask_name="m.nii")
+    assert "position in the mask's header" in refused.value.remedy
+    empty = inside.with_voxels(np.zeros_like(inside.voxels))
+    with pytest.raises(InputRefused, match=r"The mask m.nii marks no voxel"):
+        find_body(scan_of(mr), empty, mask_name="m.nii")

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from medcyclegan.batch.item import Item, Row, Settings, Status
 from medcyclegan.io.atomic import atomic_file
+from medcyclegan.io.naming import report_path
 
 _CHUNK_BYTES = 2**20
 
@@ -94,7 +95,7 @@ def up_to_date(item: Item, settings: Settings) -> Row | None:
             record is None
             or record.fingerprint != settings.fingerprint()
             or record.output_bytes != _bytes_of(settings.out / item.output)
-            or (settings.report and not _has_report(record.row, settings))
+            or (settings.report and not _has_report(record.row, item, settings))
             or record.row.input_sha256 != hash_input(item, settings.root)
         ):
             return None
@@ -105,8 +106,8 @@ def up_to_date(item: Item, settings: Settings) -> Row | None:
     return record.row.model_copy(update={"status": Status.UP_TO_DATE})
 
 
-def _has_report(row: Row, settings: Settings) -> bool:
-    return bool(row.report) and (settings.out / row.report).is_file()
+def _has_report(row: Row, item: Item, settings: Settings) -> bool:
+    return bool(row.report) and report_path(settings.out / item.output).is_file()
 
 
 def _read_record(item: Item, settings: Settings) -> Record | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,12 +21,17 @@ from medcyclegan.batch.pool import work_on
 from medcyclegan.batch.records import make_state
 from medcyclegan.batch.select import Preference, Rule
 from medcyclegan.batch.table import Table
+from medcyclegan.batch.words import MODALITIES
 from medcyclegan.conversion import Maker
-from medcyclegan.errors import CannotWrite, ExitCode, InputRefused
+from medcyclegan.errors import CannotWrite, ExitCode, InputRefused, ModelRefused
 from medcyclegan.io.naming import Format
 from medcyclegan.io.targets import refusals_of
-from medcyclegan.models.store import find_model, load_model, shipped_models
+from medcyclegan.models.store import Model, find_model, load_model, shipped_models
+from medcyclegan.product import suffix_of
 from medcyclegan.synthesis import Options
+
+# Of reasons why images were set aside, a message names so many.
+_MOST_REASONS = 3
 
 
 @dataclass(frozen=True)
@@ -54,9 +60,10 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """The rows of all inputs, in the order of their paths."""
+    """The rows of all inputs, in the order of their paths; ``unit`` is that of what was made."""
 
     rows: tuple[Row, ...]
+    unit: str = "HU"
 
     @property
     def exit_code(self) -> ExitCode:
@@ -77,15 +84,16 @@ def plan_batch(order: Order, *, maker: Maker, threads: int = 0) -> tuple[Plan, S
     Raises
     ------
     InputRefused
-        If the tree cannot be read or holds nothing to translate.
+        If the tree cannot be read or holds no images.
     CannotWrite
         If the outputs would go into the tree's own folder, or into one around it.
     ModelRefused
-        If the model cannot be opened.
+        If the model cannot be opened, or takes no volumes.
     """
     root, out = Path(os.path.realpath(order.root)), Path(os.path.realpath(order.out))
     _refuse_around(out, root)
     model = load_model(order.model)
+    _refuse_pictures(model)
     is_shipped = order.model in shipped_models()
     settings = Settings(
         root=root,
@@ -95,6 +103,8 @@ def plan_batch(order: Order, *, maker: Maker, threads: int = 0) -> tuple[Plan, S
         options=order.options,
         maker=maker,
         run=secrets.token_hex(8),
+        suffix=suffix_of(model.card),
+        unit=model.task.target.unit,
         format=order.format,
         report=order.report,
         overwrite=order.overwrite,
@@ -103,13 +113,29 @@ def plan_batch(order: Order, *, maker: Maker, threads: int = 0) -> tuple[Plan, S
     modality = model.task.source.modality
     catalogue = find_candidates(root, modality=modality, skip=out)
     plan = make_plan(catalogue, order.rule, settings)
-    if all(row.status is Status.SET_ASIDE for row in plan.rows):
+    if not plan.rows:
         raise InputRefused(
-            f"{order.root} holds no {modality} to translate ({len(plan.rows)} images set aside)",
-            rule=f"what is taken: {plan.rule}",
-            remedy="see the reasons with --dry-run --select all",
+            f"{order.root} holds no {modality} to translate, nor any image of another kind",
+            rule="what is looked for is DICOM, NIfTI, MetaImage and NRRD",
+            remedy="name the folder that the scans are in",
         )
     return plan, settings
+
+
+def refuse_all_set_aside(plan: Plan, order: Order) -> None:
+    """Raise InputRefused if every image was set aside, with the reasons that most of them have."""
+    if any(row.status is not Status.SET_ASIDE for row in plan.rows):
+        return
+    reasons = Counter(row.reason for row in plan.rows).most_common()
+    listed = "; ".join(f"{count} x {reason}" for reason, count in reasons[:_MOST_REASONS])
+    more = len(reasons) - _MOST_REASONS
+    raise InputRefused(
+        f"{order.root} holds nothing to translate: {len(plan.rows)} images, all set aside "
+        f"({listed}{f'; and {more} other reasons' if more > 0 else ''})",
+        rule=f"what is taken: {plan.rule}",
+        remedy="see each reason with --dry-run; change --task, or name images by "
+        "--select description~PATTERN",
+    )
 
 
 def run_batch(order: Order, crew: Crew, *, maker: Maker, watcher: Watcher) -> Outcome:
@@ -118,13 +144,15 @@ def run_batch(order: Order, crew: Crew, *, maker: Maker, watcher: Watcher) -> Ou
     Raises
     ------
     InputRefused, CannotWrite, ModelRefused
-        As ``plan_batch``; CannotWrite also if another run is at work on the folder.
+        As ``plan_batch``; InputRefused also if all images are set aside, CannotWrite if another
+        run is at work on the folder.
     DeviceError
         If the scheduler asked for does not answer.
     """
     _refuse_around(Path(os.path.realpath(order.out)), Path(os.path.realpath(order.root)))
     with _held(order.out):
         plan, settings = plan_batch(order, maker=maker, threads=crew.threads)
+        refuse_all_set_aside(plan, order)
         with refusals_of(settings.state):
             make_state(settings)
         table = Table(plan, settings)
@@ -136,7 +164,18 @@ def run_batch(order: Order, crew: Crew, *, maker: Maker, watcher: Watcher) -> Ou
                     table.put(row)
                     watcher.ended(row)
             table.save(finished=True)
-    return Outcome(table.rows)
+    return Outcome(table.rows, settings.unit)
+
+
+def _refuse_pictures(model: Model) -> None:
+    modality = model.task.source.modality
+    if modality not in MODALITIES:
+        what = "radiographs" if modality == "XR" else "pictures"
+        raise ModelRefused(
+            f"The model {model.card.name} translates {what}",
+            rule=f"a batch takes volumes of {' or '.join(MODALITIES)}",
+            remedy="use: medcyclegan translate",
+        )
 
 
 @contextmanager

@@ -65,6 +65,8 @@ def _marked(item: Item, settings: Settings, *, tries: int) -> Row:
     worker = get_worker()
     # An output that is there without a record is ours if a process died between the two.
     may_replace = settings.overwrite or was_begun(item, settings) or has_record(item, settings)
+    output = settings.out / item.output
+    was_there = output.exists()
     try:
         place = station(
             settings.model,
@@ -79,7 +81,9 @@ def _marked(item: Item, settings: Settings, *, tries: int) -> Row:
     except Exception as error:
         _log.debug("%s", item.source, exc_info=True)
         row = _row_of(error, item, settings)
-    remove_mark(item, settings)
+    is_without_record = row.status is Status.FAILED and not was_there and output.exists()
+    if not is_without_record:  # else the mark says to the next run that the output is ours
+        remove_mark(item, settings)
     return row
 
 
@@ -116,16 +120,15 @@ def _request(item: Item, settings: Settings, *, overwrite: bool) -> Request:
 def _row_done(item: Item, settings: Settings, done: Conversion, place: Station) -> Row:
     report = done.report.relative_to(settings.out).as_posix() if done.report else ""
     doubts = done.synthesis.doubts
-    return item.row(Status.DOUBTFUL if doubts else Status.DONE).model_copy(
-        update={
-            "report": report,
-            "seconds_by_step": {step: round(s, 3) for step, s in done.seconds.items()},
-            "model": place.model.card.name,
-            "model_sha256": place.model.card.weights_sha256,
-            "qa": qa_figures(done.scan, done.synthesis),
-            "doubts": doubts,
-            "warnings": tuple(_without_roots(w, settings) for w in done.synthesis.warnings),
-        }
+    return item.row(
+        Status.DOUBTFUL if doubts else Status.DONE,
+        report=report,
+        seconds_by_step={step: round(s, 3) for step, s in done.seconds.items()},
+        model=place.model.card.name,
+        model_sha256=place.model.card.weights_sha256,
+        qa=qa_figures(done.scan, done.synthesis),
+        doubts=doubts,
+        warnings=tuple(_without_roots(w, settings) for w in done.synthesis.warnings),
     )
 
 

@@ -17,6 +17,7 @@ import click
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 RESEARCH_USE = "Research use only: a synthetic CT is not an acquired image."
+RESEARCH_USE_OF_IMAGES = "Research use only: a translated image is not an acquired image."
 
 
 @dataclass(frozen=True)

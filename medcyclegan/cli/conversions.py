@@ -116,11 +116,14 @@ def run_conversion(
             f"The model {model.card.name} translates {sides}", rule=refusal, remedy=OTHER_MODEL
         )
     mask_path = flags.get("mask")
+    mask = read_mask(mask_path) if mask_path else None
     options = Options(
         device=flags["device"],
         views=int(flags["views"]),
         bias_correction=flags.get("bias_correction", False),
-        mask=read_mask(mask_path).volume if mask_path else None,
+        mask=mask.volume if mask else None,
+        mask_name=str(mask_path),
+        notes=tuple(f"The mask {mask.source}: {said}" for said in mask.warnings) if mask else (),
     )
     with voice.progress("Translating") as progress:
         done = convert(request, model, maker=default_maker(), options=options, progress=progress)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from medcyclegan.cli.common import Voice
+from medcyclegan.cli.common import RESEARCH_USE_OF_IMAGES, Voice
 from medcyclegan.cli.conversions import (
     bias_option,
     conversion_options,
@@ -16,8 +16,6 @@ from medcyclegan.cli.conversions import (
     untilt_option,
 )
 from medcyclegan.cli.outcome import Outcome, end_in_doubt, facts_of, say_outcome
-
-NOTE = "Research use only: a translated image is not an acquired image."
 
 EXAMPLES = """\b
 Examples:
@@ -54,8 +52,8 @@ def translate(*, voice: Voice, source: Path, **flags: Any) -> None:
 
 def summarise(voice: Voice, outcome: Outcome) -> None:
     """Print what was made: output, grid, range of values, seconds, model, warnings."""
-    image, task = outcome.done.synthesis.image, outcome.model.task
-    facts = facts_of(outcome, note=NOTE)
+    image, task = outcome.done.written, outcome.model.task
+    facts = facts_of(outcome, note=RESEARCH_USE_OF_IMAGES)
     facts |= {
         "from": task.source.modality,
         "to": task.target.modality,

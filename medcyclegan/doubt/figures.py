@@ -40,7 +40,7 @@ class Looks:
     ``bright`` describe the histogram of the signal in the body, from its 1st percentile (0) to its
     99th (1): the share below 0.15, the median, the share above 0.7. ``smoothness`` is the
     correlation of neighbouring voxels there. ``bone``, ``air`` and ``deep_soft`` are of the
-    result: shares above 300 HU and below -400 HU, and that of -100 to 150 HU more than 30 mm deep.
+    result: shares above 250 HU and below -400 HU, and that of -100 to 150 HU more than 30 mm deep.
     """
 
     body_litres: float

@@ -31,6 +31,23 @@ _SAYS = {
     "cycle_information": "The way back to the input shares {:.3f} of its information",
 }
 
+_CALLED = {
+    "body_litres": "Body in view, litres",
+    "width_mm": "Width, mm",
+    "length_mm": "Length from back to front, mm",
+    "height_mm": "Height, mm",
+    "fill": "Body in the box around it",
+    "dark": "Dark in the body",
+    "middle": "Median signal in its range",
+    "bright": "Bright in the body",
+    "smoothness": "Correlation of neighbours",
+    "bone": "Bone in the result",
+    "air": "Air in the result",
+    "deep_soft": "Soft tissue deep in the body",
+    "view_disagreement_hu": "Difference of other views, HU",
+    "cycle_information": "Information of the way back",
+}
+
 
 def doubts_of(signs: Signs, card: Card) -> tuple[str, ...]:
     """Return a sentence for each sign that lies outside what the model knows, by its card.
@@ -50,6 +67,30 @@ def doubts_of(signs: Signs, card: Card) -> tuple[str, ...]:
     return tuple(found)
 
 
+def verdict_of(signs: Signs, doubts: tuple[str, ...]) -> str:
+    """Return in one sentence whether the model knows such an input."""
+    count = len(signs.figures())
+    if doubts:
+        return (
+            f"{len(doubts)} of {count} signs say that the model does not know such an input: "
+            "do not trust the result."
+        )
+    return f"{count} checked, all as in what the model knows"
+
+
+def judged(signs: Signs, card: Card) -> tuple[tuple[str, str, str], ...]:
+    """Return each sign as (what it is, its value, what the model knows by its card)."""
+    rows = []
+    for name, value in signs.figures().items():
+        within = None if card.known is None else card.known.range_of(name)
+        number = _number_of(_SAYS[name])
+        known = "not known"
+        if within is not None:
+            known = f"{number.format(within.low)} to {number.format(within.high)}"
+        rows.append((_CALLED[name], number.format(value), known))
+    return tuple(rows)
+
+
 def is_outside(name: str, value: float, within: Range) -> bool:
     """Whether a sign lies beyond its range by more than the slack, on a side where that is odd."""
     above = value > within.high * SLACK and name not in ODD_BELOW
@@ -59,6 +100,11 @@ def is_outside(name: str, value: float, within: Range) -> bool:
 
 def _sentence(name: str, value: float, within: Range) -> str:
     says = _SAYS[name]
-    number = says[says.index("{") : says.index("}") + 1]
+    number = _number_of(says)
     low, high = number.format(within.low), number.format(within.high)
     return f"{says.format(value)}; of what the model knows, {low} to {high}."
+
+
+def _number_of(says: str) -> str:
+    """How a sentence formats its number."""
+    return says[says.index("{") : says.index("}") + 1]

@@ -73,6 +73,19 @@ def _may_be_hu(scan: Scan) -> bool:
     return not isinstance(passport, PlanePassport) or passport.dtype in ("int16", "float32")
 
 
+def refuse_unknown(path: Path) -> None:
+    """Refuse a file of a format that is not read, before anything else is said of it.
+
+    Raises
+    ------
+    InputRefused
+        If it is no image that is read, by its first bytes and its name.
+    """
+    refuse_irregular(path)
+    if path.is_file() and not is_dicom(path):
+        _reader(path)
+
+
 def refuse_irregular(path: Path) -> None:
     """Refuse what is missing, and pipes and devices, which may never end."""
     try:
@@ -108,6 +121,10 @@ def _reader(path: Path) -> _Reader:
         return read_nifti
     if name.endswith(_ITK_ENDINGS):
         return read_itk
+    content = content_name(start)
+    is_archive = "archive" in content
     raise InputRefused(
-        f"{path}: {content_name(start)}", rule=f"what is read is {_FORMATS}", remedy="convert it"
+        f"{path}: {content}",
+        rule=f"what is read is {_FORMATS}",
+        remedy="unpack it, and give the folder or the file in it" if is_archive else "convert it",
     )

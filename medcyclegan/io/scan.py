@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from pydicom import Dataset
 
 from medcyclegan.volume import Volume
@@ -72,7 +74,8 @@ class Scan:
     ``modality`` is ``"MR"``, ``"CT"``, ``"XR"`` for radiographs of all kinds, or the DICOM term of
     another kind, where the source tells it, else empty. ``is_plane``: a picture or radiograph,
     which has no place in space, and whose pixels may have any size in the anatomy.
-    ``warnings`` are sentences for the user, without patient data.
+    ``warnings`` are sentences for the user, without patient data. ``mended`` tells where (i, j, k)
+    the file held NaN or infinity, which the reader replaced; None if nowhere.
     """
 
     volume: Volume
@@ -80,6 +83,7 @@ class Scan:
     source: Path
     modality: str = ""
     warnings: tuple[str, ...] = field(default_factory=tuple)
+    mended: NDArray[np.bool_] | None = field(default=None, compare=False)
 
     @property
     def is_plane(self) -> bool:

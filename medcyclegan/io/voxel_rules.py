@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from medcyclegan.errors import CannotWrite, InputRefused
 from medcyclegan.volume import FloatVoxels, Volume
 
+BoolArray = NDArray[np.bool_]
+
 # 1024 x 1024 x 1024 voxels, 4 GiB as float32: a hundred times a usual head scan. What claims to be
 # more is taken for a damaged header.
 MAX_VOXELS = 2**30
@@ -77,10 +79,13 @@ def to_float32(stored: NDArray[Any], *, slope: float, intercept: float, path: Pa
     return voxels
 
 
-def mend_voxels(voxels: FloatVoxels, path: Path, *, may_be_constant: bool = False) -> list[str]:
-    """Replace NaN and infinity in place by the smallest finite value; return the warnings.
+def mend_voxels(
+    voxels: FloatVoxels, path: Path, *, may_be_constant: bool = False
+) -> tuple[list[str], BoolArray | None]:
+    """Replace NaN and infinity in place by the smallest finite value.
 
     The smallest value of an image means air or no signal. A mask may have one value everywhere.
+    Returns the warnings, and where such voxels were, in the shape of ``voxels``: None if nowhere.
 
     Raises
     ------
@@ -105,9 +110,10 @@ def mend_voxels(voxels: FloatVoxels, path: Path, *, may_be_constant: bool = Fals
             remedy="check that the export went well",
         )
     if not count:
-        return []
-    voxels[~finite] = smallest
-    return [f"{count} voxels were NaN or infinite and are replaced by {smallest:g}"]
+        return [], None
+    mended = ~finite
+    voxels[mended] = smallest
+    return [f"{count} voxels were NaN or infinite and are replaced by {smallest:g}"], mended
 
 
 def stored_voxels(volume: Volume, path: Path) -> NDArray[Any]:

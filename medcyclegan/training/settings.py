@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -53,11 +54,15 @@ def read_settings(path: Path, kind: type[Settings], *, changes: Sequence[str] = 
         raise UsageError(f"{path} holds no keys", rule="settings are keys and values")
     for change in changes:
         _apply(content, change)
-    return checked(content, kind, where=str(path))
+    return checked(content, kind, where=str(path), changes=changes)
 
 
-def checked(content: object, kind: type[Settings], *, where: str) -> Settings:
+def checked(
+    content: object, kind: type[Settings], *, where: str, changes: Sequence[str] = ()
+) -> Settings:
     """Return settings of a kind from plain data; ``where`` begins the message if it is refused.
+
+    Of a key that one of the ``changes`` sets, the message names the change and not the file.
 
     Raises
     ------
@@ -69,9 +74,39 @@ def checked(content: object, kind: type[Settings], *, where: str) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise UsageError(
-            f"{where}: {key} = {first['input']!r}", rule=first["msg"], remedy="correct the file"
-        ) from error
+        change = next((c for c in changes if _sets(c, key)), "")
+        found = f"{'the setting' if change else f'{where}:'} {key} = {first['input']!r}"
+        rule, remedy = first["msg"], f"correct {'the setting' if change else 'the file'}"
+        if first["type"] == "extra_forbidden":
+            rule, remedy = f"there is no key {key}", _near(kind, first["loc"])
+        raise UsageError(found, rule=rule, remedy=remedy) from error
+
+
+def _sets(change: str, key: str) -> bool:
+    """Whether a change on the command line sets a key, or a key below it."""
+    name = change.partition("=")[0].strip()
+    return name == key or name.startswith(f"{key}.") or key.startswith(f"{name}.")
+
+
+def _near(kind: type[BaseModel], place: tuple[int | str, ...]) -> str:
+    """Name the keys that are known where an unknown one was met, the most alike first."""
+    known = _keys_at(kind, place[:-1])
+    above = "".join(f"{part}." for part in place[:-1])
+    alike = difflib.get_close_matches(str(place[-1]), known, n=1)
+    if alike:
+        return f"perhaps {above}{alike[0]} is meant"
+    return f"known are {', '.join(above + name for name in known)}" if known else "leave it out"
+
+
+def _keys_at(kind: object, place: tuple[int | str, ...]) -> list[str]:
+    """The keys of settings at a place in them; none where it is not known which settings are."""
+    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        choices = [keys for inner in get_args(kind) if (keys := _keys_at(inner, place))]
+        return choices[0] if choices else []
+    if not place:
+        return sorted(kind.model_fields)
+    field = kind.model_fields.get(str(place[0]))
+    return [] if field is None else _keys_at(field.annotation, place[1:])
 
 
 def _parse(text: str) -> object:

@@ -59,6 +59,7 @@ def test_json_is_all_of_stdout_and_has_the_keys(run: Run, head: Path, model: Pat
     facts = json.loads(out)
     assert facts.keys() == {
         "output", "report", "uncertainty", "shape", "spacing_mm", "hu_min", "hu_max", "seconds",
+        "conversion_seconds",
         "seconds_by_step", "model", "model_sha256", "warnings", "doubts", "signs", "note",
     }  # fmt: skip
     assert facts["output"] == str(out_path)

@@ -88,7 +88,7 @@ def test_changes_reach_into_the_settings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("losses.cycel=20", r"losses\.cycel = 20; .*[Ee]xtra"),
+        ("losses.cycel=20", r"losses\.cycel = 20; .*no key"),
         ("losses.cycle=-1", r"losses\.cycle = -1; .*greater than or equal to 0"),
         ("losses.cycle=much", r"losses\.cycle = 'much'; .*number"),
         ("losses.cycle=.inf", r"losses\.cycle = inf; .*finite"),
@@ -159,3 +159,35 @@ def test_a_config_is_found_by_name_or_path(tmp_path: Path) -> None:
         find_config("none")
     with pytest.raises(UsageError, match="No configuration"):
         find_config("head_mr_ct")  # the settings of a pipeline, which are of another kind
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            "losses.cycel=1",
+            ("losses.cycel = 1", "no key losses.cycel", "perhaps losses.cycle is meant"),
+        ),
+        ("foo.bar=1", ("foo = {'bar': 1}", "no key foo", "known are")),
+        ("losses.cycle=-1", ("losses.cycle = -1", "correct the setting")),
+    ],
+)
+def test_a_wrong_setting_on_the_command_line_is_named_and_not_the_file(
+    change: str, words: tuple[str, ...]
+) -> None:
+    path = shipped_configs()["mr_ct"]
+    with pytest.raises(UsageError) as refused:
+        read_settings(path, TrainConfig, changes=[change])
+    said = str(refused.value)
+    assert all(word in said for word in words)
+    assert "Extra inputs" not in said
+    assert str(path) not in said
+
+
+def test_an_unknown_key_of_a_file_names_the_file(tmp_path: Path) -> None:
+    text = shipped_configs()["mr_ct"].read_text(encoding="utf-8")
+    path = tmp_path / "mine.yaml"
+    path.write_text(text + "\nsurprise: 1\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="there is no key surprise") as refused:
+        read_settings(path, TrainConfig)
+    assert str(path) in str(refused.value)

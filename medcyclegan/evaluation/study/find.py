@@ -14,10 +14,16 @@ from medcyclegan.evaluation.study.names import (
     composed,
     fitness,
     patient,
+    says_other,
     stem,
 )
 from medcyclegan.io.dicom.read import is_dicom
+from medcyclegan.io.links import leads_nowhere
 from medcyclegan.io.read import refuse_irregular
+from medcyclegan.pathtext import path_text
+
+# What ``fitness`` gives for a name that says the kind of image.
+_SAYS_SO = 2
 
 
 @dataclass(frozen=True)
@@ -26,11 +32,13 @@ class Images:
 
     ``by_case`` holds what can be used; ``unclear`` why a patient's image could not be told.
     ``alone`` says that the argument names one image, which belongs to the one patient there is.
+    ``links`` are those to folders, which are not looked into, and those that lead nowhere.
     """
 
     by_case: dict[str, Path]
     unclear: dict[str, str]
     alone: bool
+    links: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,9 @@ class _Item:
 def find_images(root: Path, *, role: Role) -> Images:
     """List the images at or below ``root``.
 
-    Where several images of a patient lie there, the one whose name says ``role`` is taken.
+    Where several images of a patient lie there, the one whose name says ``role`` is taken. Where
+    some image says ``role``, those that say another kind stand for none of it: a patient whose
+    synthetic CT is missing has none, and not the CT that lies beside.
 
     Raises
     ------
@@ -54,13 +64,16 @@ def find_images(root: Path, *, role: Role) -> Images:
     refuse_irregular(root)
     if root.is_file() or _holds_slices(root):
         return Images({_own_name(root): root}, {}, alone=True)
-    items = _items(root)
+    links: list[Path] = []
+    items = _items(root, links)
     if not items:
         raise InputRefused(
-            f"{root} holds no images",
+            f"{root} holds no images" + (f", but {len(links)} links" if links else ""),
             rule=f"what is looked for is DICOM series and {', '.join(IMAGE_ENDINGS)}",
             remedy="name the folder of the images",
         )
+    if any(fitness(item.name, role) == _SAYS_SO for item in items):
+        items = [item for item in items if not says_other(item.name, role)]
     chosen: dict[str, Path] = {}
     unclear: dict[str, str] = {}
     for case, group in _grouped(items).items():
@@ -71,18 +84,18 @@ def find_images(root: Path, *, role: Role) -> Images:
         if len(fitting) == 1:
             chosen[case] = fitting[0].path
         else:
-            names = ", ".join(item.path.name for item in fitting)
+            names = ", ".join(path_text(item.path.name) for item in fitting)
             unclear[case] = f"{len(fitting)} images could be it: {names}"
-    return Images(chosen, unclear, alone=False)
+    return Images(chosen, unclear, alone=False, links=tuple(links))
 
 
 def _own_name(path: Path) -> str:
-    named = patient(stem(path.name))
-    return named or patient(path.absolute().parent.name) or stem(path.name)
+    name = stem(path_text(path.name))
+    return patient(name) or patient(path_text(path.absolute().parent.name)) or name
 
 
-def _items(root: Path) -> list[_Item]:
-    """All images below ``root``; links to folders are not followed."""
+def _items(root: Path, links: list[Path]) -> list[_Item]:
+    """All images below ``root``; links to folders are not followed, and added to ``links``."""
     found = []
     for here, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -90,18 +103,22 @@ def _items(root: Path) -> list[_Item]:
         for name in sorted(files):
             if name.lower().endswith(IMAGE_ENDINGS) and not name.startswith("."):
                 found.append(_item(root, place / name))
+            elif leads_nowhere(place / name):
+                links.append(place / name)
         for name in list(folders):
             if _holds_slices(place / name):
                 found.append(_item(root, place / name))
                 folders.remove(name)
+            elif (place / name).is_symlink():
+                links.append(place / name)
     return found
 
 
 def _item(root: Path, path: Path) -> _Item:
     """Name the patient by the image's own name, or else by the nearest folder that names one."""
     inner = path.relative_to(root)
-    name, folder = stem(path.name), composed(inner.parent.as_posix())
-    names = [name, *reversed(inner.parent.parts)]
+    name, folder = stem(path_text(path.name)), composed(path_text(inner.parent))
+    names = [name, *reversed(folder.split("/"))]
     case = next((found for found in map(patient, names) if found), name)
     return _Item(path, name, case, folder)
 

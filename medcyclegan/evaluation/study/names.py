@@ -72,15 +72,23 @@ def fitness(name: str, role: Role) -> int:
 
     2 says so, 1 says nothing of it, 0 says another kind, -1 is no image of the kinds at all.
     """
-    said = set(words(name))
-    if said & OTHER_WORDS:
+    if set(words(name)) & OTHER_WORDS:
         return -1
-    kinds = {kind for kind, known in WORDS.items() if said & known}
-    # One kind may be named after another: "sct_mask", "synthetic_ct".
-    first = next((kind for kind in _STRONGEST if kind in kinds), None)
+    first = _first_kind(name)
     if first is None or (role == "pred" and first == "ref"):
         return 1
     return 2 if first == role else 0
+
+
+def says_other(name: str, role: Role) -> bool:
+    """Whether a stem says that the image is of another kind, or of none of the kinds."""
+    return fitness(name, role) < 1 or (role == "pred" and _first_kind(name) == "ref")
+
+
+def _first_kind(name: str) -> Role | None:
+    """The kind that a stem says; one may be named after another: "sct_mask", "synthetic_ct"."""
+    said = set(words(name))
+    return next((kind for kind in _STRONGEST if said & WORDS[kind]), None)
 
 
 _STRONGEST: tuple[Role, ...] = ("mask", "pred", "ref", "mr")

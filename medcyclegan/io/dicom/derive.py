@@ -25,6 +25,7 @@ from medcyclegan.io.dicom.source import description_of, plane_of, references_to
 from medcyclegan.io.dicom.valid import LONG_STRING, refuse_invalid, refuse_odd_text
 from medcyclegan.io.dicom.values import quiet
 from medcyclegan.io.scan import DicomPassport, Passport
+from medcyclegan.io.targets import OUR_MANUFACTURER
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ def _made(derivation: Derivation) -> Dataset:
     if derivation.synthetic:
         ds.SyntheticData = "YES"
     ds.SeriesInstanceUID = derivation.new_uid()
-    ds.Manufacturer = "medcyclegan"
+    ds.Manufacturer = OUR_MANUFACTURER
     if derivation.model_name:
         ds.ManufacturerModelName = derivation.model_name
     versions = (derivation.software_version, derivation.model_sha256)

@@ -75,6 +75,12 @@ def layout_of(file: DicomFile) -> PixelLayout:
     header, path = file.header, file.path
     samples = whole(header, "SamplesPerPixel", path, default=1)
     colours = text(header, "PhotometricInterpretation", path)
+    if not colours and samples == 1:
+        raise InputRefused(
+            f"{path} has no PhotometricInterpretation",
+            rule="it says whether the least value is black (MONOCHROME2) or white (MONOCHROME1)",
+            remedy="export the series again, or add the attribute",
+        )
     if samples != 1 or colours not in ("MONOCHROME1", "MONOCHROME2"):
         raise InputRefused(
             f"{path} is a colour image ({samples} samples a pixel, {shown(colours)})",

@@ -10,6 +10,7 @@ from medcyclegan.io.dicom.find import find_images, find_siblings, is_dicom, is_m
 from medcyclegan.io.dicom.frames import SliceView, views_of
 from medcyclegan.io.dicom.geometry import sort_slices
 from medcyclegan.io.dicom.header import DicomFile, load_header
+from medcyclegan.io.dicom.linked import refuse_linked
 from medcyclegan.io.dicom.one_kind import check_one_kind, component_warning
 from medcyclegan.io.dicom.pixels import layouts_of, read_voxels, unit_of
 from medcyclegan.io.dicom.radiograph import is_radiograph, radiograph_geometry
@@ -64,6 +65,7 @@ def read_dicom(
     files, passed_over = choose_series(
         found, series_uid=series_uid, modality=modality, where=str(path)
     )
+    refuse_linked(found, files, where=path)
     warnings = found.warnings + passed_over
     return read_files(files, source=path, warnings=warnings, untilt=untilt)
 

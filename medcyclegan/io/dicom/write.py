@@ -108,7 +108,11 @@ def save_series(
     digits = max(4, len(str(len(series))))
     # Slices with rows of columns, as DICOM stores them: (k, j, i).
     frames = np.ascontiguousarray(stored.transpose(2, 1, 0))
-    with atomic_folder(to, overwrite=overwrite) as folder, quiet(), disable_value_validation():
+    with (
+        atomic_folder(to, overwrite=overwrite, record=False) as folder,
+        quiet(),
+        disable_value_validation(),
+    ):
         for number, (k, ds) in enumerate(series, start=1):
             path = folder / f"{prefix}_{number:0{digits}d}.dcm"
             _save(ds, frames[k].tobytes(), path)

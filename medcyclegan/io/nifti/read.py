@@ -49,7 +49,7 @@ def read_nifti(path: Path, *, may_be_constant: bool = False) -> Scan:
             # All that the header says is checked before anything is read by it.
             geometry, warnings = header_geometry(header, source.path)
             voxels, extensions, more = _read_body(source, header, geometry.shape)
-        more += mend_voxels(voxels, path, may_be_constant=may_be_constant)
+        said, mended = mend_voxels(voxels, path, may_be_constant=may_be_constant)
     except MemoryError as error:
         raise DeviceError(
             f"{path}: memory does not suffice for the image",
@@ -57,7 +57,13 @@ def read_nifti(path: Path, *, may_be_constant: bool = False) -> Scan:
         ) from error
     volume = Volume(voxels.reshape(geometry.shape, order="F"), geometry, "a.u.")
     passport = to_passport(header, extensions)
-    return Scan(volume, passport, source=path, warnings=(*warnings, *more))
+    return Scan(
+        volume,
+        passport,
+        source=path,
+        warnings=(*warnings, *more, *said),
+        mended=None if mended is None else mended.reshape(geometry.shape, order="F"),
+    )
 
 
 def _read_body(

@@ -84,9 +84,9 @@ def read_plane(path: Path, *, may_be_constant: bool = False) -> Scan:
             f"{path}: memory does not suffice for the picture", remedy="free some memory"
         ) from error
     voxels = np.ascontiguousarray(values.T[:, :, None], dtype=np.float32)
-    said += mend_voxels(voxels, path, may_be_constant=may_be_constant)
+    more, mended = mend_voxels(voxels, path, may_be_constant=may_be_constant)
     volume = Volume(voxels, plane_geometry(voxels.shape[0], voxels.shape[1]), "a.u.")
-    return Scan(volume, passport, source=path, warnings=tuple(said))
+    return Scan(volume, passport, source=path, warnings=(*said, *more), mended=mended)
 
 
 def plane_geometry(
