@@ -72,6 +72,11 @@ def is_picture(output: Path) -> bool:
     return output.name.lower().endswith(_PLANE_ENDINGS)
 
 
+def is_png(output: Path) -> bool:
+    """Whether an output is a PNG, by its name."""
+    return output.suffix.lower() == ".png"
+
+
 def report_path(output: Path) -> Path:
     """Return where the report on an output goes."""
     return output.with_name(f"{_stem(output)}_report.html")
