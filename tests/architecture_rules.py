@@ -74,6 +74,7 @@ ROOMS = {
     "task": _room(1, "numpy pydantic"),
     "stopwatch": _room(0),
     "pathtext": _room(0),
+    "wording": _room(0),
     "bounded_text": _room(0, "yaml"),
     "errors": _room(0),
 }

@@ -30,6 +30,7 @@ from medcyclegan.io.targets import refusals_of
 from medcyclegan.models.store import Model, find_model, load_model, shipped_models
 from medcyclegan.product import suffix_of
 from medcyclegan.synthesis import Options
+from medcyclegan.wording import counted
 
 # Of reasons why images were set aside, a message names so many.
 _MOST_REASONS = 3
@@ -163,8 +164,9 @@ def refuse_all_set_aside(plan: Plan, order: Order) -> None:
     reasons = Counter(row.reason for row in plan.rows).most_common()
     listed = "; ".join(f"{count} x {reason}" for reason, count in reasons[:_MOST_REASONS])
     more = len(reasons) - _MOST_REASONS
+    images = counted(len(plan.rows), "image")
     raise InputRefused(
-        f"{order.root} holds nothing to translate: {len(plan.rows)} images, all set aside "
+        f"{order.root} holds nothing to translate: {images}, all set aside "
         f"({listed}{f'; and {more} other reasons' if more > 0 else ''})",
         rule=f"what is taken: {plan.rule}",
         remedy="rename them"

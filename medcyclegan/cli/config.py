@@ -35,6 +35,12 @@ def list_() -> None:
 @click.argument("name")
 def show(name: str) -> None:
     """Print the shipped configuration NAME, with its comments."""
+    from medcyclegan.bounded_text import MOST_SETTINGS_BYTES, read_text
+    from medcyclegan.errors import UsageError
     from medcyclegan.training.shipped import find_config
 
-    click.echo(find_config(name).read_text(encoding="utf-8"), nl=False)
+    path = find_config(name)
+    try:
+        click.echo(read_text(path, most_bytes=MOST_SETTINGS_BYTES), nl=False)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read as YAML ({error})") from error

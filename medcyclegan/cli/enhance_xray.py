@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from medcyclegan.cli.common import Voice, voice_options
-from medcyclegan.cli.folders import beside, end, refuse_for_one, run_folder
+from medcyclegan.cli.folders import end, refuse_for_one, run_folder
 
 if TYPE_CHECKING:
     from medcyclegan.batch.run import Order
@@ -93,11 +93,12 @@ def _enhance_one(
 def _order(folder: Path, recipe: Recipe, *, out: Path | None, model: str, overwrite: bool) -> Order:
     from medcyclegan.batch.run import Order
     from medcyclegan.batch.select import Everything
+    from medcyclegan.io.naming import named_beside
 
     refuse_for_one(folder, {"out": out})
     return Order(
         root=folder,
-        out=out or beside(folder, recipe.suffix),
+        out=out or named_beside(folder, recipe.suffix),
         model=model,
         rule=Everything(),
         overwrite=overwrite,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -62,12 +61,6 @@ class FolderView(BatchView):
         for warning, times in self._told.items():
             if times > 1:
                 self._voice.warn(f"{times} images in all: {printable(warning)}")
-
-
-def beside(folder: Path, suffix: str) -> Path:
-    """The folder of outputs where none is named: beside that of the inputs, by its name."""
-    whole = folder if folder.name not in ("", "..") else Path(os.path.abspath(folder))
-    return whole.with_name(f"{whole.name}{suffix}")
 
 
 def refuse_for_one(source: Path, flags: dict[str, Any]) -> None:

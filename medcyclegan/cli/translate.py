@@ -9,7 +9,7 @@ import click
 
 from medcyclegan.cli.common import RESEARCH_USE_OF_IMAGES, Voice
 from medcyclegan.cli.conversions import bias_option, conversion_options, mask_option, run_conversion
-from medcyclegan.cli.folders import beside, end, refuse_for_one, run_folder
+from medcyclegan.cli.folders import end, refuse_for_one, run_folder
 from medcyclegan.cli.outcome import Outcome, end_in_doubt, facts_of, say_outcome
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _order_for_folder(source: Path, flags: dict[str, Any]) -> Order | None:
     from medcyclegan.batch.finding import is_one_scan
     from medcyclegan.batch.run import Order
     from medcyclegan.batch.select import Everything
-    from medcyclegan.io.naming import suffix_for
+    from medcyclegan.io.naming import named_beside, suffix_for
     from medcyclegan.models.store import find_model, read_card
     from medcyclegan.synthesis import Options
 
@@ -75,7 +75,7 @@ def _order_for_folder(source: Path, flags: dict[str, Any]) -> Order | None:
     refuse_for_one(source, flags)
     return Order(
         root=source,
-        out=flags["out"] or beside(source, suffix_for(card.name)),
+        out=flags["out"] or named_beside(source, suffix_for(card.name)),
         model=flags["model"],
         rule=Everything(),
         options=Options(

@@ -92,7 +92,7 @@ class Radiographs:
     size: tuple[int, int]
     pixel_mm: float
     detector: Detector
-    view: str = "random"
+    view: str = "frontal"
     window_hu: tuple[float, float] = (-160.0, 240.0)
 
     def __post_init__(self) -> None:
