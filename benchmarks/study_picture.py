@@ -12,6 +12,8 @@ import argparse
 from datetime import datetime
 from pathlib import Path
 
+from PIL import Image
+
 from benchmarks.thresholding import thresholded_ct
 from medcyclegan import __version__, load_model, synthesize
 from medcyclegan.evaluation.study.plan import Method, StudyRequest
@@ -24,8 +26,8 @@ from medcyclegan.volume import Volume
 PATIENTS = 8
 CONTRASTS = ("t1", "t2", "flair")
 SPACING_MM = 2.0
-# Of the picture: pixels of the page, and their number on each screen pixel.
-WIDTH_PX, HEIGHT_PX, SCALE = 900, 1340, 1.31
+WIDTH_PX, HEIGHT_PX = 1180, 1760
+COLOURS = 256
 
 
 def make_data(folder: Path) -> None:
@@ -54,10 +56,13 @@ def shoot(page: Path, to: Path, *, chromium: Path) -> None:
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         size = {"width": WIDTH_PX, "height": HEIGHT_PX}
-        opened = browser.new_page(viewport=size, device_scale_factor=SCALE)
+        opened = browser.new_page(viewport=size)
         opened.goto(page.resolve().as_uri())
         opened.screenshot(path=to)
         browser.close()
+    with Image.open(to) as picture:
+        fewer = picture.convert("RGB").quantize(COLOURS)
+    fewer.save(to, optimize=True)
 
 
 def main() -> None:
