@@ -35,12 +35,16 @@ def list_() -> None:
 @click.argument("name")
 def show(name: str) -> None:
     """Print the shipped configuration NAME, with its comments."""
-    from medcyclegan.bounded_text import MOST_SETTINGS_BYTES, read_text
+    from medcyclegan.bounded_text import MOST_SETTINGS_BYTES, parse_yaml, read_text
     from medcyclegan.errors import UsageError
     from medcyclegan.training.shipped import find_config
 
     path = find_config(name)
     try:
-        click.echo(read_text(path, most_bytes=MOST_SETTINGS_BYTES), nl=False)
+        text = read_text(path, most_bytes=MOST_SETTINGS_BYTES)
+        is_one = isinstance(parse_yaml(text), dict)
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read as YAML ({error})") from error
+    if not is_one:
+        raise UsageError(f"{path} holds no keys", rule="a configuration is keys and values")
+    click.echo(text, nl=False)

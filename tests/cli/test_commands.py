@@ -152,11 +152,11 @@ def test_the_process_returns_the_exit_code() -> None:
     assert "Traceback" in debug.stderr
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"x" * 2**18])
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"x" * 2**18, b"just: text: x", b"a text"])
 def test_what_is_no_configuration_is_not_shown(run: Run, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.yaml").write_bytes(content)
     code, out, err = run("config", "show", tmp_path / "a.yaml")
-    assert (code, out, "a.yaml cannot be read" in err) == (2, "", True)
+    assert (code, out, "a.yaml" in err) == (2, "", True)
 
 
 def test_warnings_of_the_log_look_as_all_others() -> None:
