@@ -40,8 +40,8 @@ class MedcycleganError(Exception):
         self.found = found
         self.rule = rule
         self.remedy = remedy
-        text = "; ".join(part for part in (found, rule, remedy) if part)
-        super().__init__(text if text.endswith(".") else f"{text}.")
+        parts = (part.rstrip().removesuffix(".") for part in (found, rule, remedy))
+        super().__init__("; ".join(part for part in parts if part) + ".")
 
 
 class InputRefused(MedcycleganError):

@@ -114,9 +114,13 @@ class Settings:
     run:
         A name that no other run has.
     suffix, unit:
-        What follows the input's name in that of the output, and the unit of what is made.
+        What follows the input's name in that of the output, and the unit of what is made. A
+        PNG holds no HU: such pictures become TIFF.
     threads:
         Cores for the network in each worker process; 0 for as many as the worker has threads.
+    methods:
+        What each image is enhanced by before it is translated, as the user named it. With them the
+        model may be none, an empty name.
     """
 
     root: Path
@@ -132,6 +136,7 @@ class Settings:
     report: bool = False
     overwrite: bool = False
     threads: int = 0
+    methods: tuple[str, ...] = ()
 
     @property
     def state(self) -> Path:
@@ -151,6 +156,7 @@ class Settings:
         }
         return {
             **chosen,
+            **({"methods": " ".join(self.methods)} if self.methods else {}),
             "model_sha256": self.model_sha256,
             "version": self.maker.version,
         }

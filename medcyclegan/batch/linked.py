@@ -27,6 +27,11 @@ _OUT = "a link out of the folder of the inputs"
 _REMEDY = "put the file in its place (cp -L), or take it out"
 
 
+def why_not_followed(link: Path) -> str:
+    """Why what is behind a link is not taken, and what to do."""
+    return f"{_NOWHERE if leads_nowhere(link) else _OUT}; {_REMEDY}"
+
+
 def linked_candidates(
     root: Path,
     links: list[Path],
@@ -46,8 +51,7 @@ def linked_candidates(
         names = [link.name for link in inside if is_image_name(link.name)]
         for name in ordinary_files(names):
             candidate = candidate_of_file(root, folder, name, names, modality)
-            why = _NOWHERE if leads_nowhere(root / folder / name) else _OUT
-            found.append(replace(candidate, refused=f"{why}; {_REMEDY}"))
+            found.append(replace(candidate, refused=why_not_followed(root / folder / name)))
         others = [link for link in inside if not is_image_name(link.name)]
         found += _others(root, folder, others, series, passed_over)
     return found

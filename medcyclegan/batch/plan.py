@@ -13,11 +13,12 @@ from medcyclegan.batch.finding import Catalogue
 from medcyclegan.batch.item import Item, Row, Settings, Status
 from medcyclegan.batch.records import has_record, up_to_date
 from medcyclegan.batch.select import Rule, set_aside
-from medcyclegan.io.naming import Format, output_path
+from medcyclegan.io.naming import is_png, output_path
 from medcyclegan.pathtext import path_text
 
 # Hashing reads files; a few at a time keep a disk or a network share busy.
 _HASHING_THREADS = 4
+_DICOM = ".dcm"
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,7 @@ def _standing(items: list[Item], settings: Settings) -> dict[Item, Row]:
 
 def _items(candidates: list[Candidate], settings: Settings) -> list[Item]:
     """Give each candidate its output: the tree mirrored, and no two of one name."""
-    suffix = settings.suffix
-    outputs = [_output(candidate, settings.format, suffix) for candidate in candidates]
+    outputs = [_output(candidate, settings, settings.suffix) for candidate in candidates]
     times = Counter(_folded(output) for output in outputs)
     return [
         Item(
@@ -86,22 +86,25 @@ def _items(candidates: list[Candidate], settings: Settings) -> list[Item]:
             series_uid=candidate.series_uid,
             series_name=candidate.series_name,
             contrast=candidate.contrast,
-            output=output
-            if times[_folded(output)] == 1
-            else _told_apart(output, candidate, suffix),
+            output=output if times[_folded(output)] == 1 else _told_apart(candidate, settings),
         )
         for candidate, output in zip(candidates, outputs, strict=True)
     ]
 
 
-def _output(candidate: Candidate, format_: Format | None, suffix: str) -> Path:
+def _output(candidate: Candidate, settings: Settings, suffix: str) -> Path:
     source, name = candidate.source, candidate.source.name or "series"
     if not candidate.series_uid:
-        named = output_path(Path("/", name), out=None, format=format_, suffix=suffix)
-        return source.with_name(named.name)
+        made = output_path(Path("/", name), out=None, format=settings.format, suffix=suffix)
+        # PNG holds no numbers below 0.
+        made = made.with_suffix(".tif") if settings.unit == "HU" and is_png(made) else made
+        return source.with_name(made.name)
+    if candidate.files == (source,):  # a radiograph, told by its file
+        name = name[: -len(_DICOM)] if name.lower().endswith(_DICOM) else name
     stem = f"{name}_{candidate.series_name}" if candidate.series_name else name
-    output = f"{stem}{suffix}{'.nii.gz' if format_ == 'nifti' else ''}"
-    return source.with_name(output) if source.name else Path(output)
+    ending = ".nii.gz" if settings.format == "nifti" else ""
+    named = f"{stem}{suffix}{ending}"
+    return source.with_name(named) if source.name else Path(named)
 
 
 def _folded(path: Path) -> str:
@@ -109,9 +112,8 @@ def _folded(path: Path) -> str:
     return path_text(path).casefold()
 
 
-def _told_apart(output: Path, candidate: Candidate, suffix: str) -> Path:
+def _told_apart(candidate: Candidate, settings: Settings) -> Path:
     """Put eight digits of a hash of the input's path and series into the name."""
     text = f"{candidate.source.as_posix()}\n{candidate.series_uid}"
     digits = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:8]
-    stem, tail = output.name.rsplit(suffix, 1)
-    return output.with_name(f"{stem}_{digits}{suffix}{tail}")
+    return _output(candidate, settings, f"_{digits}{settings.suffix}")

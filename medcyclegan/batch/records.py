@@ -10,9 +10,10 @@ import hashlib
 import json
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from medcyclegan.batch.item import Item, Row, Settings, Status
+from medcyclegan.bounded_text import MOST_RECORD_BYTES, read_text
 from medcyclegan.io.atomic import atomic_file
 from medcyclegan.io.naming import report_path
 
@@ -112,17 +113,18 @@ def _has_report(row: Row, item: Item, settings: Settings) -> bool:
 
 def _read_record(item: Item, settings: Settings) -> Record | None:
     try:
-        text = _record_path(item, settings).read_text(encoding="utf-8")
+        text = read_text(_record_path(item, settings), most_bytes=MOST_RECORD_BYTES)
         return Record.model_validate_json(text)
-    except (OSError, ValidationError, UnicodeDecodeError):
+    except (OSError, ValueError):
         return None  # none there, or damaged: the item is done again
 
 
 def read_mark(item: Item, settings: Settings) -> Mark | None:
     """Return the mark of an item that was begun and did not end, by whatever run."""
     try:
-        return Mark.model_validate_json(_mark_path(item, settings).read_text(encoding="utf-8"))
-    except (OSError, ValidationError, UnicodeDecodeError):
+        text = read_text(_mark_path(item, settings), most_bytes=MOST_RECORD_BYTES)
+        return Mark.model_validate_json(text)
+    except (OSError, ValueError):  # damage among them
         return None
 
 

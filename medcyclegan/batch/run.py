@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from filelock import FileLock, Timeout
 
+from medcyclegan.batch.candidate import Takes
 from medcyclegan.batch.cluster import Crew, connected
 from medcyclegan.batch.finding import find_candidates
 from medcyclegan.batch.item import STATE_FOLDER, Row, Settings, Status
@@ -29,6 +30,7 @@ from medcyclegan.io.targets import refusals_of
 from medcyclegan.models.store import Model, find_model, load_model, shipped_models
 from medcyclegan.product import suffix_of
 from medcyclegan.synthesis import Options
+from medcyclegan.wording import counted
 
 # Of reasons why images were set aside, a message names so many.
 _MOST_REASONS = 3
@@ -36,7 +38,12 @@ _MOST_REASONS = 3
 
 @dataclass(frozen=True)
 class Order:
-    """What to translate, where to, and how; ``model`` is a shipped one's name or a folder."""
+    """What to translate, where to, and how; ``model`` is a shipped one's name or a folder.
+
+    ``suffix`` follows the names of the inputs in those of the outputs; None takes that of the
+    model. With ``methods``, as ``clahe:tiles=4``, each image is enhanced first; then the model may
+    be none, an empty name.
+    """
 
     root: Path
     out: Path
@@ -46,6 +53,9 @@ class Order:
     format: Format | None = None
     report: bool = False
     overwrite: bool = False
+    takes: Takes = "scans"
+    suffix: str | None = None
+    methods: tuple[str, ...] = ()
 
 
 class Watcher(Protocol):
@@ -92,34 +102,59 @@ def plan_batch(order: Order, *, maker: Maker, threads: int = 0) -> tuple[Plan, S
     """
     root, out = Path(os.path.realpath(order.root)), Path(os.path.realpath(order.out))
     _refuse_around(out, root)
-    model = load_model(order.model)
-    _refuse_pictures(model)
-    is_shipped = order.model in shipped_models()
+    model = load_model(order.model) if order.model or not order.methods else None
+    if model is not None and order.takes == "scans":
+        _refuse_pictures(model)
     settings = Settings(
         root=root,
         out=out,
-        model=order.model if is_shipped else str(find_model(order.model).resolve()),
-        model_sha256=model.card.weights_sha256,
+        model=_everywhere(order.model) if model else "",
+        model_sha256=model.card.weights_sha256 if model else "",
         options=order.options,
         maker=maker,
         run=secrets.token_hex(8),
-        suffix=suffix_of(model.card),
-        unit=model.task.target.unit,
+        suffix=_suffix(order, model),
+        unit=model.task.target.unit if model else "a.u.",
         format=order.format,
         report=order.report,
         overwrite=order.overwrite,
         threads=threads,
+        methods=order.methods,
     )
-    modality = model.task.source.modality
-    catalogue = find_candidates(root, modality=modality, skip=out)
+    modality = model.task.source.modality if model else "XR"
+    catalogue = find_candidates(root, modality=modality, skip=out, takes=order.takes)
     plan = make_plan(catalogue, order.rule, settings)
     if not plan.rows:
+        _refuse_nothing(order, plan, modality)
+    return plan, settings
+
+
+def _everywhere(model: str) -> str:
+    """A shipped model's name, or the whole path of a folder: what other processes find it by."""
+    return model if model in shipped_models() else str(find_model(model).resolve())
+
+
+def _suffix(order: Order, model: Model | None) -> str:
+    if order.suffix is not None or model is None:
+        return order.suffix or ""
+    return suffix_of(model.card)
+
+
+def _refuse_nothing(order: Order, plan: Plan, modality: str) -> NoReturn:
+    if order.takes == "scans":
         raise InputRefused(
             f"{order.root} holds no {modality} to translate, nor any image of another kind",
             rule="what is looked for is DICOM, NIfTI, MetaImage and NRRD",
             remedy="name the folder that the scans are in",
         )
-    return plan, settings
+    others = [f"{what}: {count}" for what, count in plan.passed_over.items()]
+    why = f" (passed over, {', '.join(others)})" if others else ""
+    raise InputRefused(
+        f"{order.root} holds no image to take{why}",
+        rule="PNG, JPEG, TIFF, radiographs in DICOM"
+        + ("" if order.takes == "planes" else ", and volumes in NIfTI, MetaImage or NRRD"),
+        remedy="name a folder with such files, or a folder of one DICOM series",
+    )
 
 
 def refuse_all_set_aside(plan: Plan, order: Order) -> None:
@@ -129,12 +164,15 @@ def refuse_all_set_aside(plan: Plan, order: Order) -> None:
     reasons = Counter(row.reason for row in plan.rows).most_common()
     listed = "; ".join(f"{count} x {reason}" for reason, count in reasons[:_MOST_REASONS])
     more = len(reasons) - _MOST_REASONS
+    images = counted(len(plan.rows), "image")
     raise InputRefused(
-        f"{order.root} holds nothing to translate: {len(plan.rows)} images, all set aside "
+        f"{order.root} holds nothing to translate: {images}, all set aside "
         f"({listed}{f'; and {more} other reasons' if more > 0 else ''})",
         rule=f"what is taken: {plan.rule}",
-        remedy="see each reason with --dry-run; change --task, or name images by "
-        "--select description~PATTERN",
+        remedy="rename them"
+        if order.takes != "scans"
+        else "see each reason with --dry-run; "
+        "change --task, or name images by --select description~PATTERN",
     )
 
 

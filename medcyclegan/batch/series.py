@@ -19,6 +19,7 @@ from medcyclegan.io.dicom.identity import PATIENT_PARTS, difference, patient_of
 from medcyclegan.io.dicom.linked import ending
 from medcyclegan.io.dicom.values import numbers, text, whole
 from medcyclegan.io.links import named
+from medcyclegan.wording import counted
 
 # Fewer slices than this do not make a head, at the thickest slices in use (about 10 mm).
 FEWEST_SLICES = 10
@@ -187,7 +188,9 @@ class SeriesCollector:
         if not is_other:
             aside = why_not(series.first, label)
         if not aside and series.slices < FEWEST_SLICES:
-            aside = f"{series.slices} slices; fewer than {FEWEST_SLICES} do not make a head"
+            aside = (
+                f"{counted(series.slices, 'slice')}; fewer than {FEWEST_SLICES} do not make a head"
+            )
         contrast = contrast_of_series(series.first, label) if self._modality == "MR" else "other"
         return Candidate(
             source=source,

@@ -73,13 +73,19 @@ def subject_words(text: str) -> str:
     return " ".join(word for word in words(text) if not re.fullmatch(drop, word))
 
 
+def why_synthetic(description: str) -> str:
+    """Why a series so described is not translated again; empty unless it says synthetic."""
+    return "synthetic, by its description" if _any(_SYNTHETIC, description) else ""
+
+
 def why_no_input(text: str, *, modality: str) -> str:
     """Why a file of this name is no scan to translate; empty if the name speaks against nothing."""
     if _any(_SYNTHETIC, text) or _named_by_a_model(text):
         return "its name says that it is synthetic"
     if _any(_MASK, text):
         return "its name says mask or labels"
-    if _any(_OTHER_MODALITIES[modality], text):
+    others = _OTHER_MODALITIES.get(modality)
+    if others is not None and _any(others, text):
         return f"its name says that it is no {modality}"
     return ""
 
@@ -92,8 +98,8 @@ def _named_by_a_model(text: str) -> bool:
 
 def why_no_anatomy(text: str) -> str:
     """Why a series so described does not show anatomy; empty if nothing speaks against it."""
-    if _any(_SYNTHETIC, text):
-        return "synthetic, by its description"
+    if why := why_synthetic(text):
+        return why
     if _any(_LOCALIZER, text):
         return "a localizer, by its description"
     if _any(_NO_ANATOMY, text):

@@ -57,9 +57,13 @@ def _passed_over(plan: Plan) -> str:
 
 
 class BatchView:
-    """Shows a batch while it runs; leaving its context takes the bar away."""
+    """Shows a batch while it runs; leaving its context takes the bar away.
 
-    def __init__(self, voice: Voice) -> None:
+    ``noun`` is what is counted beside the bar, ``note`` the last line if it is not to follow from
+    what was made.
+    """
+
+    def __init__(self, voice: Voice, *, noun: str = "patients", note: str = "") -> None:
         from rich.console import Console
         from rich.progress import (
             BarColumn,
@@ -72,10 +76,10 @@ class BatchView:
 
         console = Console(stderr=True)
         quiet = voice.level < 0 or voice.json or not console.is_terminal
-        self._voice = voice
+        self._voice, self._note = voice, note
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-            TextColumn("patients"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+            TextColumn(noun), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
             console=console, disable=quiet, transient=True,
         )  # fmt: skip
         self._task: Any = None
@@ -103,7 +107,11 @@ class BatchView:
         for row in plan.rows:
             if row.status == "refused":
                 self._tell(row)
-        self._task = self._bar.add_task("Translating", total=len(plan.items))
+        self.begin(len(plan.items))
+
+    def begin(self, total: int) -> None:
+        """Show the bar of so many inputs."""
+        self._task = self._bar.add_task("At work", total=total)
 
     def ended(self, row: Row) -> None:
         """Move the bar on; tell of an input that was not done, and of every warning."""
@@ -111,21 +119,25 @@ class BatchView:
         self._tell(row)
 
     def _tell(self, row: Row) -> None:
-        name = _printable(_name(row))
+        name = printable(_name(row))
         if row.status in ("refused", "failed"):
-            self._voice.warn(f"{name}: {row.status}: {_printable(row.reason)}")
+            self._voice.warn(f"{name}: {row.status}: {printable(row.reason)}")
         if row.status == "doubtful":
             self._voice.warn(f"{name}: not to be trusted: {row.doubts[0]}")
         for warning in row.warnings:
             if warning not in row.doubts[:1]:
-                self._voice.warn(f"{name}: {_printable(warning)}")
+                self.warn_of(row, warning)
+
+    def warn_of(self, row: Row, warning: str) -> None:
+        """Tell of something about an input that was done."""
+        self._voice.warn(f"{printable(_name(row))}: {printable(warning)}")
 
     def summarise(self, outcome: Outcome, out: Path) -> None:
         """Print the table of all inputs, the longest lists cut, and where the record is."""
         from medcyclegan.batch.table import CSV_NAME, JSON_NAME, counts, counts_said, warned
 
         rows = outcome.rows
-        note = RESEARCH_USE if outcome.unit == "HU" else RESEARCH_USE_OF_IMAGES
+        note = self._note or (RESEARCH_USE if outcome.unit == "HU" else RESEARCH_USE_OF_IMAGES)
         if self._voice.json:
             facts = {
                 "exit_code": int(outcome.exit_code),
@@ -177,7 +189,7 @@ def _table(*columns: str) -> Table:
 def _add(table: Table, *cells: str) -> None:
     from rich.text import Text
 
-    table.add_row(*(Text(_printable(cell)) for cell in cells))
+    table.add_row(*(Text(printable(cell)) for cell in cells))
 
 
 def _print(voice: Voice, table: Table) -> None:
@@ -190,7 +202,7 @@ def _print(voice: Voice, table: Table) -> None:
         console.print(table)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Names on disk may be no valid text, or hold what moves a terminal's cursor."""
     kept = "".join(c if c.isprintable() else "?" for c in text)
     return kept.encode("utf-8", "replace").decode()

@@ -103,6 +103,8 @@ def _usual_name(name: str) -> str:
 
 
 def _say_results(study: Study, voice: Voice) -> None:
+    from medcyclegan.wording import counted
+
     for kind, refusals in (("unmatched", study.unmatched), ("refused", study.refused)):
         for refusal in refusals:
             voice.warn(_sentence(kind, refusal))
@@ -117,7 +119,7 @@ def _say_results(study: Study, voice: Voice) -> None:
         refused=[vars(refusal) for refusal in study.refused],
         warnings=list(study.warnings),
     )
-    voice.say(f"{len(study.patients)} patients scored, protocol {study.protocol}:")
+    voice.say(f"{counted(len(study.patients), 'patient')} scored, protocol {study.protocol}:")
     for method in study.methods:
         cells = [
             f"{s.metric.label} {s.mean:.{s.metric.digits}f} {s.metric.unit}".rstrip()

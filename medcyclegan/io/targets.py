@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from medcyclegan.bounded_text import MOST_TABLE_BYTES, parse_json, read_text
 from medcyclegan.errors import CannotWrite, InputRefused
 from medcyclegan.io.dicom.header import load_header
 from medcyclegan.io.dicom.values import text
@@ -93,7 +93,7 @@ def _is_our_dicom(path: Path) -> bool:
 def _files_listed(record: Path) -> list[str] | None:
     """The files that a record names, relative to its folder; None for a DICOM series, or damage."""
     try:
-        content = json.loads(record.read_text(encoding="utf-8"))
+        content = parse_json(read_text(record, most_bytes=MOST_TABLE_BYTES))
     except (ValueError, OSError):
         return None
     names = content.get("files") if isinstance(content, dict) else None

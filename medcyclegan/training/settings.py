@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Hashable, Sequence
+import reprlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from medcyclegan.bounded_text import MOST_SETTINGS_BYTES, parse_yaml, read_text
 from medcyclegan.errors import UsageError
 
 Settings = TypeVar("Settings", bound=BaseModel)
-
-# As YAML 1.2 has it: YAML 1.1 takes 2e-4, without a point, for text.
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$")
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe, with 2e-4 as a number, and a key that is there twice refused."""
-
-    def construct_mapping(
-        self, node: yaml.MappingNode, deep: bool = False
-    ) -> dict[Hashable, object]:
-        keys = [key.value for key, _ in node.value]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            raise yaml.YAMLError(f"the key {twice} is there twice")
-        return super().construct_mapping(node, deep=deep)
-
-
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))
 
 
 def read_settings(path: Path, kind: type[Settings], *, changes: Sequence[str] = ()) -> Settings:
@@ -44,8 +25,8 @@ def read_settings(path: Path, kind: type[Settings], *, changes: Sequence[str] = 
         If it cannot be read or breaks a rule; names the key, the value and the rule.
     """
     try:
-        content = _parse(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        content = parse_yaml(read_text(path, most_bytes=MOST_SETTINGS_BYTES))
+    except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise UsageError(
             f"{path} cannot be read as YAML ({reason})", remedy="correct the file"
@@ -75,7 +56,7 @@ def checked(
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "the file"
         change = next((c for c in changes if _sets(c, key)), "")
-        found = f"{'the setting' if change else f'{where}:'} {key} = {first['input']!r}"
+        found = f"{'the setting' if change else f'{where}:'} {key} = {reprlib.repr(first['input'])}"
         rule, remedy = first["msg"], f"correct {'the setting' if change else 'the file'}"
         if first["type"] == "extra_forbidden":
             rule, remedy = f"there is no key {key}", _near(kind, first["loc"])
@@ -109,14 +90,6 @@ def _keys_at(kind: object, place: tuple[int | str, ...]) -> list[str]:
     return [] if field is None else _keys_at(field.annotation, place[1:])
 
 
-def _parse(text: str) -> object:
-    loader = _Loader(text)
-    try:
-        return loader.get_single_data()
-    finally:
-        loader.dispose()
-
-
 def _apply(content: object, change: str) -> None:
     """Set the value of ``key.key=value`` in nested dictionaries; the value is read as YAML."""
     keys, sign, text = change.partition("=")
@@ -131,8 +104,8 @@ def _apply(content: object, change: str) -> None:
             raise UsageError(f"{change!r}: {'.'.join(above[: depth + 1])} has no keys below it")
         content = inner
     try:
-        value = _parse(text)
-    except yaml.YAMLError as error:
+        value = parse_yaml(text)
+    except ValueError as error:
         raise UsageError(f"{change!r}: {text!r} cannot be read as a value") from error
     assert isinstance(content, dict)  # the loop went from dictionary to dictionary
     content[last] = value

@@ -6,12 +6,12 @@ image was made.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medcyclegan.bounded_text import MOST_TABLE_BYTES, parse_json, read_text
 from medcyclegan.errors import InputRefused
 from medcyclegan.evaluation.study.patient import Patient
 from medcyclegan.evaluation.study.plan import StudyRequest
@@ -103,8 +103,8 @@ def _by_case(patients: Iterable[Patient], said: dict[str, Sentences], how: str) 
 def _record_in(folder: Path) -> dict[str, Any]:
     """The record in a folder, empty where there is none."""
     try:
-        record = json.loads((folder / BATCH_RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        record = parse_json(read_text(folder / BATCH_RECORD, most_bytes=MOST_TABLE_BYTES))
+    except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}
 
