@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from medcyclegan.simulate.fields import Field
 from medcyclegan.simulate.labelmaps import CHANNELS, HeadAnatomy, to_mm
 from medcyclegan.simulate.slab_grid import Rng, SlabGrid
+from medcyclegan.simulate.soft_tissue import split_soft_tissue
 from medcyclegan.simulate.tissues import Tissue
 
 Place = Callable[[HeadAnatomy, Rng], NDArray[np.int64]]
@@ -38,7 +39,7 @@ def draw_tissue(
     index = _sample_index(head, grid, rng, place or random_body_voxel)
     maps = _gather(head, index)
     tissue = _vary_bone(maps, grid, rng)
-    tissue = _split_soft_tissue(tissue, maps, grid, rng)
+    tissue = split_soft_tissue(tissue, maps, grid, rng)
     if rng.random() < 0.12:
         tissue = np.where(_defacing_cut(head, index, rng), np.uint8(Tissue.AIR), tissue)
     return TissueSlab(tissue, grid)
@@ -134,21 +135,6 @@ def _vary_bone(maps: dict[str, NDArray[np.uint8]], grid: SlabGrid, rng: Rng) -> 
         cells = (maps["temporal_bone"] == 1) & (grid.field(rng, 3.0) > rng.uniform(-0.4, 1.0))
         tissue = np.where(bone & (distance < -1.5) & cells, np.uint8(Tissue.AIR), tissue)
     return tissue
-
-
-def _split_soft_tissue(
-    tissue: NDArray[np.uint8], maps: dict[str, NDArray[np.uint8]], grid: SlabGrid, rng: Rng
-) -> NDArray[np.uint8]:
-    """Tell skin, fat and muscle apart by depth below the skin and smooth fields."""
-    soft = (tissue == Tissue.MUSCLE) | (tissue == Tissue.SKIN)
-    depth = to_mm(maps["depth_below_skin"])
-    fat_mm = rng.uniform(2.0, 9.0) + rng.uniform(0.5, 2.0) * grid.field(rng, 25.0)
-    planes = grid.field(rng, rng.uniform(5.0, 14.0)) > rng.uniform(0.2, 1.5)
-    orbit = (maps["orbit"] == 1) & (grid.field(rng, 5.0) > -0.8)
-    fat = (depth < fat_mm) | planes | orbit
-    split = np.where(fat, np.uint8(Tissue.FAT), np.uint8(Tissue.MUSCLE))
-    split = np.where(depth < rng.uniform(0.8, 2.5), np.uint8(Tissue.SKIN), split)
-    return np.where(soft, split, tissue)
 
 
 def _defacing_cut(head: HeadAnatomy, index: list[Field], rng: Rng) -> NDArray[np.bool_]:
