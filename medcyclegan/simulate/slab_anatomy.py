@@ -17,16 +17,26 @@ from medcyclegan.simulate.labelmaps import CHANNELS, HeadAnatomy, to_mm
 from medcyclegan.simulate.slab_grid import Rng, SlabGrid
 from medcyclegan.simulate.soft_tissue import split_soft_tissue
 from medcyclegan.simulate.tissues import Tissue
+from medcyclegan.simulate.trabecular import draw_trabecular
 
 Place = Callable[[HeadAnatomy, Rng], NDArray[np.int64]]
 
 
 @dataclass(frozen=True, eq=False)
 class TissueSlab:
-    """``tissue`` is uint8 (D * S, H, W) on the samples of ``grid``."""
+    """``tissue`` is uint8 (D * S, H, W) on the samples of ``grid``.
+
+    ``trabecular`` float32 (D * S, H, W) is the share of bone where the tissue is marrow; the
+    CT and the MR both follow from it.
+    """
 
     tissue: NDArray[np.uint8]
     grid: SlabGrid
+    trabecular: Field
+
+    def paint(self, table: NDArray[np.float64]) -> Field:
+        """Return each sample's value, float32 (D * S, H, W), of a table (number of tissues,)."""
+        return table.astype(np.float32)[self.tissue]
 
 
 def draw_tissue(
@@ -42,7 +52,7 @@ def draw_tissue(
     tissue = split_soft_tissue(tissue, maps, grid, rng)
     if rng.random() < 0.12:
         tissue = np.where(_defacing_cut(head, index, rng), np.uint8(Tissue.AIR), tissue)
-    return TissueSlab(tissue, grid)
+    return TissueSlab(tissue, grid, draw_trabecular(grid, rng))
 
 
 def _sample_index(head: HeadAnatomy, grid: SlabGrid, rng: Rng, place: Place) -> list[Field]:

@@ -1,4 +1,4 @@
-"""Turn a slab of tissue into an MR slab of random contrast and the CT slab that belongs to it."""
+"""Turn a slab of tissue into an MR slab of random contrast."""
 
 from __future__ import annotations
 
@@ -27,19 +27,8 @@ _SHARE = {Tissue.FAT: 22, Tissue.MUSCLE: 25, Tissue.SKIN: 8, Tissue.GREY_MATTER:
 # How often each sequence is drawn. FLAIR, with bone and fluid both dark, takes longest to learn.
 _SEQUENCE_SHARE = {"se_t1": 0.15, "spgr": 0.15, "mprage": 0.2, "t2": 0.2, "flair": 0.22, "pd": 0.08}
 
-_COLUMNS = ("proton_density", "t1_ms", "t2_ms", "hu", "hu_sd")
+_COLUMNS = ("proton_density", "t1_ms", "t2_ms")
 _TABLE = {name: column(name) for name in _COLUMNS}
-
-
-def render_ct(slab: TissueSlab, rng: Rng) -> Field:
-    """Return the CT of a slab in HU, float32 (D, H, W), without noise: what is to be learned."""
-    hu = _TABLE["hu"] + 0.5 * _TABLE["hu_sd"] * rng.standard_normal(len(Tissue))
-    values = hu.astype(np.float32)[slab.tissue]
-    bone = (slab.tissue == Tissue.CORTICAL_BONE) | (slab.tissue == Tissue.MARROW)
-    values = np.where(bone, values + 120.0 * slab.grid.field(rng, 6.0), values)
-    ct = slab.grid.average_sub_slices(values)
-    sigma = rng.uniform(0.45, 0.75)
-    return np.asarray(ndimage.gaussian_filter(ct, (0.0, sigma, sigma)), dtype=np.float32)
 
 
 def render_mr(slab: TissueSlab, *, signal: NDArray[np.float64], rng: Rng) -> Field:

@@ -13,6 +13,7 @@ from scipy import ndimage
 from medcyclegan.simulate.fields import Field
 from medcyclegan.simulate.sequences import SEQUENCES, Sequence
 from medcyclegan.simulate.slab_anatomy import TissueSlab
+from medcyclegan.simulate.slab_ct import render_ct
 from medcyclegan.simulate.slab_grid import Rng
 from medcyclegan.simulate.slab_images import (
     acquire_mr,
@@ -20,7 +21,6 @@ from medcyclegan.simulate.slab_images import (
     draw_contrast,
     draw_sequence,
     draw_signal,
-    render_ct,
     render_mr,
 )
 from medcyclegan.simulate.tissues import Tissue, column
