@@ -4,9 +4,9 @@ PD (relative to water), T1 and T2 at 1.5 to 3 T are rounded means of the spread 
 reviews give (Stanisz et al., MRM 2005, 54:507; Bojorquez et al., MRI 2017, 35:69); HU are those of
 120 kVp diagnostic CT. Cortical bone and air give next to no signal at common echo times.
 
-TENDON stands for all dense collagen (tendon, ligament, aponeurosis, periosteum): as dark as bone in
-most MR, for its T2 is 2 to 5 ms (Robson and Bydder, NMR Biomed 2006, 19:765), and soft tissue in CT.
-GLAND is salivary gland, fat and water mixed.
+TENDON stands for all dense collagen (tendon, ligament, aponeurosis, periosteum): as dark as bone
+in most MR, for its T2 is 2 to 5 ms (Robson and Bydder, NMR Biomed 2006, 19:765), and soft tissue in
+CT. GLAND is salivary gland, fat and water mixed.
 """
 
 from __future__ import annotations

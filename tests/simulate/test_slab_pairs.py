@@ -125,7 +125,12 @@ def test_two_contrasts_share_their_outlines(head: HeadAnatomy) -> None:
     slab, other = slab_of(head, 3), slab_of(head, 8)
     air = slab.grid.average_sub_slices((slab.tissue == Tissue.AIR).astype(np.float32)) > 0.99
     elsewhere = other.grid.average_sub_slices((other.tissue == Tissue.AIR).astype(np.float32))
-    mr = mr_of(slab, 1)
-    dark = mr < 0.25 * np.percentile(mr, 95)
-    assert dark[air].mean() > 0.85
-    assert (dark == air).mean() > (dark == (elsewhere > 0.99)).mean() + 0.1
+    agreements = []
+    for seed in range(9):
+        mr = mr_of(slab, seed)
+        dark = mr < 0.25 * np.percentile(mr, 95)
+        pairs = (dark[air].mean(), (dark == air).mean(), (dark == (elsewhere > 0.99)).mean())
+        agreements.append([float(share) for share in pairs])
+    in_air, here, there = np.median(agreements, axis=0)
+    assert in_air > 0.85
+    assert here > there + 0.1
