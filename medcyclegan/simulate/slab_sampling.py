@@ -12,9 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medcyclegan.simulate.fields import Field
-from medcyclegan.simulate.labelmaps import DISTANCES, NEAREST, HeadAnatomy, region_parts, to_steps
+from medcyclegan.simulate.labelmaps import (
+    CHANNELS,
+    DISTANCES,
+    NEAREST,
+    HeadAnatomy,
+    to_steps,
+    unpacked,
+)
 from medcyclegan.simulate.slab_grid import Rng, SlabGrid
-from medcyclegan.simulate.tissues import Tissue
 
 Place = Callable[[HeadAnatomy, Rng], NDArray[np.int64]]
 Words = NDArray[np.uint32]
@@ -83,16 +89,17 @@ def middle_voxel(head: HeadAnatomy, rng: Rng) -> NDArray[np.int64]:
 
 def random_body_voxel(head: HeadAnatomy, rng: Rng) -> NDArray[np.int64]:
     """A random voxel inside the head."""
+    depth = CHANNELS.index("depth_below_skin")
     while True:
         voxel = rng.integers(0, head.maps.shape[:3])
-        if head.maps[voxel[0], voxel[1], voxel[2], 0] != Tissue.AIR:
+        if head.maps[voxel[0], voxel[1], voxel[2], depth] > to_steps(0.0):
             return np.asarray(voxel)
 
 
 def look_up(head: HeadAnatomy, index: list[Field]) -> Maps:
     """Sample a head, (D * S, H, W) a map; what lies outside its box is as its edge.
 
-    The maps are those of ``CHANNELS``, with ``region`` unpacked. Distances are interpolated
+    The maps are those of ``CHANNELS``, unpacked. Distances are interpolated
     linearly near their surfaces and those of the nearest voxel elsewhere.
     """
     shape = head.nearest.shape
@@ -109,7 +116,7 @@ def look_up(head: HeadAnatomy, index: list[Field]) -> Maps:
         head.distances, [values.reshape(-1)[near] for values in inside]
     )
     maps |= _unpack(distances, DISTANCES)
-    return maps | region_parts(maps.pop("region"))
+    return maps | unpacked(maps.pop("region"), maps.pop("bone"))
 
 
 def _unpack(words: Words, names: tuple[str, ...]) -> Maps:
