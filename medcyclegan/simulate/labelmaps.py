@@ -131,6 +131,16 @@ class HeadAnatomy:
                     low[side, kind], high[side, kind] = np.percentile(own, (2.0, 98.0))
         return low, high
 
+    @cached_property
+    def brain_centre(self) -> tuple[np.float32, ...]:
+        """The voxel in the middle of the brain; that of the box if there is none."""
+        soft = self.maps[::4, ::4, ::4, CHANNELS.index("soft")]
+        brain = np.argwhere(np.isin(soft, (Tissue.GREY_MATTER, Tissue.WHITE_MATTER)))
+        middle = np.asarray(self.maps.shape[:3]) / 2.0
+        if len(brain):
+            middle = brain.mean(axis=0) * 4.0
+        return tuple(np.float32(value) for value in middle)
+
 
 def _packed(channels: NDArray[np.uint8]) -> NDArray[np.uint32]:
     """(i, j, k, 4 or fewer) bytes -> (i, j, k) numbers, the first byte the lowest."""

@@ -24,6 +24,7 @@ from medcyclegan.simulate.slab_sampling import (
     middle_voxel,
     random_body_voxel,
     sample_index,
+    with_brain_of,
 )
 from medcyclegan.simulate.slab_surfaces import Layers, Surfaces
 from medcyclegan.simulate.soft_tissue import split_soft_tissue
@@ -68,6 +69,8 @@ def draw_tissue(
     varied = draw_variation(rng)
     index = sample_index(head, grid, rng, place or random_body_voxel)
     maps = look_up(head, index)
+    if varied.brain_size != 1.0:
+        maps["soft"] = with_brain_of(varied.brain_size, head, index, maps["soft"])
     fluid = below_fluid_level(head, maps, varied, index[1])
     skull = draw_skull(maps, varied, grid, rng, fluid=fluid)
     bone_mm = to_mm(maps["bone_distance"])

@@ -35,6 +35,8 @@ _GROWS[Tissue.EYE_FLUID] = 0.0
 # labelled, and where it is not but labels are followed.
 _TABLE_FIELD_SD_MM, _TABLE_FIELD_MM = 0.35, 20.0
 _LEAST_TABLE_MM, _UNLABELLED_TABLE_MM = 0.5, 2.0
+# Fluid of the inner ear: winding sheets about 1 mm wide in the middle of its dense capsule.
+_OTIC_SHELL_MM, _LABYRINTH_MM, _LABYRINTH_HALF_WIDTH = 2.5, 4.0, 0.13
 # Samples farther from bone have no share in it.
 _NEAR_MM = _MOVE_MM[1] + 0.75
 _IS_SINUS = np.zeros(8, dtype=bool)
@@ -97,6 +99,9 @@ def draw_skull(
     depth_mm = np.where(sinus, np.minimum(-solid_mm, air_mm), -solid_mm)
     tissue = _compact_or_marrow(near, depth_mm, varied)
     tissue[otic] = Tissue.CORTICAL_BONE
+    inner_mm = varied.otic_radius_mm - _OTIC_SHELL_MM
+    labyrinth = np.abs(near.field(_LABYRINTH_MM)) < _LABYRINTH_HALF_WIDTH
+    tissue[labyrinth & (to_mm(near.maps["otic_distance"]) < inner_mm)] = Tissue.CSF
     cells = _air_cells(near, varied) & (depth_mm > _CELL_WALL_MM) & ~otic
     wet = np.where(varied.effusion, np.uint8(Tissue.MUCOSA), np.uint8(Tissue.AIR))
     tissue[cells] = wet[near.maps["right"][cells]]
