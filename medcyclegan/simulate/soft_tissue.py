@@ -33,12 +33,12 @@ _PAD_SCALE_MM, _PAD_THRESHOLD = (15.0, 30.0), (0.7, 1.9)
 _GLAND_THRESHOLD = (1.1, 2.2)
 _CORD_SCALE_MM, _CORD_HALF_WIDTH = (9.0, 18.0), (0.06, 0.2)  # vessels and tendons of 1 to 5 mm
 # Anatomy books: skin of the face and scalp 1 to 2.5 mm, fat below it 2 to 9 mm, more in a neck.
-_SKIN_MM, _FAT_MM, _NECK_FAT_MM = (0.8, 2.5), (2.0, 9.0), (6.0, 16.0)
+_SKIN_MM, _FAT_MM, _NECK_FAT_MM = (0.8, 2.5), (2.0, 9.0), (6.0, 12.0)
 # Periosteum, galea and entheses: dark tissue on bone, where a field is above the threshold.
 _ON_BONE_MM, _ON_BONE_THRESHOLD = (0.4, 3.0), (-1.0, 1.6)
 _DISC_MM, _DISC_THRESHOLD = 5.0, (1.3, 2.2)
 # Label maps call the whole tongue mucosa: what lies deeper than this below air is not.
-_MUCOSA_MM = (2.0, 6.0)
+_MUCOSA_MM = (1.5, 4.5)
 _DURA_MM = (0.5, 1.2)  # Protasoni et al., J Neurosurg 2011, 114:1723: about 0.3 to 1.1 mm
 
 
@@ -76,7 +76,7 @@ def _lines_air(
     tissue: Labels, maps: dict[str, Labels], places: Places, rng: Rng
 ) -> NDArray[np.bool_]:
     """Which of the places, (n,), are mucosa: labelled so, and near to air in the head."""
-    mucosa = tissue.reshape(-1)[places] == Tissue.MUCOSA
+    mucosa: NDArray[np.bool_] = tissue.reshape(-1)[places] == Tissue.MUCOSA
     if mucosa.any():
         air_mm = to_mm(maps["air_distance"].reshape(-1)[places])
         mucosa &= air_mm < rng.uniform(*_MUCOSA_MM)
