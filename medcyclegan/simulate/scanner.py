@@ -31,7 +31,7 @@ _KERNEL_REACH_PX = 16
 # Air in the head unevens the field around it over some millimetres (Olafsson et al., MRM 2008,
 # 59:1021, for the head's sinuses); the loss is exp(-dephasing x nearness to air).
 _AIR_REACH_MM = 5.0
-_WRAP_SHARE, _WRAP_PX, _WRAP_GAIN = 0.04, (8, 32), (0.1, 0.8)
+_WRAP_SHARE, _WRAP_OF_VIEW, _WRAP_GAIN = 0.04, (0.05, 0.2), (0.1, 0.7)
 _GHOST_SHARE, _GHOST_GAIN, _GAIN_SHARE, _GAIN_SD = 0.1, (0.01, 0.06), 0.2, 0.05
 _NOISE = (0.003, 0.05)
 
@@ -178,8 +178,8 @@ def disturb(mr: Field, rng: Rng) -> Field:
 def wrap_around(mr: Field, rng: Rng) -> Field:
     """Return slices (D, H, W) whose field of view is too small along H or W: what lies beyond one
     edge is added at the other, weaker, as it lies at the edge of the coil."""
-    axis, pixels = int(rng.choice([1, 2])), int(rng.integers(*_WRAP_PX))
-    pixels = min(pixels, mr.shape[axis] // 2)
+    axis = int(rng.choice([1, 2]))
+    pixels = max(1, round(rng.uniform(*_WRAP_OF_VIEW) * mr.shape[axis]))
     wrapped = np.moveaxis(mr.copy(), axis, 1)
     near, far = slice(None, pixels), slice(mr.shape[axis] - pixels, None)
     if rng.random() < 0.5:
