@@ -33,7 +33,12 @@ _KERNEL_REACH_PX = 16
 _AIR_REACH_MM = 5.0
 _WRAP_SHARE, _WRAP_OF_VIEW, _WRAP_GAIN = 0.04, (0.05, 0.2), (0.1, 0.7)
 _GHOST_SHARE, _GHOST_GAIN, _GAIN_SHARE, _GAIN_SD = 0.1, (0.01, 0.06), 0.2, 0.05
-_NOISE = (0.003, 0.05)
+# Noise in each part of the complex signal as a share of the brightest tissue, evenly in its
+# logarithm; and how often a scanner takes the floor that it leaves in magnitudes away, up to 1.5
+# of the mean of pure noise (sqrt(pi / 2) standard deviations; Gudbjartsson and Patz, MRM 1995,
+# 34:910), so that dark tissue and air are black.
+_NOISE = (0.001, 0.05)
+_FLOOR_SHARE, _FLOOR = 0.3, (0.5, 1.5)
 
 
 def receive(mr: Image, grid: SlabGrid, rng: Rng, below_vertex_mm: Field | None = None) -> Image:
@@ -169,10 +174,18 @@ def disturb(mr: Field, rng: Rng) -> Field:
         mr = wrap_around(mr, rng)
     if rng.random() < _GAIN_SHARE:
         mr = mr * rng.normal(1.0, _GAIN_SD, (mr.shape[0], 1, 1)).astype(np.float32)
-    sd = np.float32(rng.uniform(*_NOISE))
-    real = mr + sd * rng.standard_normal(mr.shape, dtype=np.float32)
-    imaginary = sd * rng.standard_normal(mr.shape, dtype=np.float32)
-    return np.asarray(np.sqrt(real * real + imaginary * imaginary), dtype=np.float32)
+    return _add_noise(mr, float(np.exp(rng.uniform(*np.log(_NOISE)))), rng)
+
+
+def _add_noise(mr: Field, sd: float, rng: Rng) -> Field:
+    """The magnitude of a signal with complex noise, at times without the noise's floor."""
+    real = mr + np.float32(sd) * rng.standard_normal(mr.shape, dtype=np.float32)
+    imaginary = np.float32(sd) * rng.standard_normal(mr.shape, dtype=np.float32)
+    magnitude = np.sqrt(real * real + imaginary * imaginary)
+    if rng.random() < _FLOOR_SHARE:
+        floor = np.sqrt(np.pi / 2.0) * sd * rng.uniform(*_FLOOR)
+        magnitude = np.maximum(magnitude - np.float32(floor), np.float32(0.0))
+    return np.asarray(magnitude, dtype=np.float32)
 
 
 def wrap_around(mr: Field, rng: Rng) -> Field:
