@@ -110,7 +110,7 @@ def _say_signs(voice: Voice, done: Conversion) -> None:
         )
     else:
         voice.say(f"Signs         {count} checked, all as in what the model knows")
-    if signs.cycle_information is None:
+    if signs.cycle_note:
         voice.say(f"Way back      not measured: {signs.cycle_note}")
     if voice.level > 0:
         for name, value in signs.figures().items():
