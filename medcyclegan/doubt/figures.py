@@ -70,10 +70,13 @@ def _size(inside: NDArray[np.bool_], body: Volume) -> Figures:
     to head. ``fill`` is the part of that box which the body takes.
     """
     lengths = np.zeros(3)
+    seen_along_k = inside.any(axis=2)
+    occupied = (seen_along_k.any(axis=1), seen_along_k.any(axis=0), inside.any(axis=(0, 1)))
     for axis, (world, _) in enumerate(closest_axes(body.geometry.directions_ras)):
-        hit = np.flatnonzero(inside.any(axis=tuple(a for a in range(3) if a != axis)))
+        hit = np.flatnonzero(occupied[axis])
         lengths[world] = (hit[-1] - hit[0] + 1) * body.geometry.spacing_mm[axis]
-    litres = float(inside.sum()) * float(np.prod(body.geometry.spacing_mm)) / 1e6
+    voxel_ml = float(np.prod(body.geometry.spacing_mm)) / 1e3
+    litres = np.count_nonzero(inside) * voxel_ml / 1e3
     return {
         "body_litres": litres,
         "width_mm": float(lengths[0]),
