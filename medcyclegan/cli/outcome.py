@@ -99,17 +99,16 @@ def end_in_doubt(outcome: Outcome) -> None:
 
 
 def _say_signs(voice: Voice, done: Conversion) -> None:
+    from medcyclegan.doubt.verdict import verdict_of
+
     signs, doubts = done.synthesis.signs, done.synthesis.doubts
     if signs is None:
         return
-    count = len(signs.figures())
+    said = verdict_of(signs, doubts)
     if doubts:
-        voice.warn(
-            f"{len(doubts)} of {count} signs say that the model does not know such an input: "
-            "do not trust the result."
-        )
+        voice.warn(said)
     else:
-        voice.say(f"Signs         {count} checked, all as in what the model knows")
+        voice.say(f"Signs         {said}")
     if signs.cycle_note:
         voice.say(f"Way back      not measured: {signs.cycle_note}")
     if voice.level > 0:

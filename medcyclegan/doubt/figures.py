@@ -104,7 +104,7 @@ def _size_in_pixels(picture: Volume) -> Figures:
 def _histogram(signal: Values) -> Figures:
     """Histogram from the 1st percentile (0) to the 99th (1): tails beyond 0.15 and 0.7, median."""
     low, high = np.percentile(signal, SCALE_PERCENTILES)
-    scaled = (signal - low) / max(float(high - low), 1e-6)
+    scaled = (signal - low) / (float(high - low) or 1.0)
     return {
         "dark": float((scaled < DARK_BELOW).mean()),
         "middle": float(np.median(scaled)),

@@ -9,6 +9,7 @@ from medcyclegan.doubt.figures import Figures
 from medcyclegan.doubt.signs import Signs
 from medcyclegan.models.card import Card
 from medcyclegan.models.reference_ranges import Range, ReferenceRanges
+from medcyclegan.plausibility import BONE_HU
 
 # How far beyond its measured range a sign may lie, as a factor either way: the range of a few
 # people and of simulated heads is narrower than that of all. docs/trust.md says what it flags.
@@ -23,10 +24,12 @@ LEAST_SHARE = 0.01
 class Sign:
     """How a figure is told and judged.
 
-    ``says`` is a sentence without its end, ``odd`` the side beyond the range that is odd at all.
+    ``called`` is its name in a table, ``says`` a sentence without its end, ``odd`` the side beyond
+    the range that is odd at all.
     Values below ``least`` count as that, so that a range near 0 is not narrower than it means.
     """
 
+    called: str
     says: str
     odd: Literal["both", "above", "below"] = "both"
     slack: float = SLACK
@@ -41,59 +44,95 @@ class Sign:
 
     def sentence(self, value: float, within: Range) -> str:
         """Say what was found, and what the reference is."""
-        number = self.says[self.says.index("{") : self.says.index("}") + 1]
-        low, high = number.format(within.low), number.format(within.high)
-        return f"{self.says.format(value)}; of what the model knows, {low} to {high}."
+        return f"{self.says.format(value)}; of what the model knows, {self.range_text(within)}."
+
+    def number(self, value: float) -> str:
+        """Format a value as the sentence does."""
+        return self.says[self.says.index("{") : self.says.index("}") + 1].format(value)
+
+    def range_text(self, within: Range) -> str:
+        """Return a range in words."""
+        return f"{self.number(within.low)} to {self.number(within.high)}"
 
 
-def _share(says: str, odd: Literal["both", "above", "below"] = "both") -> Sign:
-    return Sign(says, odd, least=LEAST_SHARE)
+def _share(called: str, says: str, odd: Literal["both", "above", "below"] = "both") -> Sign:
+    return Sign(called, says, odd, least=LEAST_SHARE)
 
 
 SIGNS = {
-    "body_litres": Sign("The body in view has {:.2g} litres"),
-    "width_mm": Sign("The body is {:.0f} mm wide"),
-    "length_mm": Sign("The body is {:.0f} mm long from back to front"),
-    "height_mm": Sign("The body is {:.0f} mm high"),
-    "fill": Sign("The body fills {:.0%} of the box around it"),
-    "pixel_mm": Sign("The finest spacing of voxels is {:.2g} mm"),
-    "slice_mm": Sign("The largest spacing of voxels is {:.2g} mm"),
+    "body_litres": Sign("Body in view, litres", "The body in view has {:.2g} litres"),
+    "width_mm": Sign("Width, mm", "The body is {:.0f} mm wide"),
+    "length_mm": Sign(
+        "Length from back to front, mm", "The body is {:.0f} mm long from back to front"
+    ),
+    "height_mm": Sign("Height, mm", "The body is {:.0f} mm high"),
+    "fill": Sign("Body in the box around it", "The body fills {:.0%} of the box around it"),
+    "pixel_mm": Sign("Finest spacing, mm", "The finest spacing of voxels is {:.2g} mm"),
+    "slice_mm": Sign("Largest spacing, mm", "The largest spacing of voxels is {:.2g} mm"),
     # more slices than known are never odd
-    "slices": Sign("The scan has {:.0f} slices or rows along its shortest axis", "below"),
-    "shorter_px": Sign("The picture's shorter side has {:.0f} pixels"),
-    "longer_px": Sign("The picture's longer side has {:.0f} pixels"),
-    "dark": _share("{:.1%} of the body is dark"),
-    "middle": _share("The median signal in the body is {:.0%} of its range"),
-    "bright": _share("{:.1%} of the body is bright"),
+    "slices": Sign(
+        "Slices along the shortest axis",
+        "The scan has {:.0f} slices or rows along its shortest axis",
+        "below",
+    ),
+    "shorter_px": Sign("Shorter side, pixels", "The picture's shorter side has {:.0f} pixels"),
+    "longer_px": Sign("Longer side, pixels", "The picture's longer side has {:.0f} pixels"),
+    "dark": _share("Dark in the body", "{:.1%} of the body is dark"),
+    "middle": _share(
+        "Median signal in its range", "The median signal in the body is {:.0%} of its range"
+    ),
+    "bright": _share("Bright in the body", "{:.1%} of the body is bright"),
     # less noise is never odd
-    "smoothness": Sign("Neighbouring voxels in the body correlate by {:.2f}", "below"),
+    "smoothness": Sign(
+        "Correlation of neighbours", "Neighbouring voxels in the body correlate by {:.2f}", "below"
+    ),
     "deep_middle": Sign(
+        "Median signal deep in the body",
         "Another contrast: deep in the body, the median signal is {:.0%} of the range there",
         slack=CONTRAST_SLACK,
     ),
     "even_deep": Sign(
+        "Rank of the most even tissue deep in the body",
         "Another contrast: the most even tissue deep in the body, white matter in a head, is "
         "brighter than {:.0%} of what lies there",
         slack=CONTRAST_SLACK,
     ),
-    "in_air": _share("{:.1%} of the body is air (below -400 HU)", "above"),
-    "in_fat": _share("{:.1%} of the body is fat (-150 to -40 HU)"),
-    "in_soft": _share("{:.0%} of the body is soft tissue (-40 to 120 HU)"),
-    "in_bone": _share("{:.1%} of the body is bone (above 300 HU)"),
-    "noise_hu": Sign("The noise in soft tissue is {:.1f} HU"),
-    "bone": _share("{:.1%} of the body came out as bone"),
+    "in_air": _share("Air in the input", "{:.1%} of the body is air (below -400 HU)", "above"),
+    "in_fat": _share("Fat in the input", "{:.1%} of the body is fat (-150 to -40 HU)"),
+    "in_soft": _share(
+        "Soft tissue in the input", "{:.0%} of the body is soft tissue (-40 to 120 HU)"
+    ),
+    "in_bone": _share("Bone in the input", f"{{:.1%}} of the body is bone (above {BONE_HU:g} HU)"),
+    "noise_hu": Sign("Noise in soft tissue, HU", "The noise in soft tissue is {:.1f} HU"),
+    "bone": _share("Bone in the result", "{:.1%} of the body came out as bone"),
     # less air is never odd: a head without sinuses
-    "air": _share("{:.1%} of the body came out as air", "above"),
+    "air": _share("Air in the result", "{:.1%} of the body came out as air", "above"),
     # more soft tissue is never odd: brain in all that lies deep
-    "deep_soft": _share("{:.0%} of what lies deep in the body came out as soft tissue", "below"),
-    "changed_hu": Sign("The result differs from the input by {:.1f} HU in the mean", "above"),
-    "out_dark": _share("{:.1%} of the body came out dark"),
-    "out_middle": _share("The median of the result is {:.0%} of its range"),
-    "out_bright": _share("{:.1%} of the body came out bright"),
+    "deep_soft": _share(
+        "Soft tissue deep in the body",
+        "{:.0%} of what lies deep in the body came out as soft tissue",
+        "below",
+    ),
+    "changed_hu": Sign(
+        "Result less input, HU",
+        "The result differs from the input by {:.1f} HU in the mean",
+        "above",
+    ),
+    "out_dark": _share("Dark in the result", "{:.1%} of the body came out dark"),
+    "out_middle": _share(
+        "Median of the result in its range", "The median of the result is {:.0%} of its range"
+    ),
+    "out_bright": _share("Bright in the result", "{:.1%} of the body came out bright"),
     # views that agree are never odd, nor is a way back that succeeds
-    "view_disagreement_hu": Sign("Other views of the same places differ by {:.0f} HU", "above"),
+    "view_disagreement_hu": Sign(
+        "Difference of other views, HU",
+        "Other views of the same places differ by {:.0f} HU",
+        "above",
+    ),
     "cycle_information": Sign(
-        "The way back to the input shares {:.3f} of its information", "below"
+        "Information of the way back",
+        "The way back to the input shares {:.3f} of its information",
+        "below",
     ),
 }
 
@@ -111,6 +150,30 @@ def doubts_of(signs: Signs, card: Card) -> tuple[str, ...]:
         figures.pop("cycle_information", None)
     return tuple(
         SIGNS[name].sentence(figures[name], known.ranges[name]) for name in outside(figures, known)
+    )
+
+
+def verdict_of(signs: Signs, doubts: tuple[str, ...]) -> str:
+    """Return in one sentence whether the model knows such an input."""
+    count = len(signs.figures())
+    if doubts:
+        return (
+            f"{len(doubts)} of {count} signs say that the model does not know such an input: "
+            "do not trust the result."
+        )
+    return f"{count} checked, all as in what the model knows"
+
+
+def judged(signs: Signs, card: Card) -> tuple[tuple[str, str, str], ...]:
+    """Return each sign as (what it is, its value, its reference range on the card)."""
+    known = card.reference_ranges.ranges if card.reference_ranges is not None else {}
+    return tuple(
+        (
+            SIGNS[name].called,
+            SIGNS[name].number(value),
+            SIGNS[name].range_text(known[name]) if name in known else "not known",
+        )
+        for name, value in signs.figures().items()
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from medcyclegan.doubt.signs import Signs
-from medcyclegan.doubt.verdict import SIGNS, doubts_of, outside
+from medcyclegan.doubt.verdict import SIGNS, doubts_of, judged, outside, verdict_of
 from medcyclegan.models.card import Card
 from medcyclegan.models.reference_ranges import (
     SIGN_NAMES,
@@ -113,3 +113,13 @@ def test_extended_ranges_hold_both_and_no_way_back_by_two_models() -> None:
     assert both.reverse_sha256 == "b" * 64
     assert len(both.measured_on) == 2
     assert outside({"body_litres": 8.0}, both) == ["body_litres"]
+
+
+def test_a_table_holds_every_sign_with_its_range_and_a_sentence_tells_all() -> None:
+    one = card(body_litres=(1.5, 1.9))
+    rows = judged(SIGNS_OF_A_RUN, one)
+    assert ("Body in view, litres", "3", "1.5 to 1.9") in rows
+    assert ("Width, mm", "160", "not known") in rows
+    assert len(rows) == len(SIGNS_OF_A_RUN.figures())
+    assert verdict_of(SIGNS_OF_A_RUN, doubts_of(SIGNS_OF_A_RUN, one)).startswith("1 of ")
+    assert verdict_of(SIGNS_OF_A_RUN, ()).endswith("all as in what the model knows")
