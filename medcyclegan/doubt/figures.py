@@ -70,7 +70,7 @@ def _size(inside: NDArray[np.bool_], body: Volume) -> Figures:
     to head. ``fill`` is the part of that box which the body takes.
     """
     lengths = np.zeros(3)
-    seen_along_k = inside.any(axis=2)
+    seen_along_k = np.asarray(inside.any(axis=2))
     occupied = (seen_along_k.any(axis=1), seen_along_k.any(axis=0), inside.any(axis=(0, 1)))
     for axis, (world, _) in enumerate(closest_axes(body.geometry.directions_ras)):
         hit = np.flatnonzero(occupied[axis])
