@@ -56,8 +56,8 @@ class Synthesis:
     """The synthetic image on the scan's own grid, the body mask used, and what was noticed.
 
     ``doubts`` are sentences, among the ``warnings`` too, each on a sign by which the input is not
-    like what the model knows. ``signs`` holds all that was measured, None where the card does not
-    say what the model knows. ``uncertainty`` is the expected absolute error, if asked for.
+    like what the model knows. ``signs`` holds all that was measured, None where the card has no
+    reference ranges. ``uncertainty`` is the expected absolute error, if asked for.
     ``seconds`` holds the wall time of the steps: ``body``, ``bias``, ``prepare``, ``network``,
     ``home``, ``signs``.
     """
@@ -163,13 +163,11 @@ def _translated(
 def _signs(
     scan: Scan, image: Volume, done: Translated, model: Model, *, clock: Stopwatch, run: Run
 ) -> Signs | None:
-    """Measure the signs of a volume, where the model's card says what it knows."""
-    if model.card.known is None or scan.is_plane or not model.task.makes_ct_of_mr:
+    """Measure the signs of a run, where the model's card has reference ranges."""
+    if model.card.reference_ranges is None:
         return None
     with run.turn:
-        return clock.run(
-            "signs", lambda: signs_of(scan.volume, image, done, model, device=run.device)
-        )
+        return clock.run("signs", lambda: signs_of(scan, image, done, model, device=run.device))
 
 
 def _refuse_unfit(scan: Scan, task: Task, options: Options) -> None:

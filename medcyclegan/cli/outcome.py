@@ -114,7 +114,7 @@ def _say_signs(voice: Voice, done: Conversion) -> None:
         voice.warn(said)
     else:
         voice.say(f"Signs         {said}")
-    if signs.cycle_information is None:
+    if signs.cycle_note:
         voice.say(f"Way back      not measured: {signs.cycle_note}")
     if voice.level > 0:
         for name, value in signs.figures().items():

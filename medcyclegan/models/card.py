@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from medcyclegan.models.known import Known, SpreadCalibration
+from medcyclegan.models.reference_ranges import ReferenceRanges, SpreadCalibration
 from medcyclegan.models.text import PRINTABLE, Name, Sha256, Text
 from medcyclegan.networks.factory import GeneratorConfig
 from medcyclegan.task import Task
@@ -48,9 +48,9 @@ class Score(BaseModel):
 class Card(BaseModel):
     """Task, network, origin, scores and limits of a model; inference needs nothing else.
 
-    ``reverse`` names the model of the way back, by which the cycle is measured. ``known`` and
-    ``uncertainty`` are measured after the training; a model without them works, and nothing is
-    judged, or told of its uncertainty.
+    ``reverse`` names the model of the way back, by which the cycle is measured.
+    ``reference_ranges`` and ``uncertainty`` are measured after the training (``medcyclegan
+    calibrate``); a model without them works, and nothing is judged, or told of its uncertainty.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,5 +66,5 @@ class Card(BaseModel):
     limits: tuple[Text, ...]
     licence: Text
     reverse: Name | None = None
-    known: Known | None = None
+    reference_ranges: ReferenceRanges | None = None
     uncertainty: SpreadCalibration | None = None

@@ -98,7 +98,7 @@ def test_a_patient_that_the_model_does_not_know_is_set_apart_and_stays_so(
     tmp_path: Path, address: str
 ) -> None:
     small_nifti(tmp_path / "in" / "p1" / "t1.nii.gz")
-    model = tiny_folder(tmp_path / "tiny", known=known(body_litres=(3.0, 5.0)))
+    model = tiny_folder(tmp_path / "tiny", reference_ranges=known(body_litres=(3.0, 5.0)))
     out = tmp_path / "out"
     for worked_on in (1, 0):  # run again, nothing is done, and it is doubtful still
         outcome, rows = go(order(tmp_path / "in", out, model), address)

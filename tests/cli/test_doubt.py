@@ -33,7 +33,7 @@ def head(tmp_path: Path) -> Path:
 def test_an_input_that_the_model_does_not_know_ends_with_9_and_an_output(
     run: Run, head: Path, tmp_path: Path, command: tuple[str, str]
 ) -> None:
-    model = tiny_folder(tmp_path / "tiny", known=known(**ODD))
+    model = tiny_folder(tmp_path / "tiny", reference_ranges=known(**ODD))
     made = tmp_path / "made.nii.gz"
     code, out, err = run(*command, head, "--model", model, "--device", "cpu", "--out", made)
     assert code == 9
@@ -47,14 +47,14 @@ def test_an_input_that_the_model_does_not_know_ends_with_9_and_an_output(
 def test_an_input_that_it_knows_ends_with_0_and_says_so(
     run: Run, head: Path, tmp_path: Path
 ) -> None:
-    model = tiny_folder(tmp_path / "tiny", known=known(**FITS))
+    model = tiny_folder(tmp_path / "tiny", reference_ranges=known(**FITS))
     code, out, err = run("synth-ct", "--mri", head, "--model", model, "--device", "cpu")
     assert (code, err) == (0, "")
     assert "checked, all as in what the model knows" in out
 
 
 def test_json_has_the_signs_and_the_doubts(run: Run, head: Path, tmp_path: Path) -> None:
-    model = tiny_folder(tmp_path / "tiny", known=known(**ODD))
+    model = tiny_folder(tmp_path / "tiny", reference_ranges=known(**ODD))
     code, out, _ = run("synth-ct", "--mri", head, "--model", model, "--device", "cpu", "--json")
     facts = json.loads(out)
     assert code == 9
@@ -67,7 +67,7 @@ def test_json_has_the_signs_and_the_doubts(run: Run, head: Path, tmp_path: Path)
 def test_a_reverse_model_that_is_not_there_is_told_and_breaks_nothing(
     run: Run, head: Path, tmp_path: Path
 ) -> None:
-    model = tiny_folder(tmp_path / "tiny", known=known(**FITS), reverse="head-of-nobody")
+    model = tiny_folder(tmp_path / "tiny", reference_ranges=known(**FITS), reverse="head-of-nobody")
     code, out, err = run("synth-ct", "--mri", head, "--model", model, "--device", "cpu")
     assert (code, err) == (0, "")
     assert "Way back      not measured: no reverse model (No model head-of-nobody)" in out
