@@ -21,13 +21,13 @@ from pathlib import Path
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from medcyclegan.training.pairs import PairsRun
+from medcyclegan.training.pairs_config import PairsConfig, read_config
+from medcyclegan.training.simulated import SimulatedPairs
 from torch import Tensor
 
 from benchmarks.heads import read_head
-from medcyclegan.training.pairs import PairsRun
-from medcyclegan.training.pairs_config import PairsConfig, read_config
 from medcyclegan.training.shipped import find_config
-from medcyclegan.training.simulated import SimulatedPairs
 from medcyclegan.transforms.scaling import WindowScaling
 from medcyclegan.translator import run_slab
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils.data import default_collate
 
 
 class Sample(NamedTuple):
@@ -15,9 +17,25 @@ class Sample(NamedTuple):
     once collated. ``paired`` is bool, () or (N,): whether both show the same anatomy, aligned,
     so that they may be compared voxel by voxel. ``matched``, bool, () or (N,): whether they show
     the same place in two bodies, brought to one size, so that they are alike in the mean.
+
+    An item may hold several slabs of one anatomy, as a simulation draws it in several contrasts:
+    then it has the batch axis already.
     """
 
     a: Tensor
     b: Tensor
     paired: Tensor
     matched: Tensor = torch.tensor(False)
+
+
+def collate(items: Sequence[Sample]) -> Sample:
+    """Make a batch of items, (N, depth, P, P); those of several slabs are joined end to end."""
+    if items[0].a.ndim == 3:
+        batch: Sample = default_collate(list(items))
+        return batch
+    return Sample(*(torch.cat(tensors) for tensors in zip(*items, strict=True)))
+
+
+def first_slab(item: Sample) -> Sample:
+    """The item, or the first slab of one that holds several; all without a batch axis."""
+    return item if item.a.ndim == 3 else Sample(*(part[0] for part in item))

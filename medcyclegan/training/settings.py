@@ -68,10 +68,26 @@ def checked(content: object, kind: type[Settings], *, where: str) -> Settings:
         return kind.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        key = ".".join(_without_kinds(first["loc"], content)) or "the file"
         raise UsageError(
             f"{where}: {key} = {first['input']!r}", rule=first["msg"], remedy="correct the file"
         ) from error
+
+
+def _without_kinds(place: Sequence[int | str], content: object) -> list[str]:
+    """The keys on the way to a value; pydantic puts the ``kind`` of alternatives among them."""
+    keys: list[str] = []
+    for part in place:
+        if isinstance(content, dict) and part not in content and content.get("kind") == part:
+            continue
+        keys.append(str(part))
+        if isinstance(content, dict):
+            content = content.get(part)
+        elif isinstance(content, list) and isinstance(part, int) and part < len(content):
+            content = content[part]
+        else:
+            content = None
+    return keys
 
 
 def _parse(text: str) -> object:

@@ -12,15 +12,21 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from medcyclegan.io.atomic import atomic_file
-from medcyclegan.training.data.types import DataSummary, Range, SideSummary
-from medcyclegan.training.sample import Sample
+from medcyclegan.training.data.types import DataSummary, Range, SideSummary, SimulatedSource
+from medcyclegan.training.sample import Sample, first_slab
 
 _INCHES = 1.6  # of a patch
 
 
-def summary_table(summary: DataSummary) -> Table:
+def summary_table(summary: DataSummary | SimulatedSource) -> Table:
     """A table for rich: a row for each thing that was counted or measured, a column for a side."""
     table = Table(title="Training data")
+    if isinstance(summary, SimulatedSource):
+        table.add_column("simulated from label maps")
+        table.add_column(str(summary.labels), overflow="fold")
+        table.add_row("heads to train on", str(summary.heads))
+        table.add_row("heads to validate with", str(summary.held_back_heads))
+        return table
     table.add_column("")
     table.add_column("A", overflow="fold")
     table.add_column("B", overflow="fold")
@@ -40,7 +46,7 @@ def draw_batch(
 
     Front, or head, is up; the patient's left is to the right, but where a slab was mirrored.
     """
-    items = [slabs[index] for index in range(first, first + count)]
+    items = [first_slab(slabs[index]) for index in range(first, first + count)]
     # High enough for the titles above both rows, in inches.
     figure = Figure(figsize=(count * _INCHES, 2 * (_INCHES + 0.25)), layout="constrained")
     axes = figure.subplots(2, count, squeeze=False)

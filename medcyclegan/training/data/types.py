@@ -64,6 +64,16 @@ class DataSummary:
     seconds: float
 
 
+@dataclass(frozen=True)
+class SimulatedSource:
+    """What simulated data are drawn from: label maps, some of them held back to validate with."""
+
+    labels: Path
+    heads: int
+    held_back_heads: int
+    warnings: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingData:
     """``train`` is map-style and endless: item n depends on the seed and n alone.
@@ -74,4 +84,4 @@ class TrainingData:
 
     train: Dataset[Sample]
     validation: Sequence[ValidationCase]
-    summary: DataSummary
+    summary: DataSummary | SimulatedSource
