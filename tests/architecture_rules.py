@@ -38,7 +38,9 @@ ROOMS = {
     "view": _room(5.7, "torch"),
     "doubt": _room(5.6, "torch numpy scipy"),
     "translator": _room(5, "torch"),
-    "training": _room(5.5, "torch pydantic numpy yaml monai skimage matplotlib tensorboardX"),
+    "training": _room(
+        5.5, "torch pydantic pydantic_core numpy yaml monai skimage matplotlib tensorboardX"
+    ),
     "training.sample": _room(5, "torch"),
     "training.data": _room(5, "torch pydantic numpy monai"),
     "training.data.check": _room(5, "torch numpy matplotlib rich"),
@@ -178,7 +180,7 @@ def too_large(name: str, text: str) -> list[str]:
     """Which limits of length and of parameters a module's text breaks."""
     broken = []
     lines = len(text.splitlines())
-    if lines >= 200:
+    if lines >= 400:
         broken.append(f"{name} has {lines} lines")
     for node in ast.walk(ast.parse(text)):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 
 from medcyclegan.training.config import TrainConfig
 
@@ -11,13 +12,16 @@ from medcyclegan.training.config import TrainConfig
 class Course:
     """Where a training is, from ``seconds`` spent before on; the clock runs from now."""
 
-    def __init__(self, config: TrainConfig, *, seconds: float) -> None:
-        self._config, self._before, self._start = config, seconds, time.monotonic()
+    def __init__(
+        self, config: TrainConfig, *, seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._config, self._before, self._clock = config, seconds, clock
+        self._start = clock()
 
     @property
     def seconds(self) -> float:
         """All time spent so far."""
-        return self._before + time.monotonic() - self._start
+        return self._before + self._clock() - self._start
 
     def share(self, step: int) -> float:
         """The share in [0, 1] that is done after ``step`` steps."""

@@ -20,8 +20,9 @@ _KEPT = "the last checkpoint is as it was before"
 def not_finite(step: int, losses: Mapping[str, float]) -> TrainingStopped:
     """The error for a gradient that is NaN or infinite; the last mean ``losses`` go into it."""
     values = ", ".join(f"{name} {loss:.3g}" for name, loss in losses.items())
+    before = f" (mean losses before: {values})" if values else ""
     return TrainingStopped(
-        f"Step {step}: a gradient is not finite{f' (mean losses before: {values})' if values else ''}",
+        f"Step {step}: a gradient is not finite{before}",
         rule=f"losses and gradients are finite; nothing of this step was kept, {_KEPT}",
         remedy="resume with lower learning rates of the engine, or precision=float32",
     )

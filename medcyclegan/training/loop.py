@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -45,13 +45,17 @@ Parts = tuple[list[Sample], int]
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One training: what, on what, where to, by which process on which device."""
+    """One training: what, on what, where to, by which process on which device.
+
+    ``clock`` gives seconds; all times of the run are by it.
+    """
 
     config: TrainConfig
     data: TrainingData
     folder: RunFolder
     device: torch.device
     crew: Crew
+    clock: Callable[[], float] = time.monotonic
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,7 @@ class _Loop:
     def __post_init__(self) -> None:
         self.losses: dict[str, float] = {}
         self.rate_factor, self.waited_s = 1.0, 0.0
-        self.course = Course(self.job.config, seconds=self.state.seconds)
+        self.course = Course(self.job.config, seconds=self.state.seconds, clock=self.job.clock)
 
     def run(self, stop: StopRequest) -> None:
         """Go on to the end."""

@@ -89,34 +89,31 @@ class ConvMuon:
 
 def orthogonalised(matrices: Sequence[Tensor]) -> list[Tensor]:
     """Bring all singular values of each matrix near 1; bfloat16, in the order that was given."""
+    halves = [matrix.bfloat16() for matrix in matrices]
+    if halves[0].device.type == "cpu":  # products of many small matrices at once are slower there
+        return [newton_schulz(matrix) for matrix in halves]
+    alike: dict[torch.Size, list[int]] = {}
+    for n, matrix in enumerate(halves):
+        alike.setdefault(matrix.shape, []).append(n)
     found: dict[int, Tensor] = {}
-    for alike in _groups(matrices):
-        together = torch.stack([matrices[n].bfloat16() for n in alike])
-        for n, way in zip(alike, newton_schulz(together), strict=True):
-            found[n] = way
-    return [found[n] for n in range(len(matrices))]
+    for numbers in alike.values():
+        together = newton_schulz(torch.stack([halves[n] for n in numbers]))
+        found |= dict(zip(numbers, together, strict=True))
+    return [found[n] for n in range(len(halves))]
 
 
-def _groups(matrices: Sequence[Tensor]) -> list[list[int]]:
-    """Which matrices go through together: of one shape on a GPU, each by itself on a CPU."""
-    if matrices[0].device.type == "cpu":  # products of many small matrices are slower there
-        return [[n] for n in range(len(matrices))]
-    groups: dict[torch.Size, list[int]] = {}
-    for n, matrix in enumerate(matrices):
-        groups.setdefault(matrix.shape, []).append(n)
-    return list(groups.values())
-
-
-def newton_schulz(together: Tensor) -> Tensor:
-    """Orthogonalise N matrices (N, rows, columns) of one shape."""
+def newton_schulz(matrices: Tensor) -> Tensor:
+    """Orthogonalise a matrix (rows, columns), or N of one shape (N, rows, columns)."""
     a, b, c = _QUINTIC
-    tall = together.shape[1] > together.shape[2]
-    x = together.transpose(1, 2) if tall else together
-    x = x / x.flatten(1).norm(dim=1).clamp(min=_LEAST_NORM)[:, None, None]
+    product = torch.addmm if matrices.ndim == 2 else torch.baddbmm
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x = matrices.mT if tall else matrices
+    norm = torch.linalg.vector_norm(x, dim=(-2, -1), keepdim=True)
+    x = x / norm.clamp(min=_LEAST_NORM)
     for _ in range(_ITERATIONS):
-        gram = x @ x.transpose(1, 2)
-        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.transpose(1, 2) if tall else x
+        gram = x @ x.mT
+        x = product(x, product(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if tall else x
 
 
 def _as_matrix(kernel: Tensor) -> Tensor:

@@ -32,12 +32,11 @@ from tests.training.tiny_training import (
 LATE = {"from_share": 0.5, "size_px": 48, "batch_size": 2}
 
 
-def test_shares_are_of_the_steps_or_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shares_are_of_the_steps_or_of_the_time() -> None:
     now = 100.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
     by_steps = Course(tiny_config(steps=8), seconds=0.0)
     assert [by_steps.share(step) for step in (0, 2, 8)] == [0.0, 0.25, 1.0]
-    by_time = Course(tiny_config(steps=8, minutes=2.0), seconds=30.0)
+    by_time = Course(tiny_config(steps=8, minutes=2.0), seconds=30.0, clock=lambda: now)
     now = 130.0
     assert by_time.share(7) == by_time.share(10_000) == pytest.approx(0.5)
     assert by_time.seconds_left(7) == pytest.approx(60.0)

@@ -43,7 +43,9 @@ def poisoned() -> TrainingData:
 
 
 def test_a_nan_stops_the_run_and_the_last_checkpoint_is_good(tmp_path: Path) -> None:
-    with pytest.raises(TrainingStopped, match=r"Step 5: a gradient is not finite \(mean losses before: .*cycle 1"):
+    with pytest.raises(
+        TrainingStopped, match=r"Step 5: a gradient is not finite \(mean losses before: .*cycle 1"
+    ):
         run_tiny(tiny_job(tmp_path, data=poisoned()))
     assert TrainingStopped.exit_code == ExitCode.TRAINING_STOPPED == 7
     content = read_checkpoint(tmp_path / "checkpoints" / LAST)

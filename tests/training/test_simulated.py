@@ -1,98 +1,112 @@
-"""The settings of a run: checked by key, and the learning rate that they mean."""
+"""Simulated data: settings that fit, shipped configurations, held-back slabs, heads kept."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from medcyclegan.training.pairs_config import PairsConfig, read_config
+import torch
 from pydantic import ValidationError
-from tests.training.tiny_pairs import CARD, tiny_pairs
 
-import medcyclegan
-from medcyclegan.errors import ExitCode, UsageError
+from medcyclegan.errors import InputRefused
 from medcyclegan.networks.factory import make_generator
-from medcyclegan.task import Domain, Percentiles, Window
-from medcyclegan.training.shipped import find_config, shipped_configs, shipped_pairs_configs
-from tests.tiny_model import tiny_task
-
-CONFIGS = Path(medcyclegan.__file__).parent.parent / "configs"
-
-
-def config(**changes: Any) -> PairsConfig:
-    return tiny_pairs(**{"steps": 100, "decay_from_step": 60, **changes})
-
-
-def test_the_rate_is_constant_then_linear_to_a_hundredth() -> None:
-    made = config(learning_rate=1e-3)
-    assert [made.rate_at(step) for step in (0, 59, 60)] == pytest.approx([1e-3] * 3)
-    assert made.rate_at(80) == pytest.approx(5e-4)
-    assert made.rate_at(99) == pytest.approx(2.5e-5)
-    assert made.rate_at(100) == pytest.approx(1e-5)
-    rates = [made.rate_at(step) for step in range(101)]
-    assert rates == sorted(rates, reverse=True)
+from medcyclegan.simulate.labelmaps import HeadAnatomy, prepare_head
+from medcyclegan.task import Percentiles, Window
+from medcyclegan.training.config import TrainConfig
+from medcyclegan.training.data.simulated import (
+    SimulatedData,
+    SimulatedSlabs,
+    held_back_cases,
+    keep_prepared,
+    load_prepared,
+    prepared_path,
+)
+from medcyclegan.training.sample import collate
+from medcyclegan.training.settings import read_settings
+from medcyclegan.training.shipped import shipped_configs
+from tests.simulate.head_labels import head_labels
+from tests.training.simulated_training import simulated_config, simulated_data
 
 
-@pytest.mark.parametrize("start", [100, 1000])
-def test_a_decay_that_never_starts(start: int) -> None:
-    made = config(decay_from_step=start, learning_rate=1e-3)
-    assert made.rate_at(99) == 1e-3
+@pytest.fixture(scope="module")
+def head() -> HeadAnatomy:
+    return prepare_head(head_labels())
+
+
+CT = {"modality": "CT", "unit": "HU", "scaling": Window(lower=-1000, upper=2000)}
 
 
 @pytest.mark.parametrize(
-    ("changes", "key"),
+    ("changes", "told"),
     [
-        ({"steps": 0}, "steps"),
-        ({"learning_rate": 0.0}, "learning_rate"),
-        ({"learning_rate": "fast"}, "learning_rate"),
-        ({"ema_decay": 1.0}, "ema_decay"),
-        ({"gradient_weight": 0.1}, "gradient_weight"),
-        ({"level_weight": -0.1}, "level_weight"),
-        ({"size_px": 8}, "size_px"),
-        ({"workers": -1}, "workers"),
-        ({"items_a_step": 0}, "items_a_step"),
-        ({"step": 5}, "step"),
-        ({"task": {"name": "x"}}, "task.source"),
-        ({"generator": {"widths": [4, 1]}}, "generator.widths.1"),
-        ({"generator": {"kind": "resnet"}}, ""),
-        ({"generator": {"levels": [0.5, -0.5]}}, "generator"),
-        ({"pairs": {"source": "flair"}}, "pairs.source"),
-        ({"pairs": {"source": "ct", "target": "ct"}}, "pairs"),
-        ({"pairs": {"source": "low_dose_ct", "target": "t1"}}, "pairs"),
-        ({"pairs": {"source": "ct", "target": "t1"}}, ""),  # the task is MR to CT
-        ({"pairs": {"source": "t1", "target": "t2"}}, ""),
-        ({"task": tiny_task(spacing_mm=None)}, ""),
-        ({"card": {**CARD, "limits": []}}, "card.limits"),
+        ({"source": "flair"}, "Input should be"),
+        ({"source": "ct"}, "no pairs from ct to ct"),
+        ({"source": "low_dose_ct", "target": "t1"}, "no pairs from low_dose_ct to t1"),
+        ({"source": "ct", "target": "t1"}, "ct to t1 is CT to MR, but a and b are MR to CT"),
+        ({"source": "t1", "target": "t2"}, "t1 to t2 is MR to MR"),
+        ({"spacing_mm": None}, "spacing_mm is null for low_dose_ct, and only there"),
+        ({"source": "low_dose_ct", "a": CT}, "spacing_mm is null for low_dose_ct"),
+        (
+            {"source": "low_dose_ct", "spacing_mm": None,
+             "a": CT | {"scaling": Percentiles(lower=1, upper=99)}},
+            "a CT source needs a window",
+        ),
+        ({"contrasts": 0}, "greater than or equal to 1"),
     ],
-)
-def test_what_breaks_a_rule_is_refused_by_its_key(changes: dict[str, Any], key: str) -> None:
-    with pytest.raises(ValidationError) as refused:
-        config(**changes)
-    first = refused.value.errors()[0]
-    assert ".".join(str(part) for part in first["loc"]) == key
+)  # fmt: skip
+def test_what_does_not_fit_together_is_refused(changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        simulated_data(**changes)
 
 
-def test_it_is_frozen_and_survives_json() -> None:
-    made = config()
-    assert PairsConfig.model_validate_json(made.model_dump_json()) == made
-    with pytest.raises(ValidationError, match="frozen"):
-        made.steps = 5  # type: ignore[misc]
+def test_an_item_is_as_many_contrasts_as_asked_for_of_the_size_asked_for(head: HeadAnatomy) -> None:
+    slabs = SimulatedSlabs([head], simulated_data(contrasts=3), seed=1)
+    items = [slabs[4], slabs[5]]
+    assert items[0].a.shape == items[0].b.shape == (3, 3, 40, 40)
+    batch = collate(items)
+    assert batch.a.shape == batch.b.shape == (6, 3, 40, 40)
+    assert batch.paired.tolist() == [True] * 6
+    assert torch.equal(batch.a[:3], items[0].a)
+    assert torch.equal(batch.b[4], items[1].b[1])
+    assert slabs[4, 56].a.shape == (3, 3, 56, 56)
 
 
-def ct_domain(low: float, high: float) -> Domain:
-    return Domain(modality="CT", unit="HU", scaling=Window(lower=low, upper=high))
+def test_held_back_slabs_are_always_the_same_and_no_items_of_the_training(
+    head: HeadAnatomy,
+) -> None:
+    config = simulated_data(held_back=3)
+    cases, again = (held_back_cases([head], config, seed=1, size_px=32) for _ in range(2))
+    assert len(cases) == 3
+    for case, same in zip(cases, again, strict=True):
+        assert case.a is not None
+        assert case.b is not None
+        assert case.mask is not None
+        assert torch.equal(case.a, same.a)  # type: ignore[arg-type]
+        assert case.paired
+        assert case.a.shape == case.b.shape == case.mask.shape == (3, 32, 32)
+    trained = SimulatedSlabs([head], config, seed=1)
+    for case in cases:
+        assert not any(torch.equal(case.b, trained[n, 32].b[0]) for n in range(6))  # type: ignore[arg-type]
+    inside = [float(case.b[case.mask].mean()) for case in cases if case.mask.any()]  # type: ignore[index, union-attr]
+    assert min(inside) > -0.6  # no air
+    assert held_back_cases([], config, seed=1, size_px=32) == []
 
 
-def test_low_dose_ct_keeps_its_own_pixels_and_the_others_do_not() -> None:
-    pairs = {"source": "low_dose_ct", "target": "ct"}
-    task = tiny_task(source=ct_domain(-1000, 2000), spacing_mm=None)
-    assert config(pairs=pairs, task=task).task.keeps_values
-    with pytest.raises(ValidationError, match="spacing_mm is null for low_dose_ct"):
-        config(pairs=pairs, task=task.model_copy(update={"spacing_mm": 1.0}))
-    relative = task.source.model_copy(update={"scaling": Percentiles(lower=1, upper=99)})
-    with pytest.raises(ValidationError, match="a CT source needs a window"):
-        config(pairs=pairs, task=task.model_copy(update={"source": relative}))
+def test_prepared_heads_come_back_as_they_were_and_others_are_refused(
+    head: HeadAnatomy, tmp_path: Path
+) -> None:
+    keep_prepared(head, prepared_path(tmp_path, 3))
+    (found,) = load_prepared(tmp_path, [3])
+    assert np.array_equal(found.maps, head.maps)
+    assert found.maps.flags.c_contiguous
+    assert found.spacing_mm == head.spacing_mm
+    assert [path.name for path in tmp_path.iterdir()] == ["head_03.npz"]
+    np.savez(prepared_path(tmp_path, 1), maps=head.maps)
+    for number in (1, 2):
+        with pytest.raises(InputRefused, match=rf"head_0{number}\.npz cannot be read"):
+            load_prepared(tmp_path, [number])
 
 
 NAMES = {
@@ -104,56 +118,37 @@ NAMES = {
 }
 
 
-def test_the_configs_of_the_shipped_models_are_valid_and_are_what_they_are_called() -> None:
-    found = shipped_pairs_configs()
-    assert found.keys() == NAMES.keys()
-    assert not found.keys() & shipped_configs().keys()
-    for name, path in found.items():
-        made = read_config(path)
-        assert (made.card.name, made.pairs.source, made.pairs.target) == NAMES[name]
-        assert made.decay_from_step < made.steps
-        assert find_config(name, on_pairs=True) == path
-    with pytest.raises(UsageError, match="one of head_ct_denoise, "):
-        find_config("mr_ct", on_pairs=True)
+def shipped() -> dict[str, TrainConfig]:
+    return {name: read_settings(shipped_configs()[name], TrainConfig) for name in NAMES}
+
+
+def test_the_configurations_of_the_shipped_models_are_what_they_are_called() -> None:
+    for name, made in shipped().items():
+        assert isinstance(made.data, SimulatedData)
+        assert made.card is not None
+        assert (made.card.name, made.data.source, made.data.target) == NAMES[name]
+        assert made.engine.kind == "supervised"  # type: ignore[attr-defined]
 
 
 def test_the_models_together_are_small() -> None:
     weights = 0
-    for path in shipped_pairs_configs().values():
-        made = read_config(path)
-        generator = make_generator(made.generator, depth=made.task.depth)
+    for made in shipped().values():
+        generator = make_generator(made.generator, depth=made.data.depth)
         weights += sum(weight.numel() for weight in generator.parameters())
     assert 2 * weights < 20e6  # bytes, in half precision
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (("steps: ", "stepz: "), "steps"),
-        (("depth: 5", "depth: 4"), "depth 4 must be odd"),
-        (("workers: 1", "workers: many"), r"workers = 'many'"),
-        (("ema_decay: 0.999", "ema_decay: 2.0"), r"ema_decay = 2\.0; .*less than 1"),
-        (("task:", "task: ["), "cannot be read as YAML"),
-    ],
-)
-def test_a_file_that_breaks_a_rule_is_refused(
-    change: tuple[str, str], message: str, tmp_path: Path
-) -> None:
-    text = (CONFIGS / "head_mr_ct.yaml").read_text(encoding="utf-8")
-    assert change[0] in text
-    path = tmp_path / "mine.yaml"
-    path.write_text(text.replace(*change, 1), encoding="utf-8")
-    with pytest.raises(UsageError, match=message) as refused:
-        read_config(path)
-    assert refused.value.exit_code == ExitCode.USAGE
-    assert "mine.yaml" in str(refused.value)
+def test_levels_are_the_hounsfield_units_that_the_file_says() -> None:
+    made = shipped()["head_mr_ct"]
+    window = made.task("a-to-b").target_window
+    width = window.upper - window.lower
+    found = [window.lower + (level + 1.0) / 2.0 * width for level in made.generator.levels]
+    assert found == pytest.approx([-1000, -100, 50, 400, 750, 1000, 1500, 2200], abs=0.01)
+    assert window.upper == 2200
 
 
-@pytest.mark.parametrize("content", [b"", b"[1, 2]", b"\xff\xfe\x00x", b"!!python/object:os.x {}"])
-def test_what_is_no_config_is_refused(content: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "mine.yaml"
-    path.write_bytes(content)
-    with pytest.raises(UsageError, match=r"mine\.yaml"):
-        read_config(path)
-    with pytest.raises(UsageError, match="none"):
-        read_config(tmp_path / "none.yaml")
+def test_how_a_model_is_run_is_on_its_task() -> None:
+    task = shipped()["head_mr_ct"].task("a-to-b")
+    assert (task.stride, task.mirror, task.name) == (4, True, "mr-ct")
+    with pytest.raises(ValidationError, match="stride 9 leaves out slices"):
+        simulated_config(inference={"stride": 9})
