@@ -30,7 +30,6 @@ from medcyclegan.training.engines.base import (
     mean_losses,
     placed,
     set_rate,
-    source_of,
     target_of,
     weights_of,
 )
@@ -245,36 +244,24 @@ def generator_losses(
     weights: terms.LossWeights,
 ) -> Losses:
     """The losses of weight above 0, unweighted, each summed over the directions; scalars."""
-
-    real = {"a": batch.a, "b": batch.b}
+    source = {"a-to-b": batch.a, "b-to-a": batch.b}
+    target = {"a-to-b": batch.b, "b-to-a": batch.a}
 
     def cycle(way: Direction) -> Tensor:
         back: Direction = "b-to-a" if way == "a-to-b" else "a-to-b"
-        return terms.l1_loss(generators[back](fakes[way]), real[source_of(way)])
+        return terms.l1_loss(generators[back](fakes[way]), source[way])
 
-    def judged(way: Direction) -> Tensor:
-        return terms.generator_adversarial_loss(discriminators[target_of(way)](fakes[way]))
-
-    def identity(way: Direction) -> Tensor:
-        already = real[target_of(way)]  # of the target's kind: it should stay
-        return terms.l1_loss(generators[way](already), already)
-
-    def with_source(term: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Direction], Tensor]:
-        return lambda way: term(fakes[way], real[source_of(way)])
-
-    def with_target(
-        term: Callable[[Tensor, Tensor, Tensor], Tensor], chosen: Tensor
-    ) -> Callable[[Direction], Tensor]:
-        return lambda way: term(fakes[way], real[target_of(way)], chosen)
-
-    by_name = {
-        "adversarial": judged,
+    by_name: dict[str, Callable[[Direction], Tensor]] = {
+        "adversarial": lambda way: terms.generator_adversarial_loss(
+            discriminators[target_of(way)](fakes[way])
+        ),
         "cycle": cycle,
-        "identity": identity,
-        "structure": with_source(structure_loss),
-        "gradient": with_source(terms.gradient_consistency_loss),
-        "paired_l1": with_target(terms.paired_l1_loss, batch.paired),
-        "matched": with_target(terms.matched_loss, batch.matched),
+        # what is of the target's kind already should stay
+        "identity": lambda way: terms.l1_loss(generators[way](target[way]), target[way]),
+        "structure": lambda way: structure_loss(fakes[way], source[way]),
+        "gradient": lambda way: terms.gradient_consistency_loss(fakes[way], source[way]),
+        "paired_l1": lambda way: terms.paired_l1_loss(fakes[way], target[way], batch.paired),
+        "matched": lambda way: terms.matched_loss(fakes[way], target[way], batch.matched),
     }
     losses: Losses = {}
     for name, term in by_name.items():
