@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 import pytest
 
-from medcyclegan.evaluation.study.names import fitness, patient, stem
+from medcyclegan.io.case_names import case_names, fitness, patient, stem
 
 
 @pytest.mark.parametrize(
@@ -38,3 +40,22 @@ def test_the_patient_is_what_no_word_of_a_kind_of_image_says(name: str, expected
 )  # fmt: skip
 def test_how_well_a_name_fits_a_kind(name: str, role, expected: int) -> None:
     assert fitness(name, role) == expected
+
+
+@pytest.mark.parametrize(
+    ("paths", "cases"),
+    [
+        (["p01/mr.nii.gz", "p01_sct.nii.gz"], ["p01", "p01"]),
+        (["a/p01.nii", "b/p01.nii"], ["a/p01", "b/p01"]),
+        (["a/p01/ct.nii", "b/p01/ct.nii"], ["a/p01", "b/p01"]),
+        (["mr/p01.nii", "p02.nii"], ["p01", "p02"]),
+        (["p01_fat.nii", "p01_water.nii"], ["p01", "p01"]),
+        (["Bjo\u0308rn_ct.nii"], ["Bj\u00f6rn"]),
+    ],
+)
+def test_the_case_of_an_image_is_told_by_its_path(paths: list[str], cases: list[str]) -> None:
+    assert case_names([PurePath(path) for path in paths], kinds=("fat", "water")) == cases
+
+
+def test_a_word_that_is_not_said_to_tell_a_kind_stays() -> None:
+    assert case_names([PurePath("p01_fat.nii")]) == ["p01_fat"]
