@@ -86,7 +86,23 @@ def case_names(paths: Sequence[PurePath], *, kinds: Collection[str] = ()) -> lis
         _with_folder(case, place, kinds) if len(folders[case]) > 1 else case
         for case, place in zip(cases, places, strict=True)
     ]
-    return [unicodedata.normalize("NFC", case) for case in named]
+    return [printable(unicodedata.normalize("NFC", case)) for case in named]
+
+
+def kind_of(path: PurePath) -> Role | Literal["other"] | None:
+    """Return which kind of image a path says, by the file's name or else the nearest folder's."""
+    for name in (stem(path.name), *reversed(path.parent.parts)):
+        if fitness(name, "mask") < 0:
+            return "other"
+        found = next((role for role in WORDS if fitness(name, role) == _SAYS_SO), None)
+        if found is not None:
+            return found
+    return None
+
+
+def printable(name: str) -> str:
+    """Return a name as text: bytes that are no UTF-8, as file names may have, come as ``\\xf6``."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def _own_case(path: PurePath, kinds: Collection[str]) -> str:
@@ -96,11 +112,8 @@ def _own_case(path: PurePath, kinds: Collection[str]) -> str:
 
 
 def _case_folder(path: PurePath, kinds: Collection[str]) -> str:
-    """The folder of the patient's images, without folders at its end that name their kind."""
-    parts = path.parent.as_posix().split("/")
-    while len(parts) > 1 and not patient(parts[-1], kinds=kinds):
-        parts.pop()
-    return "/".join(parts)
+    """The folder of the patient's images, without folders that name but their kind."""
+    return PurePath(*(part for part in path.parent.parts if patient(part, kinds=kinds))).as_posix()
 
 
 def _with_folder(case: str, folder: str, kinds: Collection[str]) -> str:
@@ -108,6 +121,10 @@ def _with_folder(case: str, folder: str, kinds: Collection[str]) -> str:
         return case
     is_named = patient(folder.rsplit("/", maxsplit=1)[-1], kinds=kinds) == case
     return folder if is_named else f"{folder}/{case}"
+
+
+# What ``fitness`` gives for a name that says the kind of image.
+_SAYS_SO = 2
 
 
 def fitness(name: str, role: Role) -> int:

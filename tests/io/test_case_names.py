@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 import pytest
 
-from medcyclegan.io.case_names import case_names, fitness, patient, stem
+from medcyclegan.io.case_names import case_names, fitness, kind_of, patient, stem
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,9 @@ def test_how_well_a_name_fits_a_kind(name: str, role, expected: int) -> None:
         (["a/p01.nii", "b/p01.nii"], ["a/p01", "b/p01"]),
         (["a/p01/ct.nii", "b/p01/ct.nii"], ["a/p01", "b/p01"]),
         (["mr/p01.nii", "p02.nii"], ["p01", "p02"]),
+        (["mr/p01.nii", "ct/p01.nii"], ["p01", "p01"]),
+        (["mr/x/p01.nii", "ct/x/p01.nii", "ct/y/p01.nii"], ["x/p01", "x/p01", "y/p01"]),
+        (["p\udcf6_ct.nii"], ["p\\xf6"]),
         (["p01_fat.nii", "p01_water.nii"], ["p01", "p01"]),
         (["Bjo\u0308rn_ct.nii"], ["Bj\u00f6rn"]),
     ],
@@ -59,3 +62,16 @@ def test_the_case_of_an_image_is_told_by_its_path(paths: list[str], cases: list[
 
 def test_a_word_that_is_not_said_to_tell_a_kind_stays() -> None:
     assert case_names([PurePath("p01_fat.nii")]) == ["p01_fat"]
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("p01/mr.nii.gz", "mr"), ("p01_t1w.nii", "mr"), ("ct/p01.nii", "ref"),
+        ("sct/ct.nii", "ref"),
+        ("a/masks/x_mask.nii", "mask"), ("mask/p01.nii", "mask"), ("ct/p01_seg.nii", "other"),
+        ("labels/p01.nii", "other"), ("a/p01.nii", None), ("p01_sct.nii", "pred"),
+    ],
+)  # fmt: skip
+def test_the_kind_of_an_image_is_told_by_its_name_and_else_by_its_folder(path: str, kind) -> None:
+    assert kind_of(PurePath(path)) == kind
