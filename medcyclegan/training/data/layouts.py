@@ -189,18 +189,19 @@ def _bids(tree: Tree, wanted: Wanted) -> list[Label]:
             labels.append(Label(case, subject, why="files beside the raw data of BIDS"))
         elif _NO_MAGNITUDE.intersection(entities):
             labels.append(Label(case, subject, why="phase, real and imaginary images"))
+        elif (kind := _bids_kind(path, suffix)) is None:
+            labels.append(Label(case, subject, why="images of neither anatomy nor CT"))
         else:
-            kind = _bids_kind(path, suffix)
             channel, why = _chosen(PurePath(path.name), kind, wanted, by_kind=True)
             labels.append(Label(case, subject, channel=channel, why=why))
     return labels
 
 
 def _bids_kind(path: PurePath, suffix: str) -> str | None:
-    """``ref`` for a CT, ``mr`` for anatomy by MR, ``other`` for functional and other images."""
+    """``ref`` for a CT, ``mr`` for anatomy by MR, None for functional and other images."""
     if suffix == "ct" or path.parent.name == "ct":
         return "ref"
-    return "mr" if path.parent.name == "anat" else "other"
+    return "mr" if path.parent.name == "anat" else None
 
 
 def _nnunet(tree: Tree, wanted: Wanted) -> list[Label]:

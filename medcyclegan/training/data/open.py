@@ -67,14 +67,19 @@ def open_data(
     started = time.monotonic()
     store = open_store(config, cache_folder)
     found = _find_all(config, folders)
-    parts, warnings = _matched(config, _split(config, found, seed=seed))
+    count = sum(len(some.inputs) + len(some.refused) for some in found)
+    refused: list[tuple[Side, MedcycleganError]] = [
+        ("a", e) for some in found for e in some.refused
+    ]
+    try:
+        parts, warnings = _matched(config, _split(config, found, seed=seed))
+    except InputRefused:
+        _refuse_unfit(refused, config, total=count)  # what cannot be read may be what lacks
+        raise
     jobs = [plan_jobs(part) for part in parts]
     collector = Collector(config, store, total=sum(len(some) for some in jobs), progress=progress)
     train, validation = (collector.collect(some) for some in jobs)
-    refused = [("a", error) for some in found for error in some.refused] + collector.refused
-    _refuse_unfit(
-        refused, config, total=sum(len(some.inputs) + len(some.refused) for some in found)
-    )
+    _refuse_unfit(refused + collector.refused, config, total=count)
     refuse_same_files(all_digests(train), all_digests(validation))
     warnings = (
         *(said for some in found for said in some.warnings),
@@ -185,7 +190,7 @@ def _matched(config: DataConfig, split: Split) -> tuple[tuple[Matched, Matched],
 
 
 def _refuse_unfit(
-    refused: Sequence[tuple[str, MedcycleganError]], config: DataConfig, *, total: int
+    refused: Sequence[tuple[Side, MedcycleganError]], config: DataConfig, *, total: int
 ) -> None:
     """Raise one error that names all that cannot be used."""
     if not refused:
