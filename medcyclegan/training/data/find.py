@@ -136,7 +136,7 @@ def _one_a_channel(
             wrong.append(f"no image for the channel {channel}")
         elif len(fitting) > 1:
             names = shown([one.image.source for one in fitting])
-            wrong.append(f"{len(fitting)} images could be the channel {channel}: {names}")
+            wrong.append(f"{len(fitting)} images that could be the channel {channel}: {names}")
     if wrong:
         raise InputRefused(
             f"{place}: {case} of side {wanted.side.upper()} has {'; '.join(wrong)}",

@@ -148,7 +148,8 @@ def _cases_of(
     cases = [""] * len(candidates)
     for masks in (False, True):
         at = [number for number, mask in enumerate(is_mask) if mask == masks]
-        names = case_names([candidates[number].relative for number in at], kinds=kinds)
+        paths = [PurePath(candidates[number].name) for number in at]
+        names = case_names(paths, kinds=kinds)
         for number, name in zip(at, names, strict=True):
             cases[number] = name
     return cases

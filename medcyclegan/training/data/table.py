@@ -10,7 +10,7 @@ from medcyclegan.io.case_names import case_names
 from medcyclegan.io.table import read_table
 from medcyclegan.training.data.inputs import Image, Part, Wanted, shown
 from medcyclegan.training.data.layouts import channel_of, channel_words
-from medcyclegan.training.data.tree import read_one
+from medcyclegan.training.data.tree import ending_of, read_one
 
 COLUMNS = ("subject", "side", "channel", "path", "mask", "split")
 _RULE = (
@@ -123,7 +123,7 @@ class TableImages:
     def _named(self, wanted: Wanted) -> list[str]:
         """The case of each image: its subject, and where that has several, its name too."""
         kinds = channel_words(wanted.channels)
-        names = case_names([PurePath(row.path) for row, _, _ in self.images], kinds=kinds)
+        names = case_names([_without_ending(row.path) for row, _, _ in self.images], kinds=kinds)
         counts = Counter((row.subject, row.channel) for row, _, _ in self.images)
         several = {subject for (subject, _), count in counts.items() if count > 1}
         return [
@@ -135,6 +135,10 @@ class TableImages:
 def part_of(row: Row) -> Part:
     """What a row's image is for."""
     return _SPLITS[row.split]
+
+
+def _without_ending(path: str) -> PurePath:
+    return PurePath(path[: len(path) - len(ending_of(path))])
 
 
 def _read(path: Path) -> Image:
