@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from medcyclegan.errors import UsageError
+from medcyclegan.io.case_names import printable
 from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.data.folders import Folders
 from medcyclegan.training.data.types import DataSummary, SideSummary
@@ -75,7 +76,7 @@ def _cpu_name() -> str:
 
 def _counts(side: SideSummary, modality: str) -> dict[str, object]:
     return {
-        "folder": side.folder.name,
+        "folder": printable(side.folder.name),
         "modality": modality,
         "inputs": side.training_inputs,
         "subjects": side.training_subjects,
