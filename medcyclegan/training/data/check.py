@@ -42,17 +42,20 @@ def draw_batch(
     Front, or head, is up; the patient's left is to the right, but where a slab was mirrored.
     """
     items = [slabs[index] for index in range(first, first + count)]
-    columns = [[*_planes("A", item.a), *_planes("B", item.b)] for item in items]
+    columns = [
+        [*_planes(f"A {number}", item.a), *_planes(f"B {number}", item.b)]
+        for number, item in enumerate(items, start=first)
+    ]
     rows = len(columns[0])
     # High enough for the titles above the rows, in inches.
     figure = Figure(figsize=(count * _INCHES, rows * (_INCHES + 0.25)), layout="constrained")
     axes = figure.subplots(rows, count, squeeze=False)
-    for number, (item, planes) in enumerate(zip(items, columns, strict=True)):
+    for column, (item, planes) in enumerate(zip(items, columns, strict=True)):
         pair = ", pair" if bool(item.paired) else ""
         for row, (name, plane) in enumerate(planes):
-            place = axes[row, number]
+            place = axes[row, column]
             place.imshow(as_picture(plane), cmap="gray", vmin=-1.0, vmax=1.0)
-            place.set_title(f"{name} {first + number}{pair}", fontsize=8)
+            place.set_title(f"{name}{pair}", fontsize=8)
             place.set_axis_off()
     with atomic_file(to, overwrite=overwrite) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
@@ -67,18 +70,20 @@ def as_picture(plane: Tensor) -> NDArray[np.float32]:
     return np.asarray(plane.numpy().T[::-1, ::-1])
 
 
-def _planes(side: str, slab: Tensor) -> list[tuple[str, Tensor]]:
+def _planes(name: str, slab: Tensor) -> list[tuple[str, Tensor]]:
     """The named middle slices of a slab, (depth, P, P) or (C, depth, P, P), one a channel."""
     middle = slab.shape[-3] // 2
     if slab.ndim == 3:
-        return [(side, slab[middle])]
-    return [(f"{side} channel {number}", one[middle]) for number, one in enumerate(slab, start=1)]
+        return [(name, slab[middle])]
+    numbered = enumerate(slab, start=1)
+    return [(f"{name}, channel {number}", one[middle]) for number, one in numbered]
 
 
 def _rows(side: SideSummary) -> list[tuple[str, str]]:
     return [
         ("place", printable(str(side.folder))),
         ("layout", side.layout),
+        ("channels", ", ".join(side.channels) or "one"),
         ("inputs", ", ".join(f"{count} {name}" for name, count in side.formats.items())),
         ("body masks", str(side.masks) if side.masks else "none: the body is found"),
         ("to train on", _count(side.training_inputs, side.training_subjects)),

@@ -32,6 +32,25 @@ _NUMBERED = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
 _SYNTHRAD = frozenset({"mr", "cbct", "ct", "mask"})
 _NO_MAGNITUDE = frozenset({"part-phase", "part-real", "part-imag"})
 _BIDS_ASIDE = frozenset({"derivatives", "sourcedata", "code", "stimuli", "phenotype"})
+_NO_ANATOMY = frozenset(
+    ("func", "dwi", "fmap", "perf", "pet", "eeg", "ieeg", "meg", "nirs", "mrs", "motion", "beh")
+)
+# Folders of SynthRAD above those of the patients.
+_REGIONS = frozenset(
+    (
+        "task1",
+        "task2",
+        "brain",
+        "pelvis",
+        "hn",
+        "th",
+        "ab",
+        "train",
+        "training",
+        "validation",
+        "val",
+    )
+)
 # Of the masks of BIDS those that are said to mark a brain or a lesion are no masks of a body.
 _BODY = frozenset({"body", "head", "patient", "external"})
 
@@ -56,7 +75,7 @@ def layout_of(tree: Tree) -> Layout:
     paths = [found.relative for found in tree.candidates]
     if tree.root.name in ("imagesTr", "imagesTs") or any(p.parts[0] == "imagesTr" for p in paths):
         return "nnU-Net"
-    if any(p.parts[0].startswith("sub-") and p.name.startswith("sub-") for p in paths):
+    if any(len(p.parts) > 1 and {p.parts[0][:4], p.name[:4]} == {"sub-"} for p in paths):
         return "BIDS"
     kinds: dict[PurePath, set[str]] = defaultdict(set)
     for path in paths:
@@ -162,14 +181,15 @@ def _synthrad(tree: Tree, wanted: Wanted) -> list[Label]:
     for found in tree.candidates:
         folder, name = found.relative.parent, stem(found.relative.name)
         case = printable(folder.name if repeated[folder.name] == 1 else folder.as_posix())
+        subject = subject_of_path(found.relative, kinds=_REGIONS)
         if name == "mask":
-            labels.append(Label(case, case, is_mask=True))
+            labels.append(Label(case, subject, is_mask=True))
         elif not wanted.channels and name not in _SYNTHRAD:
-            labels.append(Label(case, case, why="files beside mr, cbct, ct and mask"))
+            labels.append(Label(case, subject, why="files beside mr, cbct, ct and mask"))
         else:
             own = PurePath(found.relative.name)
             channel, why = _chosen(own, kind_of(own), wanted, by_kind=True)
-            labels.append(Label(case, case, channel=channel, why=why))
+            labels.append(Label(case, subject, channel=channel, why=why))
     return labels
 
 
@@ -190,19 +210,21 @@ def _bids(tree: Tree, wanted: Wanted) -> list[Label]:
             labels.append(Label(case, subject, why="files beside the raw data of BIDS"))
         elif _NO_MAGNITUDE.intersection(entities):
             labels.append(Label(case, subject, why="phase, real and imaginary images"))
-        elif (kind := _bids_kind(path, suffix)) is None:
+        elif path.parent.name in _NO_ANATOMY:
             labels.append(Label(case, subject, why="images of neither anatomy nor CT"))
         else:
-            channel, why = _chosen(PurePath(path.name), kind, wanted, by_kind=True)
+            kind = _bids_kind(path, suffix)
+            by_kind = wanted.shared or kind is not None
+            channel, why = _chosen(PurePath(path.name), kind, wanted, by_kind=by_kind)
             labels.append(Label(case, subject, channel=channel, why=why))
     return labels
 
 
 def _bids_kind(path: PurePath, suffix: str) -> str | None:
-    """``ref`` for a CT, ``mr`` for anatomy by MR, None for functional and other images."""
+    """``ref`` for a CT, ``mr`` for anatomy by MR, None for an image that does not tell."""
     if suffix == "ct" or path.parent.name == "ct":
         return "ref"
-    return "mr" if path.parent.name == "anat" else None
+    return "mr" if path.parent.name == "anat" else kind_of(PurePath(path.name))
 
 
 def _nnunet(tree: Tree, wanted: Wanted) -> list[Label]:

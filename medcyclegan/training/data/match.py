@@ -75,9 +75,9 @@ def refuse_no_pair(matched: Matched) -> None:
         if near and near[0] != one.case:
             lines.append(f"{one.name} of A is {one.case}, and the nearest of B is {near[0]}")
     raise InputRefused(
-        "\n  ".join(lines),
-        rule="\nimages are a pair if their names are the same without endings and words such as "
-        "mr, ct, sct or t1, and one on each side has this name",
+        "\n  ".join(lines)
+        + "\nImages are a pair if their names are the same without endings and words such as mr, "
+        "ct, sct or t1, and one on each side has this name",
         remedy="name them alike, choose by data.a.channels, list them in a table, or set "
         "data.pairs=none",
     )

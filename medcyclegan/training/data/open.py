@@ -200,6 +200,4 @@ def _refuse_unfit(
     of_others = {side for side, error in refused if isinstance(error, OtherModality)}
     if of_others == {"a", "b"} and config.a.modality != config.b.modality:
         remedy = "A and B look swapped: give as --data-a what is now --data-b, and the reverse"
-    raise InputRefused(
-        f"{len(refused)} of {total} inputs cannot be used:{lines}", remedy=f"\n{remedy}"
-    )
+    raise InputRefused(f"{len(refused)} of {total} inputs cannot be used:{lines}\n{remedy}")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from medcyclegan.training.data.case import Case, Facts
 from medcyclegan.training.data.collect import Cases
 from medcyclegan.training.data.config import DataConfig, Side
-from medcyclegan.training.data.inputs import Found
+from medcyclegan.training.data.inputs import Found, shown
 from medcyclegan.training.data.types import DataSummary, Range, SideSummary
 
 # A side of many alike files gives many alike warnings; each is told once with its count.
@@ -33,12 +33,13 @@ def summarise(
     ]
     trained = {"a": (*train.a, *train.pairs), "b": (*train.b, *train.pairs)}
     held = {"a": (*validation.a, *validation.pairs), "b": (*validation.b, *validation.pairs)}
+    mixed = (*_mixed("A", trained["a"]), *_mixed("B", trained["b"]))
     return DataSummary(
         _side("a", config, found[0], trained["a"], held["a"]),
         _side("b", config, found[1], trained["b"], held["b"]),
         training_pairs=len(train.pairs),
         validation_pairs=len(validation.pairs),
-        warnings=(*warnings, *_counted(everything)),
+        warnings=(*warnings, *mixed, *_counted(everything)),
         seconds=seconds,
     )
 
@@ -60,7 +61,19 @@ def _side(
         validation_inputs=len(held),
         validation_subjects=len({case.subject for case in held}),
         layout=found.layout,
+        channels=config.domain(side).channels,
         masks=sum(one.mask is not None for one in found.inputs),
+    )
+
+
+def _mixed(side: str, cases: Sequence[Case]) -> tuple[str, ...]:
+    """A sentence if there are pictures among the volumes of a side, as screenshots may be."""
+    planes = [case.name for case in cases if case.meta.plane]
+    if not planes or len(planes) == len(cases):
+        return ()
+    return (
+        f"Side {side} has pictures among its volumes: {len(planes)} ({shown(planes)}); their "
+        "pixels count as 1 mm.",
     )
 
 

@@ -36,7 +36,8 @@ class SideSummary:
 
     ``formats`` counts inputs by format. ``shape`` (voxels) and ``spacing_mm`` hold the least and
     the greatest of all inputs along i, j and k, ``values`` those in ``unit``. ``layout`` is how the
-    folder is laid out, ``masks`` how many body masks were found with the images.
+    folder is laid out, ``channels`` as ``Domain`` has them, ``masks`` how many body masks were
+    found with the images.
     """
 
     folder: Path
@@ -50,6 +51,7 @@ class SideSummary:
     validation_inputs: int
     validation_subjects: int
     layout: str = "folders"
+    channels: tuple[str, ...] = ()
     masks: int = 0
 
 

@@ -76,6 +76,26 @@ def test_synthrad_cases_are_the_subjects_and_what_lies_beside_is_told(tmp_path: 
     assert data.summary.b.values[0] == -1000.0
 
 
+def test_visits_of_a_patient_stay_one_subject(tmp_path: Path) -> None:
+    for n, name in enumerate(("P1/v1", "P1/v2", "P2/v1", "P3/v3")):
+        write_volume(tmp_path / "set" / name / "mr.nii", mr_values(n))
+        write_volume(tmp_path / "set" / name / "ct.nii", ct_values(n))
+    data = opened(tmp_path / "set")
+    assert data.summary.a.layout == "SynthRAD"
+    assert data.summary.training_pairs == 4
+    assert subjects(data) == {"P1", "P2", "P3"}
+
+
+def test_names_of_bids_without_its_folders_are_read(tmp_path: Path) -> None:
+    for n in range(2):
+        write_volume(tmp_path / "a" / f"sub-0{n}_T1w.nii", mr_values(n))
+        write_volume(tmp_path / "b" / f"sub-0{n}" / f"sub-0{n}_ct.nii", ct_values(n))
+        write_volume(tmp_path / "b" / f"sub-0{n}" / f"sub-0{n}_scan.nii", ct_values(n + 9))
+    data = open_data(config(), Folders(tmp_path / "a", tmp_path / "b"), seed=0)
+    assert (data.summary.a.training_inputs, data.summary.b.training_inputs) == (2, 4)
+    assert (data.summary.a.layout, data.summary.b.layout) == ("folders", "BIDS")
+
+
 def test_a_cbct_is_chosen_by_name_and_two_cts_are_not_told_apart_else(tmp_path: Path) -> None:
     root = synthrad(tmp_path / "Task2")
     for path in root.rglob("mr.nii.gz"):

@@ -14,7 +14,15 @@ from medcyclegan.errors import InputRefused
 from medcyclegan.training.data.folders import Folders
 from medcyclegan.training.data.open import open_data
 from tests.dicom_factory import make_series
-from tests.training.data.data_factory import CT, config, ct_values, heads, mr_values, write_volume
+from tests.training.data.data_factory import (
+    CT,
+    config,
+    ct_values,
+    heads,
+    mr_values,
+    write_picture,
+    write_volume,
+)
 from tests.training.data.layout_factory import bids
 from tests.training.data.test_open import dicom_head
 
@@ -162,3 +170,27 @@ def test_names_that_are_no_text_are_read_and_shown_escaped(tmp_path: Path) -> No
     assert "(lost\\xf6.nii)" in " ".join(data.summary.warnings)
     (tmp_path / "b" / os.fsdecode(b"bad\xf6.nii")).write_bytes(b"")
     assert "bad" in refusal(folders)
+
+
+def test_a_screenshot_among_volumes_is_told(tmp_path: Path) -> None:
+    folders = heads(tmp_path, a=2, b=1)
+    control = " ".join(open_data(config(), folders, seed=0).summary.warnings)
+    assert "pictures among its volumes" not in control
+    write_picture(tmp_path / "a" / "screen.jpg", 0)
+    said = " ".join(open_data(config(), folders, seed=0).summary.warnings)
+    assert "Side A has pictures among its volumes: 1 (screen)" in said
+
+
+def test_messages_are_sentences(tmp_path: Path) -> None:
+    for n in range(2):
+        write_volume(tmp_path / "a" / f"p{n}.nii", mr_values(n))
+        write_volume(tmp_path / "b" / f"q{n}.nii", ct_values(n))
+    folders = Folders(tmp_path / "a", tmp_path / "b")
+    (tmp_path / "c").mkdir()
+    write_volume(tmp_path / "c" / "x.nii", mr_values(3))
+    for said in (
+        refusal(folders, pairs="by-name"),
+        refusal(Folders(folders.a, tmp_path / "c")),
+    ):
+        assert ".;" not in said
+        assert "; \n" not in said
