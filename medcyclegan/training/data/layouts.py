@@ -37,20 +37,9 @@ _NO_ANATOMY = frozenset(
 )
 # Folders of SynthRAD above those of the patients.
 _REGIONS = frozenset(
-    (
-        "task1",
-        "task2",
-        "brain",
-        "pelvis",
-        "hn",
-        "th",
-        "ab",
-        "train",
-        "training",
-        "validation",
-        "val",
-    )
-)
+    ("task1", "task2", "brain", "pelvis", "hn", "th", "ab", "train", "training", "validation", "val",
+     "test")
+)  # fmt: skip
 # Of the masks of BIDS those that are said to mark a brain or a lesion are no masks of a body.
 _BODY = frozenset({"body", "head", "patient", "external"})
 

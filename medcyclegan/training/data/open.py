@@ -81,17 +81,14 @@ def open_data(
     train, validation = (collector.collect(some) for some in jobs)
     _refuse_unfit(refused + collector.refused, config, total=count)
     refuse_same_files(all_digests(train), all_digests(validation))
-    warnings = (
-        *(said for some in found for said in some.warnings),
-        *warnings,
-        *on_both_sides(train),
-    )
+    said = [sentence for some in found for sentence in some.warnings]
+    unique = dict.fromkeys((*said, *warnings, *on_both_sides(train)))
     summary = summarise(
         config,
         found,
         train=train,
         validation=validation,
-        warnings=tuple(dict.fromkeys(warnings)),
+        warnings=tuple(unique),
         seconds=time.monotonic() - started,
     )
     slabs = FolderSlabs(train.a, train.b, train.pairs, config=config, seed=seed)
