@@ -9,7 +9,7 @@ from medcyclegan.foreground import body_mask_ct, body_mask_mr
 from medcyclegan.io.scan import Scan
 from medcyclegan.plausibility import refuse_ct, refuse_no_ct, refuse_noise
 from medcyclegan.task import Domain, Task, Window, fits_modality
-from medcyclegan.transforms.resample import to_geometry
+from medcyclegan.transforms.resample import mask_on
 from medcyclegan.volume import Volume
 
 
@@ -58,9 +58,7 @@ def find_body(scan: Scan, mask: Volume | None) -> Volume:
             )
         return scan.volume.with_voxels(np.ones_like(scan.volume.voxels), unit="mask")
     if mask is not None:
-        marked = mask.with_voxels((mask.voxels > 0).astype(np.float32), unit="mask")
-        moved = to_geometry(marked, scan.volume.geometry, fill=0.0)
-        return moved.with_voxels((moved.voxels >= 0.5).astype(np.float32))
+        return mask_on(mask, scan.volume.geometry)
     find = body_mask_ct if scan.volume.unit == "HU" else body_mask_mr
     return find(scan.volume)
 

@@ -33,6 +33,7 @@ FOLDER = click.Path(path_type=Path)
 @click.command("train", epilog=EXAMPLES)
 @click.argument("config")
 @click.argument("changes", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--data", type=FOLDER, help="Folder (SynthRAD, nnU-Net, BIDS) or CSV of both sides.")
 @click.option("--data-a", type=FOLDER, help="Folder of images of side A, at any depth.")
 @click.option("--data-b", type=FOLDER, help="Folder of images of side B.")
 @click.option("--validation-a", type=FOLDER, help="Held-back images of side A.")
@@ -104,15 +105,17 @@ def _source(given: Mapping[str, Any], folder: RunFolder) -> Folders | LabelMaps:
 
     if given["labels"]:
         return LabelMaps(given["labels"], given["heads"], given["prepared"])
-    if given["data_a"] and given["data_b"]:
-        return Folders(
-            given["data_a"], given["data_b"], given["validation_a"], given["validation_b"]
-        )
-    if given["resume"] and not any(given[name] for name in ("data_a", "data_b")):
+    both, a, b = given["data"], given["data_a"], given["data_b"]
+    if both and (a or b):
+        raise UsageError("--data with --data-a or --data-b", remedy="give one or the other")
+    if both or (a and b):
+        return Folders(both or a, both or b, given["validation_a"], given["validation_b"])
+    if given["resume"] and not (a or b):
         return source_of_run(read_run(folder)[1])
     raise UsageError(
         "--data-a and --data-b are needed, or --labels",
-        rule="folders of images for each side, or label maps where data.kind is simulated",
+        rule="a folder for each side, or one for both by --data; where data.kind is simulated, one "
+        "of label maps",
         remedy="name them",
     )
 

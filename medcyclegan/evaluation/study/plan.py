@@ -9,7 +9,7 @@ from pathlib import Path
 from medcyclegan.errors import InputRefused, UsageError
 from medcyclegan.evaluation.metrics import HIGHEST_HU, Protocol
 from medcyclegan.evaluation.study.find import Images, find_images
-from medcyclegan.evaluation.study.names import fitness, stem
+from medcyclegan.io.case_names import fitness, stem
 
 # Names go into tables and file names: letters of any script, digits, and these.
 _METHOD_NAME = re.compile(r"\w[\w .+()=-]{0,63}")

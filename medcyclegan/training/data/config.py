@@ -88,8 +88,10 @@ class DataConfig(Sides):
     """Images in folders: how they are paired, drawn and changed.
 
     ``size_px`` is the edge of a patch; smaller images are padded with what their side has for air.
-    ``pairs`` "by-name": two inputs of the same relative name, endings aside, show the same anatomy,
-    aligned; ``validation_pairs`` says the same of the folders for validation.
+    ``pairs`` "by-name": two inputs of the same case, told by their names as ``evaluate`` tells it,
+    show the same anatomy, aligned; ``validation_pairs`` says the same of what is given for
+    validation. ``masks`` "auto" takes images named as masks for those of the bodies of their cases,
+    "none" leaves them out and finds each body.
     ``matched_noise`` is the share of the items that are pairs made from B alone, by the noise that
     A has beyond B; both sides must then have the same unit and scaling.
     ``position_matched`` takes, for volumes that are no pair, slabs from the same relative height.
@@ -101,6 +103,7 @@ class DataConfig(Sides):
     kind: Literal["folders"] = "folders"
     pairs: Literal["none", "by-name"] = "none"
     validation_pairs: Literal["none", "by-name"] = "by-name"
+    masks: Literal["auto", "none"] = "auto"
     matched_noise: _Share = 0.0
     position_matched: bool = True
     validation_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
@@ -112,4 +115,6 @@ class DataConfig(Sides):
     def _noise_can_be_compared(self) -> DataConfig:
         if self.matched_noise and (self.a.unit, self.a.scaling) != (self.b.unit, self.b.scaling):
             raise ValueError("matched_noise needs the same unit and scaling on both sides")
+        if self.matched_noise and max(len(self.a.channels), len(self.b.channels)) > 1:
+            raise ValueError("matched_noise needs one channel on either side")
         return self

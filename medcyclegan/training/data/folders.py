@@ -10,7 +10,9 @@ from medcyclegan.errors import UsageError
 
 @dataclass(frozen=True)
 class Folders:
-    """A folder for each side, and for validation either none or both.
+    """A folder or CSV table for each side, and for validation either none or both.
+
+    One that is given for both sides holds both.
 
     Raises
     ------

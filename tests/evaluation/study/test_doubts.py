@@ -9,8 +9,8 @@ import pytest
 
 from medcyclegan.batch.table import JSON_NAME
 from medcyclegan.evaluation.study.doubts import BATCH_RECORD, doubt_warning, doubts_of
-from medcyclegan.evaluation.study.names import fitness
 from medcyclegan.evaluation.study.plan import Method, Patient, StudyRequest
+from medcyclegan.io.case_names import fitness
 
 WHY = "The body in view has 14 litres; of what the model knows, 2 to 7."
 
