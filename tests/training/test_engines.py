@@ -111,7 +111,9 @@ def test_a_further_engine_trains_resumes_and_is_exported(tmp_path: Path) -> None
 def test_an_engine_that_is_not_there_is_refused_and_those_that_are_are_named() -> None:
     content = tiny_config().model_dump()
     content["engine"] = {"kind": "toy"}
-    with pytest.raises(UsageError, match=r"engine = .*toy.*'cyclegan', 'supervised'"):
+    with pytest.raises(
+        UsageError, match=r"engine = .*toy.*'contrastive', 'cyclegan', 'supervised'"
+    ):
         checked(content, TrainConfig, where="mine.yaml")
 
 

@@ -35,7 +35,7 @@ def apart(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
     return float(sum((one[name] - other[name]).square().sum() for name in names) ** 0.5)
 
 
-@pytest.mark.parametrize("engine", ["cyclegan", "supervised"])
+@pytest.mark.parametrize("engine", ["contrastive", "cyclegan", "supervised"])
 def test_two_processes_land_where_one_does(engine: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",

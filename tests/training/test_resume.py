@@ -33,7 +33,7 @@ from tests.training.tiny_training import (
 )
 
 ROOT = Path(__file__).parents[2]
-KINDS = ("cyclegan", "supervised")
+KINDS = ("contrastive", "cyclegan", "supervised")
 
 
 @pytest.fixture(autouse=True)
@@ -134,7 +134,7 @@ def test_a_resume_that_forgets_something_is_seen(
     forget: Any, engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if forget is forget_pools and engine == "supervised":
-        return  # it has none
+        return  # its processes have nothing of their own
     whole = left_alone(tmp_path / "whole", engine)
     stopped_at(tmp_path / "run", 4, engine)
     monkeypatch.setattr("medcyclegan.training.loop.restore", forget)

@@ -100,7 +100,7 @@ def test_changes_reach_into_the_settings(tmp_path: Path) -> None:
         ("engine.losses={adversarial: 0, cycle: 0, identity: 0}", "nothing to learn"),
         ("data.position_matched=false", r"losses\.matched needs data\.position_matched"),
         ("engine.warmup.share=0", r"engine\.warmup\.share = 0; .*greater than 0"),
-        ("engine.kind=gan", r"engine = .*'gan'.*'cyclegan', 'supervised'"),
+        ("engine.kind=gan", r"engine = .*'gan'.*'contrastive', 'cyclegan', 'supervised'"),
         ("data.kind=simulated", r"data\.pairs = 'none'; .*[Ee]xtra"),
         ("decay_from=1.5", r"decay_from = 1\.5; .*less than or equal to 1"),
         ("data.matched_noise=0.5", "needs the same unit and scaling"),

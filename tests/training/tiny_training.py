@@ -71,6 +71,10 @@ def tiny_config(**changes: Any) -> TrainConfig:
             "losses": {"structure": 1.0, "gradient": 1.0, "paired_l1": 1.0},
             "generator_rate": 1e-2, "discriminator_rate": 1e-2, "pool_size": 3,
         },
+        "contrastive": {
+            "discriminator": {"width": 4, "layers": 1}, "patches": 16, "generator_rate": 1e-2,
+            "discriminator_rate": 1e-2,
+        },
         "supervised": {"learning_rate": 1e-2, "border_weight": 0.15, "volume_weight": 0.1},
     }  # fmt: skip
     plain = {
@@ -186,4 +190,7 @@ def parallel_config(engine: str) -> TrainConfig:
     plain = {"batch_size": 4, "steps": 3, "decay_from": 1.0, "engine": engine}
     if engine == "supervised":
         return tiny_config(**plain, learning_rate=1e-3)
+    if engine == "contrastive":  # every place is compared: processes draw places of their own
+        rates = {"generator_rate": 1e-3, "discriminator_rate": 1e-3}
+        return tiny_config(**plain, patches=64, **rates)
     return tiny_config(**plain, pool_size=0, generator_rate=1e-3, discriminator_rate=1e-3)

@@ -94,7 +94,8 @@ class DataConfig(Sides):
     "none" leaves them out and finds each body.
     ``matched_noise`` is the share of the items that are pairs made from B alone, by the noise that
     A has beyond B; both sides must then have the same unit and scaling.
-    ``position_matched`` takes, for volumes that are no pair, slabs from the same relative height.
+    ``position_matched`` takes, for volumes that are no pair, slabs from the same relative height,
+    and for pictures one of a body of about the same outline; each from the same place in it.
     ``validation_share`` is the share of subjects held back where no folders for validation are
     given. ``subjects`` "name" finds the subject in the file's name or header, "file" takes every
     file for a subject of its own.

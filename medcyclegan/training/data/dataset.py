@@ -55,7 +55,7 @@ class FolderSlabs(Dataset[Sample]):
             return self._pair_by_noise(self.noise, rng)
         case, slice_index = self.side_a.any_slice(rng)
         place = self._place(case, slice_index, rng)
-        other = None if case.meta.paired else self._same_height(case, slice_index, rng)
+        other = None if case.meta.paired else self._matched(case, slice_index, rng)
         depth_b = depth * self.channels_b
         if case.meta.paired:
             both = self._changed(self._cut(case, place), case.meta.normal, rng)
@@ -75,12 +75,17 @@ class FolderSlabs(Dataset[Sample]):
             torch.tensor(other is not None),
         )
 
-    def _same_height(
+    def _matched(
         self, case: Case, slice_index: int, rng: np.random.Generator
     ) -> tuple[Case, int] | None:
-        """A volume of B and its slice, or None where there is none or it is not asked for."""
-        if not self.config.position_matched or case.meta.plane:
+        """A case of B and its slice that show about the same, or None.
+
+        Where there is none, or it is not asked for.
+        """
+        if not self.config.position_matched:
             return None
+        if case.meta.plane:
+            return self.side_b.picture_like(case, rng)
         return self.side_b.slice_at(case.relative_height(slice_index), case.meta.normal, rng)
 
     def _any_slab(self, side: Chooser, rng: np.random.Generator) -> Tensor:

@@ -8,11 +8,13 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from medcyclegan.training.engines.base import Engine, EngineSettings, Setup
+from medcyclegan.training.engines.contrastive import Contrastive
 from medcyclegan.training.engines.cyclegan import CycleGAN
 from medcyclegan.training.engines.supervised import Supervised
 
 # A further engine is a file beside these and a line here.
 ENGINES: dict[str, type[Engine]] = {
+    "contrastive": Contrastive,
     "cyclegan": CycleGAN,
     "supervised": Supervised,
 }
