@@ -11,7 +11,7 @@ from medcyclegan.foreground import body_mask_ct, body_mask_mr
 from medcyclegan.io.scan import Scan
 from medcyclegan.plausibility import refuse_ct, refuse_no_ct, refuse_noise
 from medcyclegan.task import Domain, Percentiles, Task, Window, fits_modality
-from medcyclegan.transforms.resample import to_geometry
+from medcyclegan.transforms.resample import mask_on
 from medcyclegan.volume import Volume
 
 # Signal of scanners and of programs that normalise it: left as it is.
@@ -89,20 +89,18 @@ def find_body(scan: Scan, mask: Volume | None, *, mask_name: str = "given") -> V
             )
         return scan.volume.with_voxels(np.ones_like(scan.volume.voxels), unit="mask")
     if mask is not None:
-        marked = mask.with_voxels((mask.voxels > 0).astype(np.float32), unit="mask")
-        moved = to_geometry(marked, scan.volume.geometry, fill=0.0)
-        body = moved.with_voxels((moved.voxels >= 0.5).astype(np.float32))
-        _refuse_mask_beside(body, marked, scan, mask_name)
+        body = mask_on(mask, scan.volume.geometry)
+        _refuse_mask_beside(body, mask, scan, mask_name)
         return body
     find = body_mask_ct if scan.volume.unit == "HU" else body_mask_mr
     return find(scan.volume)
 
 
-def _refuse_mask_beside(body: Volume, marked: Volume, scan: Scan, name: str) -> None:
+def _refuse_mask_beside(body: Volume, mask: Volume, scan: Scan, name: str) -> None:
     """Refuse a mask that marks nothing of the scan, and say which of the two is to blame."""
     if body.voxels.any():
         return
-    if not marked.voxels.any():
+    if not (mask.voxels > 0).any():
         raise InputRefused(
             f"The mask {name} marks no voxel: none is above 0",
             rule="it marks the body by values above 0",

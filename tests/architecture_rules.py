@@ -40,7 +40,9 @@ ROOMS = {
     "view": _room(5.7, "torch"),
     "doubt": _room(5.6, "torch numpy scipy"),
     "translator": _room(5, "torch"),
-    "training": _room(5.5, "torch pydantic numpy yaml monai skimage matplotlib tensorboardX"),
+    "training": _room(
+        5.5, "torch pydantic pydantic_core numpy yaml monai skimage matplotlib tensorboardX"
+    ),
     "training.sample": _room(5, "torch"),
     "training.data": _room(5, "torch pydantic numpy monai"),
     "training.data.check": _room(5, "torch numpy matplotlib rich"),

@@ -86,8 +86,8 @@ def evaluate(
 
 def method_of(text: str) -> Method:
     """Take ``NAME=PATH`` or a path alone, which then gives the name."""
-    from medcyclegan.evaluation.study.names import stem
     from medcyclegan.evaluation.study.plan import Method
+    from medcyclegan.io.case_names import stem
     from medcyclegan.pathtext import path_text
 
     name, equals, path = text.partition("=")

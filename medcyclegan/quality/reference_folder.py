@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from medcyclegan.errors import InputRefused, MedcycleganError
-from medcyclegan.evaluation.study.names import patient, stem
+from medcyclegan.io.case_names import patient, stem
 from medcyclegan.io.dicom.read import read_files
 from medcyclegan.io.read import read_scan
 from medcyclegan.io.scan import Scan

@@ -19,9 +19,9 @@ from medcyclegan.training.settings import read_settings
 
 # What may be changed when a run is resumed: how long it goes on, and what does not touch weights.
 MAY_CHANGE = (
-    "checkpoint_every", "compile", "decay_from_step", "log_every", "panel_every", "panel_steps",
-    "steps", "summary", "validate_every", "validation_cases", "vanished_below", "vanished_steps",
-    "workers",
+    "card", "checkpoint_every", "compile", "decay_from", "inference", "least_rate", "log_every",
+    "minutes", "panel_every", "panel_steps", "rate_warmup", "steps", "summary", "validate_every",
+    "validation_cases", "vanished_below", "vanished_steps", "workers",
 )  # fmt: skip
 
 

@@ -54,13 +54,34 @@ def checked(
         return kind.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        place = _without_kinds(first["loc"], content)
+        key = ".".join(place) or "the file"
         change = next((c for c in changes if _sets(c, key)), "")
         found = f"{'the setting' if change else f'{where}:'} {key} = {reprlib.repr(first['input'])}"
         rule, remedy = first["msg"], f"correct {'the setting' if change else 'the file'}"
         if first["type"] == "extra_forbidden":
-            rule, remedy = f"there is no key {key}", _near(kind, first["loc"])
+            rule, remedy = f"there is no key {key}", _near(kind, place, content)
         raise UsageError(found, rule=rule, remedy=remedy) from error
+
+
+def _without_kinds(place: Sequence[int | str], content: object) -> list[str]:
+    """The keys on the way to a value; pydantic puts the ``kind`` of alternatives among them."""
+    keys: list[str] = []
+    for part in place:
+        if isinstance(content, dict) and part not in content and content.get("kind") == part:
+            continue
+        keys.append(str(part))
+        content = _inside(content, part)
+    return keys
+
+
+def _inside(content: object, part: int | str) -> object:
+    """What a dictionary or a list holds at a place; None if it holds nothing there."""
+    if isinstance(content, dict):
+        return content.get(part)
+    if isinstance(content, list) and isinstance(part, int) and part < len(content):
+        return content[part]
+    return None
 
 
 def _sets(change: str, key: str) -> bool:
@@ -69,25 +90,38 @@ def _sets(change: str, key: str) -> bool:
     return name == key or name.startswith(f"{key}.") or key.startswith(f"{name}.")
 
 
-def _near(kind: type[BaseModel], place: tuple[int | str, ...]) -> str:
+def _near(kind: type[BaseModel], place: Sequence[str], content: object) -> str:
     """Name the keys that are known where an unknown one was met, the most alike first."""
-    known = _keys_at(kind, place[:-1])
+    known = _keys_at(kind, place[:-1], content)
     above = "".join(f"{part}." for part in place[:-1])
-    alike = difflib.get_close_matches(str(place[-1]), known, n=1)
+    alike = difflib.get_close_matches(place[-1], known, n=1)
     if alike:
         return f"perhaps {above}{alike[0]} is meant"
     return f"known are {', '.join(above + name for name in known)}" if known else "leave it out"
 
 
-def _keys_at(kind: object, place: tuple[int | str, ...]) -> list[str]:
+def _keys_at(kind: type[BaseModel], place: Sequence[str], content: object) -> list[str]:
     """The keys of settings at a place in them; none where it is not known which settings are."""
-    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
-        choices = [keys for inner in get_args(kind) if (keys := _keys_at(inner, place))]
-        return choices[0] if choices else []
     if not place:
         return sorted(kind.model_fields)
-    field = kind.model_fields.get(str(place[0]))
-    return [] if field is None else _keys_at(field.annotation, place[1:])
+    field = kind.model_fields.get(place[0])
+    inner = _inside(content, place[0])
+    choices = [] if field is None else _models_in(field.annotation)
+    tagged = [some for some in choices if _kind_of(some) == _inside(inner, "kind")]
+    return _keys_at((tagged or choices)[0], place[1:], inner) if choices else []
+
+
+def _models_in(annotation: object) -> list[type[BaseModel]]:
+    """The models that a field may hold: those of its annotation, and their kinds."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation, *annotation.__subclasses__()]
+    return [some for inner in get_args(annotation) for some in _models_in(inner)]
+
+
+def _kind_of(model: type[BaseModel]) -> object:
+    """What ``kind`` is in a model that is one of several; None where it has none."""
+    field = model.model_fields.get("kind")
+    return None if field is None else field.default
 
 
 def _apply(content: object, change: str) -> None:

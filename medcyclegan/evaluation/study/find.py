@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medcyclegan.errors import InputRefused
-from medcyclegan.evaluation.study.names import (
+from medcyclegan.io.case_names import (
     IMAGE_ENDINGS,
     Role,
-    composed,
+    case_names,
     fitness,
     patient,
     says_other,
@@ -41,14 +41,6 @@ class Images:
     links: tuple[Path, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Item:
-    path: Path
-    name: str
-    case: str
-    folder: str
-
-
 def find_images(root: Path, *, role: Role) -> Images:
     """List the images at or below ``root``.
 
@@ -65,26 +57,26 @@ def find_images(root: Path, *, role: Role) -> Images:
     if root.is_file() or _holds_slices(root):
         return Images({_own_name(root): root}, {}, alone=True)
     links: list[Path] = []
-    items = _items(root, links)
-    if not items:
+    paths = _paths(root, links)
+    if not paths:
         raise InputRefused(
             f"{root} holds no images" + (f", but {len(links)} links" if links else ""),
             rule=f"what is looked for is DICOM series and {', '.join(IMAGE_ENDINGS)}",
             remedy="name the folder of the images",
         )
-    if any(fitness(item.name, role) == _SAYS_SO for item in items):
-        items = [item for item in items if not says_other(item.name, role)]
+    if any(fitness(stem(path.name), role) == _SAYS_SO for path in paths):
+        paths = [path for path in paths if not says_other(stem(path.name), role)]
     chosen: dict[str, Path] = {}
     unclear: dict[str, str] = {}
-    for case, group in _grouped(items).items():
-        best = max(fitness(item.name, role) for item in group)
-        fitting = [item for item in group if fitness(item.name, role) == best]
+    for case, group in _by_case(root, paths).items():
+        best = max(fitness(stem(path.name), role) for path in group)
+        fitting = [path for path in group if fitness(stem(path.name), role) == best]
         if best < 0:
             continue
         if len(fitting) == 1:
-            chosen[case] = fitting[0].path
+            chosen[case] = fitting[0]
         else:
-            names = ", ".join(path_text(item.path.name) for item in fitting)
+            names = ", ".join(path_text(path.name) for path in fitting)
             unclear[case] = f"{len(fitting)} images could be it: {names}"
     return Images(chosen, unclear, alone=False, links=tuple(links))
 
@@ -94,7 +86,7 @@ def _own_name(path: Path) -> str:
     return patient(name) or patient(path_text(path.absolute().parent.name)) or name
 
 
-def _items(root: Path, links: list[Path]) -> list[_Item]:
+def _paths(root: Path, links: list[Path]) -> list[Path]:
     """All images below ``root``; links to folders are not followed, and added to ``links``."""
     found = []
     for here, folders, files in os.walk(root):
@@ -102,53 +94,24 @@ def _items(root: Path, links: list[Path]) -> list[_Item]:
         place = Path(here)
         for name in sorted(files):
             if name.lower().endswith(IMAGE_ENDINGS) and not name.startswith("."):
-                found.append(_item(root, place / name))
+                found.append(place / name)
             elif leads_nowhere(place / name):
                 links.append(place / name)
         for name in list(folders):
             if _holds_slices(place / name):
-                found.append(_item(root, place / name))
+                found.append(place / name)
                 folders.remove(name)
             elif (place / name).is_symlink():
                 links.append(place / name)
     return found
 
 
-def _item(root: Path, path: Path) -> _Item:
-    """Name the patient by the image's own name, or else by the nearest folder that names one."""
-    inner = path.relative_to(root)
-    name, folder = stem(path_text(path.name)), composed(path_text(inner.parent))
-    names = [name, *reversed(folder.split("/"))]
-    case = next((found for found in map(patient, names) if found), name)
-    return _Item(path, name, case, folder)
-
-
-def _grouped(items: list[_Item]) -> dict[str, list[_Item]]:
-    """Items by patient; where folders repeat a patient's name, the folder becomes part of it."""
-    groups: dict[str, list[_Item]] = defaultdict(list)
-    for item in items:
-        groups[item.case].append(item)
-    apart: dict[str, list[_Item]] = defaultdict(list)
-    for case, group in groups.items():
-        several = len({_case_folder(item) for item in group}) > 1
-        for item in group:
-            apart[_long_name(item) if several else case].append(item)
-    return dict(sorted(apart.items()))
-
-
-def _case_folder(item: _Item) -> str:
-    """The folder of the patient's images, without folders at its end that name their kind."""
-    parts = item.folder.split("/")
-    while len(parts) > 1 and not patient(parts[-1]):
-        parts.pop()
-    return "/".join(parts)
-
-
-def _long_name(item: _Item) -> str:
-    folder = _case_folder(item)
-    if folder == ".":
-        return item.case
-    return folder if patient(folder.split("/")[-1]) == item.case else f"{folder}/{item.case}"
+def _by_case(root: Path, paths: list[Path]) -> dict[str, list[Path]]:
+    groups: dict[str, list[Path]] = defaultdict(list)
+    cases = case_names([path.relative_to(root) for path in paths])
+    for case, path in zip(cases, paths, strict=True):
+        groups[case].append(path)
+    return dict(sorted(groups.items()))
 
 
 def _holds_slices(folder: Path) -> bool:

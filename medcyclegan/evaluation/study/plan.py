@@ -9,9 +9,9 @@ from pathlib import Path
 from medcyclegan.errors import InputRefused, UsageError
 from medcyclegan.evaluation.metrics import HIGHEST_HU, Protocol
 from medcyclegan.evaluation.study.find import Images, find_images
-from medcyclegan.evaluation.study.names import fitness, stem
 from medcyclegan.evaluation.study.patient import Patient, Refusal
 from medcyclegan.evaluation.study.roles import told_apart
+from medcyclegan.io.case_names import fitness, stem
 from medcyclegan.io.links import named
 from medcyclegan.pathtext import path_text
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from medcyclegan.errors import InputRefused
-from medcyclegan.evaluation.study.names import IMAGE_ENDINGS
+from medcyclegan.io.case_names import IMAGE_ENDINGS
 from medcyclegan.evaluation.study.patient import Patient, Refusal
 from medcyclegan.pathtext import path_text
 

@@ -26,7 +26,7 @@ from medcyclegan.training.data.case import (
 from medcyclegan.training.data.config import DataConfig, Side
 
 # Of the way images are prepared and stored; a change of it makes all entries anew.
-VERSION = 1
+VERSION = 2
 _PIECE_BYTES = 2**20
 _PAYLOADS = (".img", ".img.gz", ".raw", ".zraw", ".raw.gz")
 

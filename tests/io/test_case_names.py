@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
 
 from medcyclegan.evaluation.study.find import find_images
 from medcyclegan.evaluation.study.groups import read_groups
-from medcyclegan.evaluation.study.names import fitness, patient, stem
+from medcyclegan.io.case_names import case_names, fitness, kind_of, patient, stem
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,41 @@ def test_the_patient_is_what_no_word_of_a_kind_of_image_says(name: str, expected
 )  # fmt: skip
 def test_how_well_a_name_fits_a_kind(name: str, role, expected: int) -> None:
     assert fitness(name, role) == expected
+
+
+@pytest.mark.parametrize(
+    ("paths", "cases"),
+    [
+        (["p01/mr.nii.gz", "p01_sct.nii.gz"], ["p01", "p01"]),
+        (["a/p01.nii", "b/p01.nii"], ["a/p01", "b/p01"]),
+        (["a/p01/ct.nii", "b/p01/ct.nii"], ["a/p01", "b/p01"]),
+        (["mr/p01.nii", "p02.nii"], ["p01", "p02"]),
+        (["mr/p01.nii", "ct/p01.nii"], ["p01", "p01"]),
+        (["mr/x/p01.nii", "ct/x/p01.nii", "ct/y/p01.nii"], ["x/p01", "x/p01", "y/p01"]),
+        (["p\udcf6_ct.nii"], ["p\\xf6"]),
+        (["p01_fat.nii", "p01_water.nii"], ["p01", "p01"]),
+        (["Bjo\u0308rn_ct.nii"], ["Bj\u00f6rn"]),
+    ],
+)
+def test_the_case_of_an_image_is_told_by_its_path(paths: list[str], cases: list[str]) -> None:
+    assert case_names([PurePath(path) for path in paths], kinds=("fat", "water")) == cases
+
+
+def test_a_word_that_is_not_said_to_tell_a_kind_stays() -> None:
+    assert case_names([PurePath("p01_fat.nii")]) == ["p01_fat"]
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("p01/mr.nii.gz", "mr"), ("p01_t1w.nii", "mr"), ("ct/p01.nii", "ref"),
+        ("sct/ct.nii", "ref"),
+        ("a/masks/x_mask.nii", "mask"), ("mask/p01.nii", "mask"), ("ct/p01_seg.nii", "other"),
+        ("labels/p01.nii", "other"), ("a/p01.nii", None), ("p01_sct.nii", "pred"),
+    ],
+)  # fmt: skip
+def test_the_kind_of_an_image_is_told_by_its_name_and_else_by_its_folder(path: str, kind) -> None:
+    assert kind_of(PurePath(path)) == kind
 
 
 def test_letters_that_macos_takes_apart_are_the_same(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a file or folder name says: which patient, and which kind of image.
+"""What a file or folder name says: which case (patient), and which kind of image.
 
 A name is cut into words at ``_``, ``-``, ``.`` and blanks. Words such as ``ct``, ``sct``, ``mask``
 or ``t1`` at its ends tell the kind of image; what is left in between names the patient. So
@@ -9,7 +9,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from pathlib import PurePath
 from typing import Literal
+
+from medcyclegan.pathtext import path_text
 
 Role = Literal["pred", "ref", "mask", "mr"]
 
@@ -56,15 +61,74 @@ def words(name: str) -> list[str]:
     return [word.lower() for word in _SEPARATORS.split(name) if word]
 
 
-def patient(name: str) -> str:
-    """Return the part of a stem that names the patient, or nothing if it names none."""
+def patient(name: str, *, kinds: Collection[str] = ()) -> str:
+    """Return the part of a stem that names the patient, or nothing if it names none.
+
+    ``kinds`` are further words, in lower case, that tell a kind of image.
+    """
     name = composed(name)
     spans = [match.span() for match in re.finditer(r"[^_\-. ]+", name)]
-    while spans and name[slice(*spans[-1])].lower() in _ROLE_WORDS:
+    tells_kind = _ROLE_WORDS.union(kinds)
+    while spans and name[slice(*spans[-1])].lower() in tells_kind:
         spans.pop()
-    while spans and name[slice(*spans[0])].lower() in _ROLE_WORDS:
+    while spans and name[slice(*spans[0])].lower() in tells_kind:
         spans.pop(0)
     return name[spans[0][0] : spans[-1][1]] if spans else ""
+
+
+def case_names(paths: Sequence[PurePath], *, kinds: Collection[str] = ()) -> list[str]:
+    """Return the case that each of the images below one folder is of, in their order.
+
+    It is named by the image's own name, or else by the nearest folder that names a patient; where
+    several folders repeat a name, the folder is part of it. So ``p01/mr.nii.gz`` and
+    ``p01_sct.nii.gz`` are of ``p01``, and of ``a/p01.nii`` and ``b/p01.nii`` the cases are
+    ``a/p01`` and ``b/p01``. Letters with accents are the same composed (NFC) and decomposed (NFD).
+
+    ``paths`` are relative to the folder; ``kinds`` are further words that tell a kind of image.
+    """
+    places = [_case_folder(path, kinds) for path in paths]
+    cases = [_own_case(path, kinds) for path in paths]
+    folders: dict[str, set[str]] = defaultdict(set)
+    for case, place in zip(cases, places, strict=True):
+        folders[case].add(place)
+    named = [
+        _with_folder(case, place, kinds) if len(folders[case]) > 1 else case
+        for case, place in zip(cases, places, strict=True)
+    ]
+    return [path_text(composed(case)) for case in named]
+
+
+def kind_of(path: PurePath) -> Role | Literal["other"] | None:
+    """Return which kind of image a path says, by the file's name or else the nearest folder's."""
+    for name in (stem(path.name), *reversed(path.parent.parts)):
+        if fitness(name, "mask") < 0:
+            return "other"
+        found = next((role for role in WORDS if fitness(name, role) == _SAYS_SO), None)
+        if found is not None:
+            return found
+    return None
+
+
+def _own_case(path: PurePath, kinds: Collection[str]) -> str:
+    own = stem(path.name)
+    names = (own, *reversed(path.parent.parts))
+    return next((found for name in names if (found := patient(name, kinds=kinds))), own)
+
+
+def _case_folder(path: PurePath, kinds: Collection[str]) -> str:
+    """The folder of the patient's images, without folders that name but their kind."""
+    return PurePath(*(part for part in path.parent.parts if patient(part, kinds=kinds))).as_posix()
+
+
+def _with_folder(case: str, folder: str, kinds: Collection[str]) -> str:
+    if folder == ".":
+        return case
+    is_named = patient(folder.rsplit("/", maxsplit=1)[-1], kinds=kinds) == case
+    return folder if is_named else f"{folder}/{case}"
+
+
+# What ``fitness`` gives for a name that says the kind of image.
+_SAYS_SO = 2
 
 
 def fitness(name: str, role: Role) -> int:
