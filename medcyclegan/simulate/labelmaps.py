@@ -6,7 +6,9 @@ Medical Image Analysis 86:102789) for the rest of the head.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,15 @@ from scipy import ndimage
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.geometry import closest_axes
-from medcyclegan.simulate.temporal_bone import temporal_bone
+from medcyclegan.simulate.bone_surface import bone_surface, is_bone, signed_distance, smoothed
+from medcyclegan.simulate.landmarks import HeadFrame, find_frame
+from medcyclegan.simulate.skull_regions import (
+    Spacing,
+    air_kinds,
+    bone_parts,
+    is_sinus,
+    otic_distance,
+)
 from medcyclegan.simulate.tissues import Tissue
 from medcyclegan.volume import Volume
 
@@ -42,30 +52,74 @@ ORBIT_MM = 13.0
 DISTANCE_STEP_MM = 0.25
 _DISTANCE_ZERO = 128
 _UNKNOWN = 255
+# How far the distances reach; nothing depends on what lies beyond, and files are smaller.
+_OUTSIDE_MM, _DEPTH_MM, _BONE_MM, _AIR_MM, _OTIC_MM = 2.5, 20.0, 5.0, 7.5, 12.0
+# Farther from a surface than this, distances are kept to the half millimetre.
+_FINE_MM = 3.0
+_SMOOTH_SKIN_MM = 1.0
+
+
+# What is looked up at the nearest voxel, and what is a distance, interpolated between voxels.
+NEAREST = ("tissue", "soft", "region", "half_thickness")
+DISTANCES = ("depth_below_skin", "bone_distance", "air_distance", "otic_distance")
+CHANNELS = (*NEAREST, *DISTANCES)
+# Bits of the channel ``region``.
+_ORBIT_BIT, _AIR_SHIFT, _RIGHT_BIT = 3, 4, 7
+_PART_MASK, _AIR_MASK = 0b111, 0b111
 
 
 @dataclass(frozen=True, eq=False)
 class HeadAnatomy:
     """One subject, ready to be sampled.
 
-    ``maps`` is uint8 (i, j, k, 6) in R, A, S order, the channels being ``CHANNELS``: the tissue,
-    the tissue that would be there without bone, orbital fat possible (0/1), two signed distances
-    in steps of ``DISTANCE_STEP_MM`` around 128: to the outside of the head (positive inside) and
-    to the surface of bone (negative inside bone); and temporal bone (0/1).
+    ``maps`` is uint8 (i, j, k, 8) in R, A, S order, the channels being ``CHANNELS``:
+
+    - ``tissue``, and ``soft``, the tissue that would be there without bone and without air;
+    - ``region``, packed: the :class:`BonePart`, whether orbital fat is possible, the
+      :class:`AirKind` of the nearest air in the head, and whether it is the right side;
+    - ``half_thickness`` of the bone nearby, in millimetres;
+    - four distances in steps of ``DISTANCE_STEP_MM`` around 128: to the outside of the head
+      (positive inside); to the surface of bone, sinuses within it counted as bone (negative
+      inside); to the air in the head (negative inside); to the centre of the nearer inner ear.
+
+    ``nearest`` and ``distances``, uint32 (i, j, k), hold the first and the last four channels of a
+    voxel in one number, the first in the lowest byte.
     """
 
     maps: NDArray[np.uint8]
     spacing_mm: tuple[float, float, float]
+    nearest: NDArray[np.uint32] = field(init=False)
+    distances: NDArray[np.uint32] = field(init=False)
+
+    def __post_init__(self) -> None:
+        if self.maps.ndim != 4 or self.maps.shape[3] != len(CHANNELS):
+            raise InputRefused(
+                f"A prepared head of shape {self.maps.shape}",
+                rule=f"it has {len(CHANNELS)} channels: {', '.join(CHANNELS)}",
+                remedy="delete what an older version prepared, and prepare the label map again",
+            )
+        for name, first in (("nearest", 0), ("distances", len(NEAREST))):
+            object.__setattr__(self, name, _packed(self.maps[..., first : first + 4]))
+
+    @cached_property
+    def sinus_extent(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The voxels along the axis from back to front between which the air of each kind lies,
+        (2, 8) each: left and right, by kind; 0 and 0 where there is none."""
+        low, high = np.zeros((2, 8), np.float32), np.zeros((2, 8), np.float32)
+        air = to_mm(self.maps[..., CHANNELS.index("air_distance")]) < 0.0
+        places = np.argwhere(air)
+        region = region_parts(self.maps[..., CHANNELS.index("region")][air])
+        for side in (0, 1):
+            for kind in range(8):
+                own = places[(region["right"] == side) & (region["air_kind"] == kind), 1]
+                if own.size:
+                    low[side, kind], high[side, kind] = np.percentile(own, (2.0, 98.0))
+        return low, high
 
 
-CHANNELS = (
-    "tissue",
-    "tissue_without_bone",
-    "orbit",
-    "depth_below_skin",
-    "bone_distance",
-    "temporal_bone",
-)
+def _packed(four: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """(i, j, k, 4) bytes -> (i, j, k) numbers, the first byte the lowest on any machine."""
+    return np.ascontiguousarray(four).view("<u4")[..., 0].astype(np.uint32, copy=False)
 
 
 def prepare_head(labels: Volume) -> HeadAnatomy:
@@ -78,11 +132,14 @@ def prepare_head(labels: Volume) -> HeadAnatomy:
     """
     ordered, spacing_mm = _to_ras_order(labels)
     tissue = fill_gaps(_to_tissues(ordered))
-    body = tissue != Tissue.AIR
-    outside = _outside_air(body)
+    outside = _outside_air(tissue != Tissue.AIR)
     box = _box_with_air(~outside)
-    maps = _stack_maps(tissue[box], outside[box], spacing_mm)
-    return HeadAnatomy(_pad_with_air(maps), spacing_mm)
+    tissue, outside = tissue[box], outside[box]
+    inner_air = (tissue == Tissue.AIR) & ~outside
+    frame = find_frame(ordered[box], tissue, inner_air, spacing_mm)
+    maps = _pad_with_air(_stack_maps(tissue, outside, frame, spacing_mm))
+    # Channel by channel in memory, so that a file of it is a third as large.
+    return HeadAnatomy(np.asfortranarray(maps), spacing_mm)
 
 
 def _box_with_air(head: NDArray[np.bool_]) -> tuple[slice, ...]:
@@ -157,39 +214,98 @@ def _outside_air(body: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _stack_maps(
     tissue: NDArray[np.uint8],
     outside: NDArray[np.bool_],
-    spacing_mm: tuple[float, float, float],
+    frame: HeadFrame | None,
+    spacing_mm: Spacing,
 ) -> NDArray[np.uint8]:
-    bone = (tissue == Tissue.CORTICAL_BONE) | (tissue == Tissue.MARROW)
-    depth = ndimage.distance_transform_edt(~outside, sampling=spacing_mm)
-    to_bone, nearest = ndimage.distance_transform_edt(
-        bone, sampling=spacing_mm, return_indices=True
+    inner_air = (tissue == Tissue.AIR) & ~outside
+    bone = is_bone(tissue)
+    depth = smoothed(-signed_distance(~outside, spacing_mm), _SMOOTH_SKIN_MM, spacing_mm)
+    part = bone_parts(tissue, frame, spacing_mm)
+    kind = air_kinds(inner_air, depth, part, frame=frame, spacing_mm=spacing_mm)
+    to_bone, half = bone_surface(bone, is_sinus(kind), spacing_mm)
+    to_air, kind = _air_surface(inner_air, kind, spacing_mm)
+    reach = np.where(is_sinus(kind), np.float32(_AIR_MM), np.float32(_BONE_MM))
+    nearest_soft = ndimage.distance_transform_edt(
+        bone | (tissue == Tissue.AIR), return_distances=False, return_indices=True,
+        sampling=spacing_mm,
+    )  # fmt: skip
+    channels = {
+        "tissue": tissue,
+        "soft": tissue[tuple(nearest_soft)],
+        "region": _regions(tissue, part, kind, frame, spacing_mm),
+        "half_thickness": np.round(half).astype(np.uint8),
+        "depth_below_skin": _quantise(np.clip(depth, -_OUTSIDE_MM, _DEPTH_MM)),
+        "bone_distance": _quantise(np.clip(to_bone, -_BONE_MM, _BONE_MM)),
+        "air_distance": _quantise(np.clip(to_air, -reach, reach)),
+        "otic_distance": _quantise(
+            np.minimum(otic_distance(frame, tissue.shape, spacing_mm), _OTIC_MM)
+        ),
+    }
+    return np.stack([channels[name] for name in CHANNELS], axis=-1)
+
+
+def _air_surface(
+    inner_air: NDArray[np.bool_], kind: NDArray[np.uint8], spacing_mm: Spacing
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Signed distance to the air in the head, and the kind of the nearest of it."""
+    if not inner_air.any():
+        return np.full(inner_air.shape, 1000.0, np.float32), kind
+    nearest = ndimage.distance_transform_edt(
+        ~inner_air, return_distances=False, return_indices=True, sampling=spacing_mm
     )
-    signed = ndimage.distance_transform_edt(~bone, sampling=spacing_mm) - to_bone
+    return signed_distance(inner_air, spacing_mm), kind[tuple(nearest)]
+
+
+def _regions(
+    tissue: NDArray[np.uint8],
+    part: NDArray[np.uint8],
+    kind: NDArray[np.uint8],
+    frame: HeadFrame | None,
+    spacing_mm: Spacing,
+) -> NDArray[np.uint8]:
     from_eye = ndimage.distance_transform_edt(tissue != Tissue.EYE_FLUID, sampling=spacing_mm)
-    channels = (
-        tissue,
-        tissue[tuple(nearest)],
-        (from_eye < ORBIT_MM).astype(np.uint8),
-        _quantise(depth),
-        _quantise(signed),
-        temporal_bone(tissue, spacing_mm).astype(np.uint8),
+    orbit = (from_eye < ORBIT_MM).astype(np.uint8)
+    middle = tissue.shape[0] / 2.0 if frame is None else frame.eyes[0] / spacing_mm[0]
+    right = (np.arange(tissue.shape[0]) > middle).astype(np.uint8)[:, None, None]
+    return np.asarray(
+        part | (orbit << _ORBIT_BIT) | (kind << _AIR_SHIFT) | (right << _RIGHT_BIT), np.uint8
     )
-    return np.stack(channels, axis=-1)
+
+
+def region_parts(region: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
+    """Unpack the channel ``region`` into ``part``, ``orbit``, ``air_kind`` and ``right``."""
+    return {
+        "part": region & np.uint8(_PART_MASK),
+        "orbit": (region >> np.uint8(_ORBIT_BIT)) & np.uint8(1),
+        "air_kind": (region >> np.uint8(_AIR_SHIFT)) & np.uint8(_AIR_MASK),
+        "right": region >> np.uint8(_RIGHT_BIT),
+    }
 
 
 def _pad_with_air(maps: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """One voxel of air on all sides, far from bone; distances are measured before it is added,
     so that a neck cut off by the field of view gets no skin there."""
-    padded = np.pad(maps, ((1, 1), (1, 1), (1, 1), (0, 0)))
+    padded: NDArray[np.uint8] = np.pad(maps, ((1, 1), (1, 1), (1, 1), (0, 0)), mode="edge")
     border = np.ones(padded.shape[:3], dtype=bool)
     border[1:-1, 1:-1, 1:-1] = False
-    padded[border] = (Tissue.AIR, Tissue.AIR, 0, 0, 255, 0)
+    far = _quantise(np.asarray([-_OUTSIDE_MM, _BONE_MM, _AIR_MM]))
+    padded[border, CHANNELS.index("tissue")] = Tissue.AIR
+    first = CHANNELS.index("depth_below_skin")
+    for channel, value in enumerate(far, start=first):
+        padded[border, channel] = value
     return padded
 
 
-def _quantise(distance_mm: NDArray[np.float64]) -> NDArray[np.uint8]:
-    steps = np.round(distance_mm / DISTANCE_STEP_MM) + _DISTANCE_ZERO
+def _quantise(distance_mm: NDArray[Any]) -> NDArray[np.uint8]:
+    fine = np.round(distance_mm / DISTANCE_STEP_MM)
+    half = np.round(distance_mm / (2.0 * DISTANCE_STEP_MM)) * 2.0
+    steps = np.where(np.abs(distance_mm) < _FINE_MM, fine, half) + _DISTANCE_ZERO
     return np.clip(steps, 0, 255).astype(np.uint8)
+
+
+def to_steps(distance_mm: float) -> np.uint8:
+    """What a distance channel holds for some millimetres."""
+    return np.uint8(round(distance_mm / DISTANCE_STEP_MM) + _DISTANCE_ZERO)
 
 
 def to_mm(quantised: NDArray[np.uint8]) -> NDArray[np.float32]:

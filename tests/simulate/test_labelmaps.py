@@ -7,7 +7,14 @@ import pytest
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.geometry import Geometry
-from medcyclegan.simulate.labelmaps import CHANNELS, HeadAnatomy, fill_gaps, prepare_head, to_mm
+from medcyclegan.simulate.labelmaps import (
+    CHANNELS,
+    HeadAnatomy,
+    fill_gaps,
+    prepare_head,
+    region_parts,
+    to_mm,
+)
 from medcyclegan.simulate.tissues import Tissue
 from tests.simulate.head_labels import BONE, GRID, head_labels
 
@@ -57,15 +64,17 @@ def test_distances_are_in_millimetres_and_signed(head: HeadAnatomy) -> None:
     inner = np.zeros(tissue.shape, dtype=bool)
     inner[1:-1, 1:-1, 1:-1] = True
     bone = (tissue == Tissue.CORTICAL_BONE) | (tissue == Tissue.MARROW)
-    assert mm[bone].max() <= -4.0
-    assert mm[~bone & inner].min() >= 4.0
+    assert mm[bone].max() <= 0.5  # smoothed, by a part of a voxel
+    assert mm[~bone & inner].min() >= -0.5
+    assert np.abs(mm[bone]).min() <= 2.5  # the surface lies midway between voxels of 4 mm
     i, j, k = (n // 2 for n in tissue.shape)
-    assert mm[i, j, k] == pytest.approx(30.0, abs=4.5)  # the middle of the brain
+    assert mm[i, j, k] == 5.0  # the middle of the brain: as far as is kept
     depth = to_mm(channel(head, "depth_below_skin"))
-    assert depth[i, j, k] == pytest.approx(31.75)  # as far as eight bits reach
+    assert depth[i, j, k] == 20.0
     scalp = (tissue == Tissue.MUSCLE) & inner
-    assert depth[scalp].min() == pytest.approx(4.0)
+    assert 0.5 < depth[scalp].min() <= 2.0
     assert np.median(depth[scalp]) < 16.0
+    assert depth[tissue == Tissue.AIR].min() == -2.5
 
 
 def test_the_scalp_is_shallow_where_the_head_touches_its_box_too(head: HeadAnatomy) -> None:
@@ -79,19 +88,23 @@ def test_the_scalp_is_shallow_where_the_head_touches_its_box_too(head: HeadAnato
 def test_an_airway_is_not_the_outside(head: HeadAnatomy) -> None:
     depth = to_mm(channel(head, "depth_below_skin"))
     airway = channel(head, "tissue") == Tissue.AIR
-    assert (airway & (depth > 4.0)).any()  # it lies up to 10 mm deep; the outside at 0
+    assert (airway & (depth > 1.0)).any()  # it lies up to 10 mm deep; the outside below 0
+    to_air = to_mm(channel(head, "air_distance"))
+    assert to_air[airway & (depth > 1.0)].max() < 0.0
+    assert to_air[channel(head, "tissue") == Tissue.EYE_FLUID].min() > 0.0
 
 
-def test_without_bone_there_is_the_nearest_soft_tissue(head: HeadAnatomy) -> None:
-    tissue, without = channel(head, "tissue"), channel(head, "tissue_without_bone")
+def test_without_bone_and_air_there_is_the_nearest_soft_tissue(head: HeadAnatomy) -> None:
+    tissue, without = channel(head, "tissue"), channel(head, "soft")
     bone = (tissue == Tissue.CORTICAL_BONE) | (tissue == Tissue.MARROW)
-    assert not np.isin(without, (Tissue.CORTICAL_BONE, Tissue.MARROW)).any()
-    assert np.array_equal(without[~bone], tissue[~bone])
+    kept = ~bone & (tissue != Tissue.AIR)
+    assert not np.isin(without, (Tissue.CORTICAL_BONE, Tissue.MARROW, Tissue.AIR)).any()
+    assert np.array_equal(without[kept], tissue[kept])
     assert {Tissue.MUSCLE, Tissue.WHITE_MATTER} <= set(without[bone])
 
 
 def test_orbital_fat_lies_around_the_eye_alone(head: HeadAnatomy) -> None:
-    orbit = channel(head, "orbit") == 1
+    orbit = region_parts(channel(head, "region"))["orbit"] == 1
     eye = channel(head, "tissue") == Tissue.EYE_FLUID
     assert orbit[eye].all()
     assert eye.sum() < orbit.sum() < 0.1 * orbit.size
