@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("checkpoints", type=Path, nargs="+", metavar="CHECKPOINT")
     parser.add_argument("--labels", type=Path, required=True, help="folder of label maps")
     parser.add_argument("--heads", type=int, nargs="+", required=True, help="counted from 1")
-    parser.add_argument("--prepared", type=Path, help="folder of heads kept by train_model.py")
+    parser.add_argument("--prepared", type=Path, help="folder of heads kept by medcyclegan train")
     parser.add_argument("--config", required=True, help="name of a configuration, or a file")
     parser.add_argument("--losses", type=Path, required=True, help="losses.csv of the training")
     parser.add_argument("--items", type=int, default=60, help="slabs to score on")

@@ -140,7 +140,7 @@ def main() -> None:
     """Parse the arguments, fit, score, print, and write the card if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--labels", type=Path, required=True)
-    parser.add_argument("--prepared", type=Path, help="folder of heads kept by train_model.py")
+    parser.add_argument("--prepared", type=Path, help="folder of heads kept by medcyclegan train")
     parser.add_argument("--fit", type=int, nargs="+", required=True, help="counted from 1")
     parser.add_argument("--heads", type=int, nargs="*", default=[], help="counted from 1")
     parser.add_argument("--contrasts", nargs="+", choices=CONTRASTS, default=list(CONTRASTS))

@@ -21,6 +21,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from medcyclegan.training.dose_patches import DosePatches, dose_slices
+from medcyclegan.training.pairs import PairsRun, train_on_pairs
+from medcyclegan.training.pairs_config import PairsConfig, read_config
+from medcyclegan.training.simulated import SimulatedPairs
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -28,11 +32,7 @@ from medcyclegan import __version__, read_scan
 from medcyclegan.models.card import Card, DataSource, Training
 from medcyclegan.models.store import save_model
 from medcyclegan.simulate.labelmaps import HeadAnatomy, prepare_head
-from medcyclegan.training.dose_patches import DosePatches, dose_slices
-from medcyclegan.training.pairs import PairsRun, train_on_pairs
-from medcyclegan.training.pairs_config import PairsConfig, read_config
 from medcyclegan.training.shipped import find_config
-from medcyclegan.training.simulated import SimulatedPairs
 from medcyclegan.volume import Volume
 
 

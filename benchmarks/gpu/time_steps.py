@@ -44,9 +44,8 @@ def seconds_of(work: Callable[[], object], device: torch.device, *, repeats: int
 
 def time_steps(device: torch.device, *, repeats: int, slabs: list[int]) -> None:
     """Print a row for each recipe."""
-    print(
-        "| recipe | slabs a step | ms a step | slabs/s | Mvoxels/s |\n| --- | --- | --- | --- | --- |"
-    )
+    print("| recipe | slabs a step | ms a step | slabs/s | Mvoxels/s |")
+    print("| --- | --- | --- | --- | --- |")
 
     def row(name: str, count: int, voxels: int, work: Callable[[], object]) -> None:
         taken = seconds_of(work, device, repeats=repeats)

@@ -76,6 +76,8 @@ def train(*, voice: Voice, config: str, changes: tuple[str, ...], **given: Any) 
     if given["minutes"] is not None:
         changes = (*changes, f"minutes={given['minutes']}")
     settings = read_settings(find_config(config), TrainConfig, changes=changes)
+    for warning in settings.engine.warnings():
+        voice.warn(warning)
     folder = RunFolder(given["out"] or Path("runs") / settings.name)
     source, device = _source(given, folder), choose_device(given["device"])
     if given["check"]:

@@ -21,7 +21,7 @@ def not_finite(step: int, losses: Mapping[str, float]) -> TrainingStopped:
     """The error for a gradient that is NaN or infinite; the last mean ``losses`` go into it."""
     values = ", ".join(f"{name} {loss:.3g}" for name, loss in losses.items())
     return TrainingStopped(
-        f"Step {step}: a gradient is not finite{f' ({values})' if values else ''}",
+        f"Step {step}: a gradient is not finite{f' (mean losses before: {values})' if values else ''}",
         rule=f"losses and gradients are finite; nothing of this step was kept, {_KEPT}",
         remedy="resume with lower learning rates of the engine, or precision=float32",
     )

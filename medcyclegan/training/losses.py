@@ -40,6 +40,14 @@ class LossWeights(BaseModel):
         return self
 
 
+class Warmup(BaseModel):
+    """The first ``share`` of a training, with weights of the losses of its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    share: Annotated[float, Field(gt=0, le=1)]
+    losses: LossWeights
+
+
 def weighted_sum(losses: Mapping[str, Tensor], weights: LossWeights) -> Tensor:
     """What the generators lower, a scalar."""
     first, *others = [getattr(weights, name) * loss for name, loss in losses.items()]
@@ -79,7 +87,7 @@ def two_hot_cross_entropy(logits: Tensor, real: Tensor, levels: Tensor) -> Tenso
     arXiv 1806.04613, on regression by such a loss).
     """
     inside = real.clamp(levels[0], levels[-1]).contiguous()
-    above = torch.searchsorted(levels, inside).clamp(min=1)
+    above = torch.searchsorted(levels, inside).clamp(1, levels.numel() - 1)
     lower, upper = levels[above - 1], levels[above]
     share = (inside - lower) / (upper - lower)
     log_p = logits.log_softmax(dim=2)

@@ -92,7 +92,7 @@ def orthogonalised(matrices: Sequence[Tensor]) -> list[Tensor]:
     found: dict[int, Tensor] = {}
     for alike in _groups(matrices):
         together = torch.stack([matrices[n].bfloat16() for n in alike])
-        for n, way in zip(alike, _newton_schulz(together), strict=True):
+        for n, way in zip(alike, newton_schulz(together), strict=True):
             found[n] = way
     return [found[n] for n in range(len(matrices))]
 
@@ -107,8 +107,8 @@ def _groups(matrices: Sequence[Tensor]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _newton_schulz(together: Tensor) -> Tensor:
-    """(N, rows, columns) -> the same shape."""
+def newton_schulz(together: Tensor) -> Tensor:
+    """Orthogonalise N matrices (N, rows, columns) of one shape."""
     a, b, c = _QUINTIC
     tall = together.shape[1] > together.shape[2]
     x = together.transpose(1, 2) if tall else together

@@ -22,7 +22,7 @@ from tests.tiny_model import head_on
 # What makes the default configuration small: 8 mm, patches of 16 pixels, tiny networks, 4 steps.
 SMALL = (
     "data.spacing_mm=8", "data.depth=3", "data.size_px=16", "generator.widths=[4, 4]",
-    "discriminator.width=4", "discriminator.layers=1", "steps=4", "decay_from_step=2",
+    "engine.discriminator.width=4", "engine.discriminator.layers=1", "steps=4",
     "log_every=2", "validate_every=2", "checkpoint_every=2", "workers=0", "panel_steps=[]",
 )  # fmt: skip
 
@@ -57,7 +57,7 @@ def sides(data: Path) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def test_a_run_that_is_all_start_is_told(
+def test_a_run_that_is_all_warm_up_is_told(
     run: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # --check leaves a picture there
@@ -66,8 +66,8 @@ def test_a_run_that_is_all_start_is_told(
         asked = ("train", "mr_ct", *sides(data), "--out", tmp_path / "run", "--check")
         return run(*asked, *SMALL, *changes)[2]
 
-    assert "all 4 steps are the start (start.steps=14000)" in told()
-    assert "the start" not in told("start.steps=2")
+    assert "all of the training is the warm-up" in told("engine.warmup.share=1")
+    assert "the warm-up" not in told()
 
 
 def test_from_data_to_models_of_both_directions(run: Run, data: Path, tmp_path: Path) -> None:
@@ -128,11 +128,17 @@ def test_a_check_reads_everything_and_trains_nothing(
     [
         (("mr_ct",), 2, "--data-a and --data-b are needed"),
         (("none", "--data-a", ".", "--data-b", "."), 2, "No configuration none"),
-        (("mr_ct", "--data-a", ".", "--data-b", ".", "losses.cycle=-1"), 2, "losses.cycle = -1"),
+        (
+            ("mr_ct", "--data-a", ".", "--data-b", ".", "engine.losses.cycle=-1"),
+            2,
+            "engine.losses.cycle = -1",
+        ),
         (("mr_ct", "--data-a", ".", "--data-b", "."), 3, "hold no MR images"),
         (("mr_ct", "--out", "none", "--resume"), 2, "none holds no run"),
         (("mr_ct", "--data-a", ".", "--data-b", ".", "--validation-a", "."), 2, "Only one folder"),
-        (("head_mr_ct", "--data-a", ".", "--data-b", "."), 2, "No configuration head_mr_ct"),
+        (("head_mr_ct", "--data-a", ".", "--data-b", "."), 2, "give --labels"),
+        (("mr_ct", "--labels", "."), 2, "give --data-a and --data-b"),
+        (("head_mr_ct", "--labels", "."), 3, "holds 0 label maps"),
     ],
 )
 def test_what_cannot_be_trained_is_told(

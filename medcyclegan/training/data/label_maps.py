@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
-
-import numpy as np
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.read import read_scan
@@ -17,6 +14,7 @@ from medcyclegan.training.data.simulated import (
     SimulatedData,
     SimulatedSlabs,
     held_back_cases,
+    keep_prepared,
     load_prepared,
     prepared_path,
 )
@@ -76,13 +74,5 @@ def _head(path: Path, number: int, prepared: Path | None) -> HeadAnatomy:
     except InputRefused as error:
         raise InputRefused(f"{path}: {error}") from error
     if prepared is not None:
-        _keep(head, prepared_path(prepared, number))
+        keep_prepared(head, prepared_path(prepared, number))
     return head
-
-
-def _keep(head: HeadAnatomy, path: Path) -> None:
-    """Write a prepared head under a temporary name, then rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part.npz")
-    np.savez_compressed(temporary, maps=head.maps, spacing_mm=np.asarray(head.spacing_mm))
-    os.replace(temporary, path)

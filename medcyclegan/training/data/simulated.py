@@ -5,6 +5,7 @@ Heads that label maps were made into are sampled anew for every item, so no two 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -15,6 +16,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from medcyclegan.errors import InputRefused
 from medcyclegan.simulate.fields import Field as Values
 from medcyclegan.simulate.labelmaps import HeadAnatomy
 from medcyclegan.simulate.slab_anatomy import TissueSlab, draw_tissue
@@ -130,13 +132,40 @@ def scale_side(values: Values, domain: Domain) -> Tensor:
 
 
 def load_prepared(folder: Path, numbers: Sequence[int]) -> list[HeadAnatomy]:
-    """Open heads that were prepared before, by number from 1; see ``prepared_path``."""
+    """Open heads that were prepared before, by number from 1; see ``prepared_path``.
+
+    Raises
+    ------
+    InputRefused
+        If one is missing, or was kept by another version.
+    """
     heads = []
     for number in numbers:
-        with np.load(prepared_path(folder, number)) as found:
-            i, j, k = (float(step) for step in found["spacing_mm"])
-            heads.append(HeadAnatomy(found["maps"], (i, j, k)))
+        path = prepared_path(folder, number)
+        try:
+            with np.load(path) as found:
+                i, j, k = (float(step) for step in found["spacing_mm"])
+                maps = np.ascontiguousarray(np.moveaxis(found["channels"], 0, -1))
+        except (OSError, KeyError, ValueError) as error:
+            raise InputRefused(
+                f"{path} cannot be read ({error})",
+                rule="prepared heads are kept by this version of medcyclegan",
+                remedy="delete it, and prepare the label maps anew",
+            ) from error
+        heads.append(HeadAnatomy(maps, (i, j, k)))
     return heads
+
+
+def keep_prepared(head: HeadAnatomy, path: Path) -> None:
+    """Write a prepared head under a temporary name, then rename it.
+
+    Channel by channel it takes half the room.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part.npz")
+    channels = np.ascontiguousarray(np.moveaxis(head.maps, -1, 0))
+    np.savez_compressed(temporary, channels=channels, spacing_mm=np.asarray(head.spacing_mm))
+    os.replace(temporary, path)
 
 
 def prepared_path(folder: Path, number: int) -> Path:

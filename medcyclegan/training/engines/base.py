@@ -99,6 +99,10 @@ class EngineSettings(BaseModel):
     def refuse_unfit(self, generator: GeneratorConfig, data: DataTraits) -> None:
         """Raise ValueError where network or data do not fit the engine."""
 
+    def warnings(self) -> tuple[str, ...]:
+        """What is valid and yet hardly meant, in sentences."""
+        return ()
+
     def describe(self) -> str:
         """What is learned by which losses, for the card of a model."""
         raise NotImplementedError

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 from torch import Tensor, nn
 
 from medcyclegan.networks.discriminator import Discriminator, DiscriminatorConfig
@@ -43,14 +43,6 @@ Rate = Annotated[float, Field(gt=0)]
 Fakes = Mapping[Direction, Tensor]
 
 
-class Warmup(BaseModel):
-    """The first ``share`` of a training, with weights of the losses of its own."""
-
-    model_config = EngineSettings.model_config
-    share: Annotated[float, Field(gt=0, le=1)]
-    losses: terms.LossWeights
-
-
 class CycleGANSettings(EngineSettings):
     """``losses`` are those of all steps after the warm-up, or of all where there is none.
 
@@ -62,7 +54,7 @@ class CycleGANSettings(EngineSettings):
     kind: Literal["cyclegan"] = "cyclegan"
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
     losses: terms.LossWeights = terms.LossWeights()
-    warmup: Warmup | None = None
+    warmup: terms.Warmup | None = None
     directions: Literal["both", "a-to-b"] = "both"
     generator_rate: Rate = 2e-4
     discriminator_rate: Rate = 2e-4
@@ -93,6 +85,12 @@ class CycleGANSettings(EngineSettings):
                 f"data.size_px {data.size_px} is below {least}, the least for "
                 f"discriminator.layers {self.discriminator.layers}"
             )
+
+    def warnings(self) -> tuple[str, ...]:
+        """Whether the warm-up leaves nothing for the losses after it."""
+        if self.warmup is None or self.warmup.share < 1:
+            return ()
+        return ("all of the training is the warm-up: engine.losses never come to be",)
 
     def losses_at(self, share: float) -> terms.LossWeights:
         """The weights of the losses when ``share`` of the training is done."""

@@ -173,16 +173,18 @@ class Supervised(Engine):
             return errors.mean() if whole else mean_of_chosen(errors, part.paired)
 
         fake, logits = self._forward(part.a)
-        weights, losses = self._weights(), Losses()
+        real, weights, losses = part.b, self._weights(), Losses()
+        if not whole:  # other anatomy, or nothing: no number of it may come through
+            real = real.where(part.paired[:, None, None, None], fake.detach())
         if "levels" in weights and logits is not None:
-            losses["levels"] = mean(two_hot_cross_entropy(logits, part.b, self._levels()))
+            losses["levels"] = mean(two_hot_cross_entropy(logits, real, self._levels()))
         if "l1" in weights:
-            losses["l1"] = mean((fake - part.b).abs())
+            losses["l1"] = mean((fake - real).abs())
         if "l2" in weights:
-            losses["l2"] = mean((fake - part.b).square())
+            losses["l2"] = mean((fake - real).square())
         if self._judges_bone:
             threshold, width = self._bone
-            border, volume = border_losses(fake, part.b, threshold=threshold, width=width)
+            border, volume = border_losses(fake, real, threshold=threshold, width=width)
             losses |= {"border": mean(border), "volume": mean(volume)}
         terms = [weights[name] * losses[name] for name in losses if name in weights]
         total = sum(terms[1:], start=terms[0])

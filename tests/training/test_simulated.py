@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from medcyclegan.training.pairs_config import PairsConfig, read_config
 from pydantic import ValidationError
+from tests.training.tiny_pairs import CARD, tiny_pairs
 
 import medcyclegan
 from medcyclegan.errors import ExitCode, UsageError
 from medcyclegan.networks.factory import make_generator
 from medcyclegan.task import Domain, Percentiles, Window
-from medcyclegan.training.pairs_config import PairsConfig, read_config
 from medcyclegan.training.shipped import find_config, shipped_configs, shipped_pairs_configs
 from tests.tiny_model import tiny_task
-from tests.training.tiny_pairs import CARD, tiny_pairs
 
 CONFIGS = Path(medcyclegan.__file__).parent.parent / "configs"
 
