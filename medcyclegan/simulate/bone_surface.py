@@ -41,13 +41,16 @@ def smoothed(distance_mm: Field, sigma_mm: float, spacing_mm: Spacing) -> Field:
     return np.asarray(ndimage.gaussian_filter(distance_mm, sigma), dtype=np.float32)
 
 
-def bone_surface(bone: Mask, sinus: Mask, spacing_mm: Spacing) -> tuple[Field, Field]:
+def bone_surface(bone: Mask, sinus: Mask, airway: Mask, spacing_mm: Spacing) -> tuple[Field, Field]:
     """The signed distance to bone with its sinuses, and half the bone's thickness nearby, mm.
 
-    The outline of thick bone is smoothed. The thickness is that of bone without sinuses.
+    The outline of thick bone is smoothed. The thickness is that of bone without sinuses. Where a
+    sinus opens into the airway there is no surface.
     """
     half = _half_thickness(bone, spacing_mm)
     distance = signed_distance(bone | sinus, spacing_mm)
+    within = ndimage.distance_transform_edt(bone | sinus | airway, sampling=spacing_mm)
+    distance = np.where(sinus, np.minimum(distance, -within), distance).astype(np.float32)
     thick = np.clip((half - _THICK_MM) * 2.0 + 1.0, 0.0, 1.0)
     smooth = smoothed(distance, _SMOOTH_MM, spacing_mm)
     return np.asarray(distance + thick * (smooth - distance), np.float32), half

@@ -19,6 +19,8 @@ Array = NDArray[np.float32]
 # part of the braincase (frontal 8 +- 2 mm, parietal 7 +- 1.4, occipital 8 +- 2.5 in adults: Lillie
 # et al., J. Forensic Sci. 2016, 61:66, give spreads of a fifth to a third within a region).
 _THICKNESS, _THICKNESS_SD = (0.6, 1.5), 0.22
+# Size of the brain in its skull, by which the gap between them is 0 to some 8 mm wide.
+_BRAIN_SIZE, _OWN_BRAIN_SIZE = (0.92, 1.03), 0.5
 # What label and threshold leave open about where the surface of bone lies, millimetres.
 _SURFACE_MM = (-0.3, 0.4)
 # Compact tables of the vault, millimetres (outer 1.5, inner 1.0 to 1.5 on average).
@@ -39,9 +41,14 @@ _OTIC_RADIUS_MM = (6.0, 9.0)
 _PNEUMATISATION, _CELLS_MM, _EFFUSION = (0.0, 0.6), (1.8, 3.6), 0.06
 # Sinuses: how far their walls move, how often frontal ones are missing, how thick mucosa is where
 # it is swollen, and how often; how often there is a level of fluid, and how often no air is left.
-_GROWTH_MM, _NO_FRONTAL = (-4.0, 6.0), 0.08
+_GROWTH_MM = {
+    AirKind.FRONTAL: (-4.0, 6.0),
+    AirKind.MAXILLARY: (-3.0, 5.0),
+    AirKind.SPHENOID: (-4.0, 5.0),
+}
+_NO_FRONTAL = 0.08
 _MUCOSA_MM, _SWOLLEN, _FLUID, _OPAQUE = (1.0, 6.0), 0.33, 0.06, 0.02
-_SINUSES = (AirKind.FRONTAL, AirKind.MAXILLARY, AirKind.SPHENOID)
+_SINUSES = tuple(_GROWTH_MM)
 _GONE_MM = -40.0
 
 
@@ -60,6 +67,7 @@ class HeadVariation:
     pneumatisation: Array  # left, right
     cells_mm: float
     effusion: NDArray[np.bool_]  # left, right
+    brain_size: float
     growth_mm: Array
     mucosa_mm: Array
     fluid_share: Array  # how much of a sinus's extent from back to front is under fluid
@@ -80,10 +88,17 @@ def draw_variation(rng: Rng) -> HeadVariation:
         pneumatisation=_both_sides(rng, _PNEUMATISATION),
         cells_mm=float(rng.uniform(*_CELLS_MM)),
         effusion=rng.random(2) < _EFFUSION,
+        brain_size=_draw_brain_size(rng),
         growth_mm=_draw_growth(rng),
         mucosa_mm=_draw_mucosa(rng),
         fluid_share=_draw_fluid(rng),
     )
+
+
+def _draw_brain_size(rng: Rng) -> float:
+    """Half of the brains are as large as the label map has them."""
+    size, own = rng.uniform(*_BRAIN_SIZE), rng.random() < _OWN_BRAIN_SIZE
+    return float(size) if own else 1.0
 
 
 def _both_sides(rng: Rng, limits: tuple[float, float]) -> Array:
@@ -95,8 +110,8 @@ def _both_sides(rng: Rng, limits: tuple[float, float]) -> Array:
 
 def _draw_growth(rng: Rng) -> Array:
     growth = np.zeros((2, 8), dtype=np.float32)
-    for kind in _SINUSES:
-        growth[:, kind] = _both_sides(rng, _GROWTH_MM)
+    for kind, limits in _GROWTH_MM.items():
+        growth[:, kind] = _both_sides(rng, limits)
     if rng.random() < _NO_FRONTAL:
         growth[:, AirKind.FRONTAL] = _GONE_MM
     growth[:, AirKind.MASTOID] = _GONE_MM  # its cells are drawn on their own

@@ -7,6 +7,7 @@ Medical Image Analysis 86:102789) for the rest of the head.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import IntEnum
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +20,8 @@ from medcyclegan.geometry import closest_axes
 from medcyclegan.simulate.bone_surface import bone_surface, is_bone, signed_distance, smoothed
 from medcyclegan.simulate.landmarks import HeadFrame, find_frame
 from medcyclegan.simulate.skull_regions import (
+    AirKind,
+    BonePart,
     Spacing,
     air_kinds,
     bone_parts,
@@ -53,37 +56,49 @@ DISTANCE_STEP_MM = 0.25
 _DISTANCE_ZERO = 128
 _UNKNOWN = 255
 # How far the distances reach; nothing depends on what lies beyond, and files are smaller.
-_OUTSIDE_MM, _DEPTH_MM, _BONE_MM, _AIR_MM, _OTIC_MM = 2.5, 20.0, 5.0, 7.5, 12.0
-# Farther from a surface than this, distances are kept to the half millimetre.
-_FINE_MM = 3.0
+_OUTSIDE_MM, _DEPTH_MM, _AIR_MM, _SINUS_MM, _OTIC_MM = 2.0, 16.0, 5.0, 7.0, 12.0
+_BONE_MM = (-4.0, 4.0)
+# Farther from a surface than this, distances are kept to the millimetre, and to two.
+_FINE_MM, _COARSE_MM = 2.5, 6.5
 _SMOOTH_SKIN_MM = 1.0
 
 
 # What is looked up at the nearest voxel, and what is a distance, interpolated between voxels.
-NEAREST = ("tissue", "soft", "region", "half_thickness")
+NEAREST = ("soft", "region", "bone")
 DISTANCES = ("depth_below_skin", "bone_distance", "air_distance", "otic_distance")
 CHANNELS = (*NEAREST, *DISTANCES)
-# Bits of the channel ``region``.
+# Bits of the channels ``region`` and ``bone``.
 _ORBIT_BIT, _AIR_SHIFT, _RIGHT_BIT = 3, 4, 7
-_PART_MASK, _AIR_MASK = 0b111, 0b111
+_LABEL_SHIFT = 3
+_LOW_BITS, _LABEL_BITS = 0b111, 0b11
+
+
+class Labelled(IntEnum):
+    """What the label map has at a voxel, as far as bone and air go."""
+
+    SOFT = 0
+    COMPACT = 1
+    MARROW = 2
+    AIR = 3
 
 
 @dataclass(frozen=True, eq=False)
 class HeadAnatomy:
     """One subject, ready to be sampled.
 
-    ``maps`` is uint8 (i, j, k, 8) in R, A, S order, the channels being ``CHANNELS``:
+    ``maps`` is uint8 (i, j, k, 7) in R, A, S order, the channels being ``CHANNELS``:
 
-    - ``tissue``, and ``soft``, the tissue that would be there without bone and without air;
+    - ``soft``, the tissue that would be there without bone and without air;
     - ``region``, packed: the :class:`BonePart`, whether orbital fat is possible, the
       :class:`AirKind` of the nearest air in the head, and whether it is the right side;
-    - ``half_thickness`` of the bone nearby, in millimetres;
+    - ``bone``, packed: half the thickness of the bone nearby, in millimetres, and the
+      :class:`Labelled` of the voxel;
     - four distances in steps of ``DISTANCE_STEP_MM`` around 128: to the outside of the head
       (positive inside); to the surface of bone, sinuses within it counted as bone (negative
       inside); to the air in the head (negative inside); to the centre of the nearer inner ear.
 
-    ``nearest`` and ``distances``, uint32 (i, j, k), hold the first and the last four channels of a
-    voxel in one number, the first in the lowest byte.
+    ``nearest`` and ``distances``, uint32 (i, j, k), hold the first three and the last four channels
+    of a voxel in one number, the first in the lowest byte.
     """
 
     maps: NDArray[np.uint8]
@@ -98,8 +113,8 @@ class HeadAnatomy:
                 rule=f"it has {len(CHANNELS)} channels: {', '.join(CHANNELS)}",
                 remedy="delete what an older version prepared, and prepare the label map again",
             )
-        for name, first in (("nearest", 0), ("distances", len(NEAREST))):
-            object.__setattr__(self, name, _packed(self.maps[..., first : first + 4]))
+        object.__setattr__(self, "nearest", _packed(self.maps[..., : len(NEAREST)]))
+        object.__setattr__(self, "distances", _packed(self.maps[..., len(NEAREST) :]))
 
     @cached_property
     def sinus_extent(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -108,7 +123,7 @@ class HeadAnatomy:
         low, high = np.zeros((2, 8), np.float32), np.zeros((2, 8), np.float32)
         air = to_mm(self.maps[..., CHANNELS.index("air_distance")]) < 0.0
         places = np.argwhere(air)
-        region = region_parts(self.maps[..., CHANNELS.index("region")][air])
+        region = unpacked(self.maps[air, CHANNELS.index("region")], np.zeros(len(places), np.uint8))
         for side in (0, 1):
             for kind in range(8):
                 own = places[(region["right"] == side) & (region["air_kind"] == kind), 1]
@@ -116,10 +131,23 @@ class HeadAnatomy:
                     low[side, kind], high[side, kind] = np.percentile(own, (2.0, 98.0))
         return low, high
 
+    @cached_property
+    def brain_centre(self) -> tuple[np.float32, ...]:
+        """The voxel in the middle of the brain; that of the box if there is none."""
+        soft = self.maps[::4, ::4, ::4, CHANNELS.index("soft")]
+        brain = np.argwhere(np.isin(soft, (Tissue.GREY_MATTER, Tissue.WHITE_MATTER)))
+        middle = np.asarray(self.maps.shape[:3]) / 2.0
+        if len(brain):
+            middle = brain.mean(axis=0) * 4.0
+        return tuple(np.float32(value) for value in middle)
 
-def _packed(four: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    """(i, j, k, 4) bytes -> (i, j, k) numbers, the first byte the lowest on any machine."""
-    return np.ascontiguousarray(four).view("<u4")[..., 0].astype(np.uint32, copy=False)
+
+def _packed(channels: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """(i, j, k, 4 or fewer) bytes -> (i, j, k) numbers, the first byte the lowest."""
+    words = np.zeros(channels.shape[:3], dtype=np.uint32)
+    for place in range(channels.shape[3]):
+        words |= channels[..., place].astype(np.uint32) << np.uint32(8 * place)
+    return words
 
 
 def prepare_head(labels: Volume) -> HeadAnatomy:
@@ -193,10 +221,15 @@ def fill_gaps(tissue: NDArray[np.uint8]) -> NDArray[np.uint8]:
     holes, _ = ndimage.label(cleaned == Tissue.AIR)
     hole_sizes = np.bincount(holes.ravel())
     gap = (hole_sizes < GAP_VOXELS)[holes] & (holes > 0)
+    return _fill(cleaned, gap)
+
+
+def _fill(tissue: NDArray[np.uint8], gap: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Give air where ``gap`` is set the nearest tissue."""
     nearest = ndimage.distance_transform_edt(
-        cleaned == Tissue.AIR, return_distances=False, return_indices=True
+        tissue == Tissue.AIR, return_distances=False, return_indices=True
     )
-    filled: NDArray[np.uint8] = np.where(gap, cleaned[tuple(nearest)], cleaned)
+    filled: NDArray[np.uint8] = np.where(gap, tissue[tuple(nearest)], tissue)
     return filled
 
 
@@ -217,25 +250,30 @@ def _stack_maps(
     frame: HeadFrame | None,
     spacing_mm: Spacing,
 ) -> NDArray[np.uint8]:
-    inner_air = (tissue == Tissue.AIR) & ~outside
-    bone = is_bone(tissue)
     depth = smoothed(-signed_distance(~outside, spacing_mm), _SMOOTH_SKIN_MM, spacing_mm)
     part = bone_parts(tissue, frame, spacing_mm)
+    inner_air = (tissue == Tissue.AIR) & ~outside
     kind = air_kinds(inner_air, depth, part, frame=frame, spacing_mm=spacing_mm)
-    to_bone, half = bone_surface(bone, is_sinus(kind), spacing_mm)
+    # There is no air in the vault but that of the frontal sinuses: gaps of the labelling.
+    gap = inner_air & (part == BonePart.VAULT) & (kind == AirKind.AIRWAY) & (depth > 0.0)
+    tissue = _fill(tissue, gap)
+    inner_air &= ~gap
+    bone = is_bone(tissue)
+    sinus = is_sinus(kind)
+    to_bone, half = bone_surface(bone, sinus, inner_air & ~sinus, spacing_mm)
     to_air, kind = _air_surface(inner_air, kind, spacing_mm)
-    reach = np.where(is_sinus(kind), np.float32(_AIR_MM), np.float32(_BONE_MM))
+    to_air[kind == AirKind.MASTOID] = _AIR_MM  # its cells are drawn, not looked up
+    reach = np.where(is_sinus(kind), np.float32(_SINUS_MM), np.float32(_AIR_MM))
     nearest_soft = ndimage.distance_transform_edt(
         bone | (tissue == Tissue.AIR), return_distances=False, return_indices=True,
         sampling=spacing_mm,
     )  # fmt: skip
     channels = {
-        "tissue": tissue,
         "soft": tissue[tuple(nearest_soft)],
         "region": _regions(tissue, part, kind, frame, spacing_mm),
-        "half_thickness": np.round(half).astype(np.uint8),
+        "bone": np.round(half).astype(np.uint8) | (_labelled(tissue) << _LABEL_SHIFT),
         "depth_below_skin": _quantise(np.clip(depth, -_OUTSIDE_MM, _DEPTH_MM)),
-        "bone_distance": _quantise(np.clip(to_bone, -_BONE_MM, _BONE_MM)),
+        "bone_distance": _quantise(np.clip(to_bone, *_BONE_MM)),
         "air_distance": _quantise(np.clip(to_air, -reach, reach)),
         "otic_distance": _quantise(
             np.minimum(otic_distance(frame, tissue.shape, spacing_mm), _OTIC_MM)
@@ -272,13 +310,24 @@ def _regions(
     )
 
 
-def region_parts(region: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
-    """Unpack the channel ``region`` into ``part``, ``orbit``, ``air_kind`` and ``right``."""
+def _labelled(tissue: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    table = np.full(len(Tissue), Labelled.SOFT, dtype=np.uint8)
+    table[[Tissue.AIR, Tissue.CORTICAL_BONE, Tissue.MARROW]] = (
+        Labelled.AIR, Labelled.COMPACT, Labelled.MARROW,
+    )  # fmt: skip
+    return np.asarray(table[tissue])
+
+
+def unpacked(region: NDArray[np.uint8], bone: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
+    """Unpack the channels ``region`` and ``bone``: ``part``, ``orbit``, ``air_kind``, ``right``,
+    ``half_thickness`` in millimetres and ``labelled``; each of the channels' shape."""
     return {
-        "part": region & np.uint8(_PART_MASK),
+        "part": region & np.uint8(_LOW_BITS),
         "orbit": (region >> np.uint8(_ORBIT_BIT)) & np.uint8(1),
-        "air_kind": (region >> np.uint8(_AIR_SHIFT)) & np.uint8(_AIR_MASK),
+        "air_kind": (region >> np.uint8(_AIR_SHIFT)) & np.uint8(_LOW_BITS),
         "right": region >> np.uint8(_RIGHT_BIT),
+        "half_thickness": bone & np.uint8(_LOW_BITS),
+        "labelled": (bone >> np.uint8(_LABEL_SHIFT)) & np.uint8(_LABEL_BITS),
     }
 
 
@@ -288,8 +337,8 @@ def _pad_with_air(maps: NDArray[np.uint8]) -> NDArray[np.uint8]:
     padded: NDArray[np.uint8] = np.pad(maps, ((1, 1), (1, 1), (1, 1), (0, 0)), mode="edge")
     border = np.ones(padded.shape[:3], dtype=bool)
     border[1:-1, 1:-1, 1:-1] = False
-    far = _quantise(np.asarray([-_OUTSIDE_MM, _BONE_MM, _AIR_MM]))
-    padded[border, CHANNELS.index("tissue")] = Tissue.AIR
+    far = _quantise(np.asarray([-_OUTSIDE_MM, _BONE_MM[1], _AIR_MM]))
+    padded[border, CHANNELS.index("bone")] = Labelled.AIR << _LABEL_SHIFT
     first = CHANNELS.index("depth_below_skin")
     for channel, value in enumerate(far, start=first):
         padded[border, channel] = value
@@ -298,9 +347,11 @@ def _pad_with_air(maps: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _quantise(distance_mm: NDArray[Any]) -> NDArray[np.uint8]:
     fine = np.round(distance_mm / DISTANCE_STEP_MM)
-    half = np.round(distance_mm / (2.0 * DISTANCE_STEP_MM)) * 2.0
-    steps = np.where(np.abs(distance_mm) < _FINE_MM, fine, half) + _DISTANCE_ZERO
-    return np.clip(steps, 0, 255).astype(np.uint8)
+    coarse = np.round(distance_mm) / DISTANCE_STEP_MM
+    far = np.round(distance_mm / 2.0) * 2.0 / DISTANCE_STEP_MM
+    size = np.abs(distance_mm)
+    steps = np.where(size < _FINE_MM, fine, np.where(size < _COARSE_MM, coarse, far))
+    return np.asarray(np.clip(steps + _DISTANCE_ZERO, 0, 255).astype(np.uint8))
 
 
 def to_steps(distance_mm: float) -> np.uint8:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from medcyclegan.simulate.fields import Field
 from medcyclegan.simulate.head_variation import draw_variation
-from medcyclegan.simulate.labelmaps import HeadAnatomy, to_mm
+from medcyclegan.simulate.labelmaps import HeadAnatomy, to_mm, to_steps
+from medcyclegan.simulate.skull_regions import AirKind
 from medcyclegan.simulate.slab_bone import Skull, below_fluid_level, draw_skull
 from medcyclegan.simulate.slab_grid import Rng, SlabGrid
 from medcyclegan.simulate.slab_sampling import (
@@ -23,8 +24,9 @@ from medcyclegan.simulate.slab_sampling import (
     middle_voxel,
     random_body_voxel,
     sample_index,
+    with_brain_of,
 )
-from medcyclegan.simulate.slab_surfaces import Surfaces, layered
+from medcyclegan.simulate.slab_surfaces import Layers, Surfaces
 from medcyclegan.simulate.soft_tissue import split_soft_tissue
 from medcyclegan.simulate.tissues import Tissue
 from medcyclegan.simulate.trabecular import draw_bone_share
@@ -67,13 +69,15 @@ def draw_tissue(
     varied = draw_variation(rng)
     index = sample_index(head, grid, rng, place or random_body_voxel)
     maps = look_up(head, index)
+    if varied.brain_size != 1.0:
+        maps["soft"] = with_brain_of(varied.brain_size, head, index, maps["soft"])
     fluid = below_fluid_level(head, maps, varied, index[1])
     skull = draw_skull(maps, varied, grid, rng, fluid=fluid)
-    soft = split_soft_tissue(maps["soft"], maps, grid, rng, bone_mm=skull.solid_mm)
+    bone_mm = to_mm(maps["bone_distance"])
+    bone_mm.reshape(-1)[skull.place] = skull.solid_mm
+    soft = split_soft_tissue(maps["soft"], maps, grid, rng, bone_mm=bone_mm)
     tissue, surfaces = _composed(maps, skull, soft, grid)
-    share = draw_bone_share(tissue, maps["part"], varied, grid, rng)
-    otic = skull.otic & (tissue == Tissue.CORTICAL_BONE)
-    share[otic] += np.float32(varied.otic_share - varied.compact_share)
+    share = draw_bone_share(maps["part"], skull, varied, grid, rng)
     if rng.random() < 0.12:
         cut = _defacing_cut(head, index, rng)
         tissue = np.where(cut, np.uint8(Tissue.AIR), tissue)
@@ -85,15 +89,20 @@ def _composed(
     maps: Maps, skull: Skull, soft: NDArray[np.uint8], grid: SlabGrid
 ) -> tuple[NDArray[np.uint8], Surfaces]:
     """Lay bone over soft tissue, then the air in the head, then the air around it."""
-    everywhere = np.ones(soft.shape, dtype=bool)
-    air = np.full(soft.shape, np.uint8(Tissue.AIR))
-    layers = [
-        (skull.solid_mm, everywhere, skull.tissue),
-        (skull.hollow_mm, skull.in_sinus, skull.filling),
-        (skull.air_mm, ~skull.in_sinus, air),
-        (to_mm(maps["depth_below_skin"]), everywhere, air),
-    ]
-    return layered(layers, soft, grid.pixel_mm)
+    layers = Layers(soft, grid.pixel_mm)
+    layers.lay(skull.place, skull.solid_mm, skull.tissue)
+    sinus = np.flatnonzero(skull.in_sinus)
+    layers.lay(skull.place[sinus], skull.hollow_mm[sinus], skull.filling[sinus])
+    reach = to_steps(grid.pixel_mm)
+    airway = maps["air_distance"] <= reach
+    airway &= (maps["air_kind"] == AirKind.AIRWAY) | (maps["air_kind"] == AirKind.ETHMOID)
+    for near, distances in (
+        (airway, maps["air_distance"]),
+        (maps["depth_below_skin"] <= reach, maps["depth_below_skin"]),
+    ):
+        place = np.flatnonzero(near)
+        layers.lay(place, to_mm(distances.reshape(-1)[place]), Tissue.AIR)
+    return layers.tissue, layers.surfaces()
 
 
 def _below_vertex_mm(head: HeadAnatomy, grid: SlabGrid, index: list[Field]) -> Field:

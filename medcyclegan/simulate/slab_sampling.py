@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medcyclegan.simulate.fields import Field
-from medcyclegan.simulate.labelmaps import DISTANCES, NEAREST, HeadAnatomy, region_parts, to_steps
+from medcyclegan.simulate.labelmaps import (
+    CHANNELS,
+    DISTANCES,
+    NEAREST,
+    HeadAnatomy,
+    to_steps,
+    unpacked,
+)
 from medcyclegan.simulate.slab_grid import Rng, SlabGrid
 from medcyclegan.simulate.tissues import Tissue
 
@@ -20,10 +27,17 @@ Place = Callable[[HeadAnatomy, Rng], NDArray[np.int64]]
 Words = NDArray[np.uint32]
 Maps = dict[str, NDArray[np.uint8]]
 
+_IN_SKULL = np.zeros(256, dtype=bool)
+_IN_SKULL[[Tissue.GREY_MATTER, Tissue.WHITE_MATTER, Tissue.DEEP_GREY, Tissue.CSF]] = True
+
 # Two bytes of a number lie in two lanes of 16 bits, where a byte times 256 has room.
 _LANES = np.uint32(0x00FF00FF)
 _BYTE = np.uint32(8)
 _HALF = np.uint32(0x00800080)
+# Size of the head against that of the map, and of each of its axes.
+_SIZE, _STRETCH = (0.85, 1.15), (0.93, 1.07)
+# A smooth warp makes a shape of its own; its amplitude is a share of its scale.
+_WARP_SCALE_MM, _WARP_STRAIN = (25.0, 110.0), 0.055
 # Where distances are interpolated, millimetres: where some surface may come to lie, the lower one
 # of skin and those of the tables of bone among them.
 _INTERPOLATED_MM = {
@@ -34,7 +48,7 @@ _INTERPOLATED_MM = {
 def sample_index(head: HeadAnatomy, grid: SlabGrid, rng: Rng, place: Place) -> list[Field]:
     """Head voxel coordinates of every sample: three arrays (D * S, H, W)."""
     axes = [grid.normal_axis] + [axis for axis in range(3) if axis != grid.normal_axis]
-    pose = _small_rotation(rng) * rng.uniform(0.85, 1.15) @ np.diag(rng.uniform(0.95, 1.05, 3))
+    pose = _small_rotation(rng) * rng.uniform(*_SIZE) @ np.diag(rng.uniform(*_STRETCH, 3))
     flips = np.where(rng.random(3) < (0.5, 0.1, 0.1), -1.0, 1.0)
     pose = pose @ np.diag(flips)
     offsets = (
@@ -43,7 +57,8 @@ def sample_index(head: HeadAnatomy, grid: SlabGrid, rng: Rng, place: Place) -> l
         _centred(grid.size_px, grid.pixel_mm)[None, None, :],
     )
     centre = place(head, rng)
-    warp_mm, warp_scale_mm = rng.uniform(0.0, 2.5), rng.uniform(25.0, 60.0)
+    warp_scale_mm = rng.uniform(*_WARP_SCALE_MM)
+    warp_mm = rng.uniform(0.0, _WARP_STRAIN) * warp_scale_mm
     index: list[Field] = []
     for axis in range(3):
         mm = grid.field(rng, warp_scale_mm) * np.float32(warp_mm)
@@ -83,16 +98,17 @@ def middle_voxel(head: HeadAnatomy, rng: Rng) -> NDArray[np.int64]:
 
 def random_body_voxel(head: HeadAnatomy, rng: Rng) -> NDArray[np.int64]:
     """A random voxel inside the head."""
+    depth = CHANNELS.index("depth_below_skin")
     while True:
         voxel = rng.integers(0, head.maps.shape[:3])
-        if head.maps[voxel[0], voxel[1], voxel[2], 0] != Tissue.AIR:
+        if head.maps[voxel[0], voxel[1], voxel[2], depth] > to_steps(0.0):
             return np.asarray(voxel)
 
 
 def look_up(head: HeadAnatomy, index: list[Field]) -> Maps:
     """Sample a head, (D * S, H, W) a map; what lies outside its box is as its edge.
 
-    The maps are those of ``CHANNELS``, with ``region`` unpacked. Distances are interpolated
+    The maps are those of ``CHANNELS``, unpacked. Distances are interpolated
     linearly near their surfaces and those of the nearest voxel elsewhere.
     """
     shape = head.nearest.shape
@@ -109,7 +125,28 @@ def look_up(head: HeadAnatomy, index: list[Field]) -> Maps:
         head.distances, [values.reshape(-1)[near] for values in inside]
     )
     maps |= _unpack(distances, DISTANCES)
-    return maps | region_parts(maps.pop("region"))
+    return maps | unpacked(maps.pop("region"), maps.pop("bone"))
+
+
+def with_brain_of(
+    size: float, head: HeadAnatomy, index: list[Field], soft: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Shrink or grow the brain around its middle, and let fluid fill what it leaves.
+
+    ``soft`` (D * S, H, W) is the tissue without bone. A brain of ``size`` .93 has a gap to the
+    skull that is some 5 mm wider; one above 1 fills the skull.
+    """
+    place = np.flatnonzero(_IN_SKULL[soft])
+    centre, shape = head.brain_centre, head.nearest.shape
+    flat = np.zeros(place.size, dtype=np.int32)
+    for axis, n in enumerate(shape):
+        values = index[axis].reshape(-1)[place]
+        moved = (values - centre[axis]) / np.float32(size) + centre[axis]
+        flat = flat * n + np.clip(np.rint(moved), 0, n - 1).astype(np.int32)
+    found = head.nearest.reshape(-1).take(flat).astype(np.uint8)  # the lowest byte
+    changed = soft.copy()
+    changed.reshape(-1)[place] = np.where(_IN_SKULL[found], found, np.uint8(Tissue.CSF))
+    return changed
 
 
 def _unpack(words: Words, names: tuple[str, ...]) -> Maps:

@@ -44,27 +44,35 @@ class Surfaces:
         return mixed
 
 
-def layered(
-    layers: list[tuple[Field, NDArray[np.bool_], Labels]], tissue: Labels, width_mm: float
-) -> tuple[Labels, Surfaces]:
-    """Lay tissues over one another, and find the samples that their surfaces run through.
+class Layers:
+    """Tissues laid over one another, with the samples that their surfaces run through."""
 
-    ``tissue`` (D * S, H, W) lies lowest. A layer is a signed distance in mm (negative inside),
-    where it counts at all, and its tissue. Of several surfaces in a sample the nearest is kept.
-    """
-    tissue = tissue.copy()
-    flat = tissue.reshape(-1)
-    other = np.zeros(flat.size, dtype=np.uint8)
-    share = np.zeros(flat.size, dtype=np.float32)
-    for distance, counts, upper in layers:
-        reach = np.flatnonzero(counts & (distance < 0.5 * width_mm))
-        beyond = np.clip(0.5 - np.abs(distance.reshape(-1)[reach]) / np.float32(width_mm), 0.0, 0.5)
-        below, above = flat[reach], upper.reshape(-1)[reach]
-        inside = distance.reshape(-1)[reach] < 0.0
-        flat[reach] = np.where(inside, above, below)
-        replaced = inside | (beyond > share[reach])
-        # A sample that this layer fills holds no more of what was below than the layer leaves.
-        share[reach] = np.where(replaced, beyond, share[reach])
-        other[reach] = np.where(replaced, np.where(inside, below, above), other[reach])
-    place = np.flatnonzero((share > 0.0) & (other != flat))
-    return tissue, Surfaces(place, other[place], share[place])
+    def __init__(self, lowest: Labels, width_mm: float) -> None:
+        self.tissue = lowest.copy()
+        self._other = np.zeros(lowest.size, dtype=np.uint8)
+        self._share = np.zeros(lowest.size, dtype=np.float32)
+        self._width_mm = np.float32(width_mm)
+
+    def lay(self, place: NDArray[np.int64], distance_mm: Field, upper: Labels | int) -> None:
+        """Lay a tissue, (n,) or one for all, where a signed distance (n,) is negative.
+
+        ``place`` (n,) holds places in the raveled slab, each once. Of several surfaces in a sample
+        the nearest is kept, but what a layer fills holds no more of those below it.
+        """
+        reached = np.flatnonzero(distance_mm < 0.5 * self._width_mm)
+        place, distance_mm = place[reached], distance_mm[reached]
+        above = upper[reached] if isinstance(upper, np.ndarray) else np.uint8(upper)
+        beyond = np.maximum(np.float32(0.5) - np.abs(distance_mm) / self._width_mm, 0.0)
+        flat = self.tissue.reshape(-1)
+        below, inside = flat[place], distance_mm < 0.0
+        replaced = inside | (beyond > self._share[place])
+        flat[place] = np.where(inside, above, below)
+        self._share[place] = np.where(replaced, beyond, self._share[place])
+        self._other[place] = np.where(replaced, np.where(inside, below, above), self._other[place])
+
+    def surfaces(self) -> Surfaces:
+        """The samples of two tissues."""
+        mixed = self._share > 0.0
+        mixed &= self._other != self.tissue.reshape(-1)
+        place = np.flatnonzero(mixed)
+        return Surfaces(place, self._other[place], self._share[place])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from medcyclegan.simulate.fields import Field
 from medcyclegan.simulate.head_variation import HeadVariation
+from medcyclegan.simulate.slab_bone import Skull
 from medcyclegan.simulate.slab_grid import Rng, SlabGrid
 from medcyclegan.simulate.tissues import Tissue
 
@@ -20,25 +21,30 @@ FULL_BONE_HU = 1900.0
 _GRAIN_SD, _GRAIN_MM = 0.12, (3.0, 8.0)
 _PLACE_SD, _PLACE_MM = 0.08, 40.0
 _LIMITS = (0.02, 0.9)
+# Spongy bone of less than this varies by less, in proportion.
+_USUAL_MEAN = 0.4
 # Compact bone, by its vessels and its age, within a head: about 90 HU.
 _COMPACT_SD, _COMPACT_MM = 0.047, 6.0
 
 
 def draw_bone_share(
-    tissue: NDArray[np.uint8], part: NDArray[np.uint8], varied: HeadVariation, grid: SlabGrid,
-    rng: Rng,
-) -> Field:  # fmt: skip
-    """Draw the share of bone, float32 (D * S, H, W): in marrow spaces, and elsewhere as compact.
+    part: NDArray[np.uint8], skull: Skull, varied: HeadVariation, grid: SlabGrid, rng: Rng
+) -> Field:
+    """Draw the share of bone, float32 (D * S, H, W); 0 far from bone.
 
-    Marrow spaces have the mean of their part of the skull, ``part``, times a grain.
+    Marrow spaces have the mean of their part of the skull, ``part`` (D * S, H, W), and a grain;
+    elsewhere it is that of compact bone.
     """
-    mean = varied.marrow_share[part]
-    grain = grid.field(rng, rng.uniform(*_GRAIN_MM)) * np.float32(_GRAIN_SD)
-    place = grid.field(rng, _PLACE_MM) * np.float32(_PLACE_SD)
-    relative = np.minimum(mean / np.float32(0.4), 1.0)
-    marrow = np.clip(mean + (grain + place) * relative, *_LIMITS)
-    compact = varied.compact_share + grid.field(rng, _COMPACT_MM) * np.float32(_COMPACT_SD)
-    return np.where(tissue == Tissue.MARROW, marrow, compact).astype(np.float32)
+    place = skull.place
+    mean = varied.marrow_share[part.reshape(-1)[place]]
+    grain = grid.field(rng, rng.uniform(*_GRAIN_MM)).reshape(-1)[place] * np.float32(_GRAIN_SD)
+    grain += grid.field(rng, _PLACE_MM).reshape(-1)[place] * np.float32(_PLACE_SD)
+    marrow = np.clip(mean + grain * np.minimum(mean / np.float32(_USUAL_MEAN), 1.0), *_LIMITS)
+    compact = np.where(skull.otic, np.float32(varied.otic_share), np.float32(varied.compact_share))
+    compact += grid.field(rng, _COMPACT_MM).reshape(-1)[place] * np.float32(_COMPACT_SD)
+    share = np.zeros(part.shape, dtype=np.float32)
+    share.reshape(-1)[place] = np.where(skull.tissue == Tissue.MARROW, marrow, compact)
+    return share
 
 
 def bone_hu(share: Field | float, marrow_hu: float) -> Field:
