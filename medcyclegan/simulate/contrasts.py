@@ -8,7 +8,7 @@ between people, and one contrast in seven is free: any signal for any tissue.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +73,7 @@ _GADOLINIUM_T1_FACTOR = {
 # Echo trains keep muscle and skin brighter than their T2 lets expect, by stimulated echoes and
 # early echoes in the middle of k-space (Hennig, Concepts MR 1991, 3:179), and fat by J-coupling
 # (Henkelman et al., JMRI 1992, 2:533).
-_TRAIN_T2_MS = {Tissue.MUSCLE: (45.0, 70.0), Tissue.SKIN: (45.0, 75.0), Tissue.TENDON: (4.0, 10.0)}
+_TRAIN_T2_MS = {Tissue.MUSCLE: (32.0, 68.0), Tissue.SKIN: (35.0, 75.0), Tissue.TENDON: (3.0, 10.0)}
 _FAT_T2_GAIN = (1.0, 2.2)
 # T2' in gradient echoes, ms: brain and muscle about 60 to 200 at 1.5 to 3 T, less at 7 T.
 _T2_PRIME_MS = (50.0, 200.0)
@@ -83,12 +83,14 @@ _T2_PRIME_MS = (50.0, 200.0)
 _MARROW_IN_TRAINS = (0.3, 0.8)
 _TRABECULAR_POWER, _TRABECULAR_POWER_GRADIENT = (0.8, 1.3), (1.2, 2.0)
 # How often fat is suppressed, and what is then left of it.
-_FAT_SUPPRESSED = {"flair": 0.4, "t2": 0.25, "pd": 0.25, "stir": 0.0, "dixon": 0.5}
+_FAT_SUPPRESSED = {"flair": 0.5, "t2": 0.25, "pd": 0.25, "stir": 0.0, "dixon": 0.5}
 _FAT_SUPPRESSED_ELSE = 0.12
 _FAT_LEFT = (0.03, 0.5)
 # Blood that flows out before a spin echo gives none or little signal, slow blood some; into
 # gradient echoes it flows unsaturated.
 _VOID, _SLOW, _INFLOW = (0.0, 0.5), (0.5, 1.3), (1.0, 2.5)
+# The most that bone and teeth give beside the brain: T2 of their water is below 1 ms.
+_BONE_TO_BRAIN, _TOOTH_TO_BRAIN = 0.12, 0.08
 # Share of fat in the signal of tissues, in phase.
 _FAT_IN_FAT, _FAT_IN_GLAND = 0.92, 0.25
 
@@ -112,7 +114,8 @@ class Contrast:
 
 def contrast_of(signal: NDArray[np.float64], rng: Rng) -> Contrast:
     """Return the contrast of given signals (number of tissues,), read out by spin echoes."""
-    return Contrast(signal, np.zeros(len(Tissue)), rng.uniform(*_TRABECULAR_POWER))
+    power = rng.uniform(*_TRABECULAR_POWER)
+    return Contrast(signal, np.zeros(len(Tissue)), trabecular_power=power)
 
 
 def draw_acquisition(rng: Rng, shares: Mapping[str, float] = SHARES) -> Contrast:
@@ -143,22 +146,17 @@ def contrast_in(kind: str, sequence: Sequence, rng: Rng) -> Contrast:
     gradient = reads_gradient_echoes(sequence)
     if gradient:
         t2_ms = t2_star_ms(t2_ms, rng.uniform(*_T2_PRIME_MS, len(Tissue)) * min(1.0, 3.0 / field_t))
-    signal = sequence.signal(density, t1_ms, t2_ms)
+    signal = _time_for_field(sequence, kind, field_t).signal(density, t1_ms, t2_ms)
     fat = _draw_marrow(signal, kind, rng)
     _suppress_fat(signal, fat, kind, rng)
     _let_blood_flow(signal, gradient, rng)
     signal = _finish(signal, rng)
     if not gradient:
         return Contrast(signal, fat, rng.uniform(*_TRABECULAR_POWER))
-    return Contrast(
-        signal,
-        fat,
-        rng.uniform(*_TRABECULAR_POWER_GRADIENT),
-        np.pi * rng.uniform(0.85, 1.15)
-        if kind == "dixon"
-        else fat_phase_rad(sequence.te_ms, field_t),
-        sequence.te_ms * field_t / 30.0,
-    )
+    opposed_rad = np.pi * rng.uniform(0.85, 1.15)
+    phase_rad = opposed_rad if kind == "dixon" else fat_phase_rad(sequence.te_ms, field_t)
+    power = rng.uniform(*_TRABECULAR_POWER_GRADIENT)
+    return Contrast(signal, fat, power, phase_rad, sequence.te_ms * field_t / 30.0)
 
 
 def draw_kind(rng: Rng, shares: Mapping[str, float] = SHARES) -> str:
@@ -179,7 +177,7 @@ def draw_sequence_of(kind: str, rng: Rng) -> Sequence:
         return SpoiledGradientEcho(*(rng.uniform(*ends) for ends in _SPOILED[kind]))
     tr_ms, te_ms = (rng.uniform(*ends) for ends in _INVERSIONS[kind])
     if kind == "mprage":
-        return InversionRecovery(tr_ms, te_ms, rng.uniform(700.0, 1100.0), gradient_echo=True)
+        return InversionRecovery(tr_ms, te_ms, rng.uniform(800.0, 1200.0), gradient_echo=True)
     ti_ms = nulling_ti_ms(rng.uniform(*_NULLED_T1_MS[kind]), tr_ms)
     return InversionRecovery(tr_ms, te_ms, ti_ms * rng.uniform(*_TI_SHARE.get(kind, (1.0, 1.0))))
 
@@ -199,6 +197,15 @@ def _scale_to_field(t1_ms: NDArray[np.float64], field_t: float) -> None:
     power[[Tissue.FAT, Tissue.MARROW]] = _T1_POWER_FAT
     power[[Tissue.CSF, Tissue.EYE_FLUID]] = 0.0
     t1_ms *= (field_t / _TABLE_FIELD_T) ** power
+
+
+def _time_for_field(sequence: Sequence, kind: str, field_t: float) -> Sequence:
+    """Times of an inversion that tells grey from white matter follow their T1, as protocols do."""
+    if isinstance(sequence, InversionRecovery) and kind in ("mprage", "t1_flair"):
+        factor = (field_t / _TABLE_FIELD_T) ** _T1_POWER
+        ti_ms = sequence.ti_ms * (factor if kind == "mprage" else 1.0)
+        return replace(sequence, tr_ms=max(sequence.tr_ms, 1.5 * ti_ms), ti_ms=ti_ms)
+    return sequence
 
 
 def _enhance(t1_ms: NDArray[np.float64], rng: Rng) -> None:
@@ -243,7 +250,7 @@ def _let_blood_flow(signal: NDArray[np.float64], gradient: bool, rng: Rng) -> No
 def _finish(signal: NDArray[np.float64], rng: Rng) -> NDArray[np.float64]:
     """Darken air, bone and teeth, which ring out before any echo; scale the largest to 1."""
     signal[Tissue.AIR] = 0.0
-    peak = signal.max()
-    signal[Tissue.CORTICAL_BONE] = 0.12 * rng.random() ** 2 * peak
-    signal[Tissue.TOOTH] = 0.08 * rng.random() ** 2 * peak
+    brain = max(signal[Tissue.GREY_MATTER], signal[Tissue.WHITE_MATTER])
+    signal[Tissue.CORTICAL_BONE] = _BONE_TO_BRAIN * rng.random() ** 2 * brain
+    signal[Tissue.TOOTH] = _TOOTH_TO_BRAIN * rng.random() ** 2 * brain
     return np.asarray(signal / signal.max())

@@ -20,7 +20,9 @@ Image = NDArray[np.float32] | NDArray[np.complex64]
 # of the coil beyond which the signal falls to a tenth over some centimetres, as along a neck.
 _SHADING, _SHADING_MM = (0.0, 0.35), (60.0, 180.0)
 _CENTRE_SHARE, _CENTRE_LOSS, _CENTRE_MM = 0.3, (0.1, 0.6), (35.0, 80.0)
-_EDGE_SHARE, _EDGE_LEFT, _EDGE_WIDTH_MM = 0.12, (0.1, 0.6), (10.0, 40.0)
+_EDGE_SHARE, _EDGE_LEFT, _EDGE_WIDTH_MM = 0.08, (0.1, 0.6), (10.0, 40.0)
+# A head coil ends some 150 to 240 mm below the vertex, at the skull base or in the neck.
+_NECK_SHARE, _COIL_END_MM = 0.5, (140.0, 240.0)
 # Sampled k-space as a share of what the pixels could hold, and a window on it: 1 none, .54
 # Hamming's (Bernstein, chapters 1.4 and 13.1).
 _TRUNCATED_SHARE, _K_SPACE, _WINDOW = 0.3, (0.5, 0.95), (0.54, 1.0)
@@ -34,8 +36,11 @@ _GHOST_SHARE, _GHOST_GAIN, _GAIN_SHARE, _GAIN_SD = 0.1, (0.01, 0.06), 0.2, 0.05
 _NOISE = (0.003, 0.05)
 
 
-def receive(mr: Image, grid: SlabGrid, rng: Rng) -> Image:
-    """Return the slices as a coil receives them: brighter near to it, falling off at its edge."""
+def receive(mr: Image, grid: SlabGrid, rng: Rng, below_vertex_mm: Field | None = None) -> Image:
+    """Return the slices as a coil receives them: brighter near to it, falling off at its edge.
+
+    ``below_vertex_mm`` (D, H, W), if known, lets the signal fall along the neck.
+    """
     shape = (grid.depth, grid.size_px, grid.size_px)
     spacing_mm = (grid.slice_spacing_mm, grid.pixel_mm, grid.pixel_mm)
     cells = cells_for(shape, spacing_mm, rng.uniform(*_SHADING_MM))
@@ -44,6 +49,8 @@ def receive(mr: Image, grid: SlabGrid, rng: Rng) -> Image:
         gain *= dark_centre(grid, rng)
     if rng.random() < _EDGE_SHARE:
         gain *= coil_edge(grid, rng)
+    if below_vertex_mm is not None and rng.random() < _NECK_SHARE:
+        gain *= _fall_off(below_vertex_mm - rng.uniform(*_COIL_END_MM), rng)
     return np.asarray(mr * gain)
 
 
@@ -64,10 +71,14 @@ def coil_edge(grid: SlabGrid, rng: Rng) -> Field:
     direction = rng.standard_normal(3)
     direction /= np.linalg.norm(direction)
     d, h, w = (mm * part for mm, part in zip(_axes_mm(grid), direction, strict=True))
-    beyond_mm = d[:, None, None] + h[:, None] + w - rng.uniform(-60.0, 60.0)
-    kept = 1.0 / (1.0 + np.exp(np.clip(beyond_mm / rng.uniform(*_EDGE_WIDTH_MM), -30.0, 30.0)))
+    return _fall_off(d[:, None, None] + h[:, None] + w - rng.uniform(-60.0, 60.0), rng)
+
+
+def _fall_off(beyond_mm: NDArray[np.floating], rng: Rng) -> Field:
+    """A gain that is 1 within the coil, where the distance beyond its edge is negative."""
+    steps = np.clip(beyond_mm / rng.uniform(*_EDGE_WIDTH_MM), -30.0, 30.0)
     left = rng.uniform(*_EDGE_LEFT)
-    return np.asarray(left + (1.0 - left) * kept, dtype=np.float32)
+    return np.asarray(left + (1.0 - left) / (1.0 + np.exp(steps)), dtype=np.float32)
 
 
 def _axes_mm(grid: SlabGrid) -> tuple[NDArray[np.float64], ...]:
@@ -86,12 +97,19 @@ def lose_beside_air(mr: Image, air: Field, grid: SlabGrid, dephasing: float) -> 
     ``air`` (D, H, W) is the share of air in each voxel. Air that reaches the slab's border is
     that around the head, which lies along the skin and unevens the field little.
     """
-    cavities, _ = ndimage.label(air > 0.5)
-    rim = np.concatenate([cavities[:, [0, -1]].ravel(), cavities[:, :, [0, -1]].ravel()])
-    inner = (air * ~np.isin(cavities, np.unique(rim[rim > 0]))).astype(np.float32)
-    sigma = [_AIR_REACH_MM / grid.slice_spacing_mm] + [_AIR_REACH_MM / grid.pixel_mm] * 2
-    nearness = ndimage.gaussian_filter(inner, sigma)
-    return np.asarray(mr * np.exp(-4.0 * dephasing * nearness))
+    coarse = air[:, ::2, ::2]
+    cavities, count = ndimage.label(coarse > 0.5)
+    if count == 0:
+        return mr
+    inner = np.ones(count + 1, dtype=np.float32)
+    for rim in (cavities[:, 0], cavities[:, -1], cavities[:, :, 0], cavities[:, :, -1]):
+        inner[rim.ravel()] = 0.0
+    inner[0] = 0.0
+    sigma = [_AIR_REACH_MM / mm for mm in (grid.slice_spacing_mm, *[2.0 * grid.pixel_mm] * 2)]
+    nearness = ndimage.gaussian_filter(inner[cavities], sigma, truncate=2.5)
+    kept = np.exp(np.float32(-4.0 * dephasing) * nearness)
+    kept = kept.repeat(2, axis=1).repeat(2, axis=2)
+    return np.asarray(mr * kept[:, : mr.shape[1], : mr.shape[2]])
 
 
 def sample_k_space(mr: Image, rng: Rng) -> Image:
@@ -154,7 +172,7 @@ def disturb(mr: Field, rng: Rng) -> Field:
     sd = np.float32(rng.uniform(*_NOISE))
     real = mr + sd * rng.standard_normal(mr.shape, dtype=np.float32)
     imaginary = sd * rng.standard_normal(mr.shape, dtype=np.float32)
-    return np.asarray(np.hypot(real, imaginary), dtype=np.float32)
+    return np.asarray(np.sqrt(real * real + imaginary * imaginary), dtype=np.float32)
 
 
 def wrap_around(mr: Field, rng: Rng) -> Field:

@@ -28,6 +28,8 @@ _SHARE = {Tissue.FAT: 22, Tissue.MUSCLE: 25, Tissue.SKIN: 8, Tissue.GREY_MATTER:
 # The share of trabecular bone in marrow at which its signal is the one that a contrast gives.
 _USUAL_TRABECULAR = 0.35
 _LEAST_MARROW = 0.05
+# Short echoes lose too little beside air to be worth its price.
+_LEAST_DEPHASING = 0.15
 # Texture of all tissue, and of marrow besides, as a share of the signal; its grain in mm.
 _TEXTURE, _TEXTURE_MM = (0.02, 0.12), (3.0, 12.0)
 # Fat lies off by its chemical shift in some scans, in pixels along one in-plane axis.
@@ -51,29 +53,33 @@ def acquire_mr(slab: TissueSlab, values: Field, *, contrast: Contrast, rng: Rng)
     grid = slab.grid
     texture = rng.uniform(*_TEXTURE) * grid.field(rng, rng.uniform(*_TEXTURE_MM))
     values = values * np.maximum(1.0 + texture, 0.0)
-    values = values * trabecular_loss(slab, contrast.trabecular_power)
+    values = darken_marrow(values, slab, contrast.trabecular_power)
     values = _shift_fat(values, slab.tissue, rng)
     in_phase = grid.average_sub_slices(values)
     mr: Image = in_phase
     if contrast.fat.any() and contrast.fat_phase_rad:
         mr = _let_fat_lag(in_phase, values, slab, contrast)
-    if contrast.dephasing:
+    if contrast.dephasing > _LEAST_DEPHASING:
         air = grid.average_sub_slices((slab.tissue == Tissue.AIR).astype(np.float32))
         mr = lose_beside_air(mr, air, grid, contrast.dephasing)
-    magnitude = np.abs(sample_k_space(receive(mr, grid, rng), rng)).astype(np.float32)
+    received = receive(mr, grid, rng, slab.below_vertex_mm)
+    magnitude = np.abs(sample_k_space(received, rng)).astype(np.float32)
     upper = display_range(contrast.signal) * rng.uniform(0.85, 1.45)
     return (disturb(magnitude, rng) / np.float32(upper)).astype(np.float32)
 
 
-def trabecular_loss(slab: TissueSlab, power: float) -> Field:
-    """By which factor the signal of each sample (D * S, H, W) falls with the bone in its marrow.
+def darken_marrow(values: Field, slab: TissueSlab, power: float) -> Field:
+    """Return samples' signal (D * S, H, W), that of marrow falling with the share of bone in it.
 
-    Marrow fills 1 - phi of its spaces. The reference is the usual phi, not the slab's, so that
-    denser spongy bone is darker in MR as it is brighter in CT.
+    Marrow fills 1 - phi of its spaces: the signal goes as ((1 - phi) / (1 - usual phi))^power. The
+    reference is not the slab's mean, so that denser spongy bone is darker in MR as it is brighter
+    in CT.
     """
-    free = (1.0 - slab.trabecular) / np.float32(1.0 - _USUAL_TRABECULAR)
-    loss = np.maximum(free, np.float32(_LEAST_MARROW)) ** np.float32(power)
-    return np.where(slab.tissue == Tissue.MARROW, loss, np.float32(1.0))
+    places = np.flatnonzero(slab.tissue == Tissue.MARROW)
+    free = (1.0 - slab.trabecular.reshape(-1)[places]) / (1.0 - _USUAL_TRABECULAR)
+    darkened = values.copy()
+    darkened.reshape(-1)[places] *= np.maximum(free, _LEAST_MARROW).astype(np.float32) ** power
+    return darkened
 
 
 def _let_fat_lag(

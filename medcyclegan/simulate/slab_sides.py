@@ -23,9 +23,9 @@ from medcyclegan.simulate.slab_ct import render_ct
 from medcyclegan.simulate.slab_grid import Rng
 from medcyclegan.simulate.slab_images import (
     acquire_mr,
+    darken_marrow,
     display_range,
     render_mr,
-    trabecular_loss,
 )
 from medcyclegan.simulate.tissues import Tissue, column
 
@@ -44,6 +44,7 @@ _WATERY = [
     Tissue.CORD,
 ]  # fmt: skip
 _T1_SHARE, _T2_SHARE, _LESION_WATER = 0.05, 0.08, 4.0
+_LARGEST_CHANGE = 0.15
 # The means of what ``contrast_in`` draws: fat, muscle and skin in echo trains, and how the signal
 # of marrow falls with the share of bone in it.
 _FAT_T2_GAIN = 1.6
@@ -89,7 +90,7 @@ def clean_side(kind: str, slab: TissueSlab, water: Field | None, rng: Rng) -> Fi
     signal = standard_signal(kind)
     dry = np.zeros(slab.tissue.shape, np.float32) if water is None else water
     values = _signal_of(slab, dry, signal, SEQUENCES[kind])
-    values = values * trabecular_loss(slab, _TRABECULAR_POWER)
+    values = darken_marrow(values, slab, _TRABECULAR_POWER)
     mr = ndimage.gaussian_filter(slab.grid.average_sub_slices(values), (0.0, 0.5, 0.5))
     return np.asarray(mr * np.float32(MR_UNITS / display_range(signal)), dtype=np.float32)
 
@@ -129,9 +130,12 @@ def _signal_of(
 
 
 def _change_by_water(sequence: Sequence) -> NDArray[np.float64]:
-    """By which share of it each tissue's signal changes with one unit of water."""
+    """By which share of it each tissue's signal changes with one unit of water.
+
+    Near the null of an inversion any change would be a large share: it is limited.
+    """
     density, t1_ms, t2_ms = (column(name) for name in ("proton_density", "t1_ms", "t2_ms"))
     density[Tissue.AIR] = 1.0
     dry = sequence.signal(density, t1_ms, t2_ms)
     wet = sequence.signal(density, t1_ms * (1.0 + _T1_SHARE), t2_ms * (1.0 + _T2_SHARE))
-    return np.asarray(wet / np.maximum(dry, 1e-9) - 1.0)
+    return np.clip(wet / np.maximum(dry, 1e-9) - 1.0, -_LARGEST_CHANGE, _LARGEST_CHANGE)

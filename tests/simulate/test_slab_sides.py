@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from medcyclegan.simulate.labelmaps import HeadAnatomy, prepare_head
-from medcyclegan.simulate.slab_anatomy import TissueSlab, draw_tissue
+from medcyclegan.simulate.slab_anatomy import TissueSlab, draw_tissue, middle_voxel
 from medcyclegan.simulate.slab_ct import render_ct
 from medcyclegan.simulate.slab_grid import SlabGrid, draw_grid
 from medcyclegan.simulate.slab_sides import (
@@ -26,6 +26,12 @@ Rng = np.random.default_rng
 @pytest.fixture(scope="module")
 def head() -> HeadAnatomy:
     return prepare_head(head_labels())
+
+
+def brain_slab(head: HeadAnatomy) -> TissueSlab:
+    rng = Rng(3)
+    grid = draw_grid(rng, depth=3, size_px=48, pixel_mm=2.0)
+    return draw_tissue(head, grid, rng, place=middle_voxel)
 
 
 def slab_of(head: HeadAnatomy, seed: int) -> TissueSlab:
@@ -64,7 +70,7 @@ def test_what_is_learned_holds_no_chance_and_what_is_acquired_does(
 
 
 def test_water_is_dark_in_t1_and_bright_in_t2_and_shared_by_both_sides(head: HeadAnatomy) -> None:
-    slab = slab_of(head, 3)
+    slab = brain_slab(head)
     white = slab.tissue == Tissue.WHITE_MATTER
     pure = slab.grid.average_sub_slices(white.astype(np.float32)) == 1.0
     assert pure.any()
@@ -78,7 +84,7 @@ def test_water_is_dark_in_t1_and_bright_in_t2_and_shared_by_both_sides(head: Hea
 
 
 def test_some_slabs_have_lesions_and_most_do_not(head: HeadAnatomy) -> None:
-    slab = slab_of(head, 3)
+    slab = brain_slab(head)
     largest = [float(draw_water(slab, Rng(seed)).max()) for seed in range(60)]
     assert 5 < sum(value > 2.0 for value in largest) < 30
     for seed in range(20):
