@@ -52,7 +52,7 @@ class Figures:
 def measure(ct: Volume) -> Figures:
     """Measure a CT of a head in HU, its third axis from neck to vertex."""
     hu, spacing_mm = ct.voxels, ct.geometry.spacing_mm
-    body = body_mask_ct(ct)
+    body = body_mask_ct(ct).voxels > 0
     bone = (hu > BONE_HU) & body
     rows = np.flatnonzero(body.any(axis=(0, 1)))
     vault = bone.copy()

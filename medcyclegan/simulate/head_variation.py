@@ -24,18 +24,19 @@ _BRAIN_SIZE, _OWN_BRAIN_SIZE = (0.92, 1.03), 0.5
 # What label and threshold leave open about where the surface of bone lies, millimetres.
 _SURFACE_MM = (-0.3, 0.4)
 # Compact tables of the vault, millimetres (outer 1.5, inner 1.0 to 1.5 on average).
-_TABLE_MM = (0.8, 2.2)
+_TABLE_MM = (0.7, 1.8)
 # Share of bone in marrow spaces by part of the skull, so that 1900 HU times it is the HU of CT:
-# vault 500 to 1150, clivus and sphenoid 200 to 600, jaw and vertebrae 150 to 500 HU.
+# vault 430 to 1070, clivus and sphenoid 200 to 600, jaw and vertebrae 150 to 500 HU.
 _MARROW_SHARE = {
-    BonePart.VAULT: (0.25, 0.62),
+    BonePart.VAULT: (0.22, 0.56),
     BonePart.BASE: (0.10, 0.30),
     BonePart.FACE: (0.10, 0.25),
     BonePart.SPINE: (0.08, 0.25),
     BonePart.TEMPORAL: (0.25, 0.60),
 }
-# Compact bone 1500 to 1950 HU, the otic capsule 1800 to 2200 HU, as shares of 1900 HU.
-_COMPACT_SHARE, _OTIC_SHARE = (0.79, 1.03), (0.95, 1.16)
+# Compact bone 1370 to 1900 HU, the otic capsule 1800 to 2200 HU, as shares of 1900 HU. Skulls in
+# CT of 1 mm have a 99th percentile of 1430 to 1840 HU.
+_COMPACT_SHARE, _OTIC_SHARE = (0.72, 1.0), (0.95, 1.16)
 _OTIC_RADIUS_MM = (6.0, 9.0)
 # Temporal bone: the share that is air, how large the cells are, how often they hold fluid.
 _PNEUMATISATION, _CELLS_MM, _EFFUSION = (0.0, 0.6), (1.8, 3.6), 0.06

@@ -34,7 +34,7 @@ _GROWS[Tissue.EYE_FLUID] = 0.0
 # Compact tables: how their thickness varies within a head, and their least where marrow is
 # labelled, and where it is not but labels are followed.
 _TABLE_FIELD_SD_MM, _TABLE_FIELD_MM = 0.35, 20.0
-_LEAST_TABLE_MM, _UNLABELLED_TABLE_MM = 0.5, 2.0
+_LEAST_TABLE_MM, _UNLABELLED_TABLE_MM = 0.5, 1.6
 # Fluid of the inner ear: winding sheets about 1 mm wide in the middle of its dense capsule.
 _OTIC_SHELL_MM, _LABYRINTH_MM, _LABYRINTH_HALF_WIDTH = 2.5, 4.0, 0.13
 # Samples farther from bone have no share in it.

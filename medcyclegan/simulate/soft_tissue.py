@@ -29,8 +29,8 @@ _IS_LINED = np.isin(np.arange(len(Tissue)), (Tissue.CSF, Tissue.GREY_MATTER, Tis
 # Ranges that are drawn from, evenly. Lengths in mm, thresholds in standard deviations of a field.
 _SHEET_SCALE_MM, _SHEET_HALF_WIDTH = (9.0, 22.0), (0.03, 0.15)  # sheets of 0.4 to 4 mm of fat
 _SEPTUM_SHARE, _SEPTUM_HALF_WIDTH = 0.7, (0.01, 0.08)  # thinner ones within muscles
-_PAD_SCALE_MM, _PAD_THRESHOLD = (15.0, 30.0), (0.7, 1.9)
-_GLAND_THRESHOLD = (1.1, 2.2)
+_PAD_SCALE_MM, _PAD_THRESHOLD = (15.0, 30.0), (0.5, 1.6)
+_GLAND_THRESHOLD = (0.8, 1.8)
 _CORD_SCALE_MM, _CORD_HALF_WIDTH = (9.0, 18.0), (0.06, 0.2)  # vessels and tendons of 1 to 5 mm
 # Anatomy books: skin of the face and scalp 1 to 2.5 mm, fat below it 2 to 9 mm, more in a neck.
 _SKIN_MM, _FAT_MM, _NECK_FAT_MM = (0.8, 2.5), (2.0, 9.0), (6.0, 12.0)

@@ -18,13 +18,13 @@ from medcyclegan.simulate.tissues import Tissue
 # HU of a voxel that is bone to the last bit.
 FULL_BONE_HU = 1900.0
 # Standard deviations and scales of marrow spaces: their grain, and from place to place.
-_GRAIN_SD, _GRAIN_MM = 0.12, (3.0, 8.0)
-_PLACE_SD, _PLACE_MM = 0.08, 40.0
+_GRAIN_SD, _GRAIN_MM = 0.10, (3.0, 8.0)
+_PLACE_SD, _PLACE_MM = 0.06, 40.0
 _LIMITS = (0.02, 0.9)
 # Spongy bone of less than this varies by less, in proportion.
 _USUAL_MEAN = 0.4
-# Compact bone, by its vessels and its age, within a head: about 90 HU.
-_COMPACT_SD, _COMPACT_MM = 0.047, 6.0
+# Compact bone within a head, by its vessels: about 70 HU.
+_COMPACT_SD, _COMPACT_MM = 0.037, 6.0
 
 
 def draw_bone_share(
