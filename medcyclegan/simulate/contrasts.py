@@ -73,14 +73,17 @@ _GADOLINIUM_T1_FACTOR = {
 # Echo trains keep muscle and skin brighter than their T2 lets expect, by stimulated echoes and
 # early echoes in the middle of k-space (Hennig, Concepts MR 1991, 3:179), and fat by J-coupling
 # (Henkelman et al., JMRI 1992, 2:533).
-_TRAIN_T2_MS = {Tissue.MUSCLE: (32.0, 68.0), Tissue.SKIN: (35.0, 75.0), Tissue.TENDON: (3.0, 10.0)}
+_TRAIN_T2_MS = {Tissue.MUSCLE: (32.0, 68.0), Tissue.SKIN: (30.0, 90.0), Tissue.TENDON: (3.0, 10.0)}
 _FAT_T2_GAIN = (1.0, 2.2)
+# Skin holds 45 to 75 % of its weight in water, the horny layer far less.
+_SKIN_DENSITY = (0.45, 1.15)
 # T2' in gradient echoes, ms: brain and muscle about 60 to 200 at 1.5 to 3 T, less at 7 T.
 _T2_PRIME_MS = (50.0, 200.0)
 # Marrow beside fat in echo trains; and the power by which its signal falls with the share of
 # trabecular bone: volume alone gives 1, and bone's susceptibility dephases gradient echoes more
 # (Wehrli et al., NMR Biomed 2006, 19:731).
-_MARROW_IN_TRAINS = (0.3, 0.8)
+_MARROW_IN_TRAINS = (0.2, 0.8)
+_MARROW_DENSITY = (0.3, 1.05)
 _TRABECULAR_POWER, _TRABECULAR_POWER_GRADIENT = (0.8, 1.3), (1.2, 2.0)
 # How often fat is suppressed, and what is then left of it.
 _FAT_SUPPRESSED = {"flair": 0.5, "t2": 0.25, "pd": 0.25, "stir": 0.0, "dixon": 0.5}
@@ -188,6 +191,7 @@ def _draw_tissues(rng: Rng) -> tuple[NDArray[np.float64], ...]:
     spread = [rng.normal(1.0, sd, n).clip(0.6, 1.4) for sd in (0.05, 0.12, 0.12)]
     names = ("proton_density", "t1_ms", "t2_ms")
     values = [column(name) * factor for name, factor in zip(names, spread, strict=True)]
+    values[0][Tissue.SKIN] *= rng.uniform(*_SKIN_DENSITY)
     values[2][Tissue.FAT] *= rng.uniform(*_FAT_T2_GAIN)
     return tuple(values)
 
@@ -220,7 +224,7 @@ def _draw_marrow(signal: NDArray[np.float64], kind: str, rng: Rng) -> NDArray[np
     """Set the signal of marrow, red to yellow; return the share of fat in every tissue's."""
     yellow = rng.uniform(0.1, 1.0)
     red = (1.0 - yellow) * signal[Tissue.MUSCLE]
-    marrow = (yellow * signal[Tissue.FAT] + red) * rng.uniform(0.5, 1.1)
+    marrow = (yellow * signal[Tissue.FAT] + red) * rng.uniform(*_MARROW_DENSITY)
     if kind in _ECHO_TRAINS and kind != "stir":
         marrow = np.clip(marrow, *(share * signal[Tissue.FAT] for share in _MARROW_IN_TRAINS))
     fat = np.zeros(len(Tissue))

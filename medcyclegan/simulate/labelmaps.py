@@ -58,6 +58,14 @@ _UNKNOWN = 255
 # How far the distances reach; nothing depends on what lies beyond, and files are smaller.
 _OUTSIDE_MM, _DEPTH_MM, _AIR_MM, _SINUS_MM, _OTIC_MM = 2.0, 16.0, 5.0, 7.0, 12.0
 _BONE_MM = (-4.0, 4.0)
+# Jaws: how far from the midline and behind the front of the maxillary sinuses their teeth stand,
+# the gap between them, and the percentile of the sinuses' height that is their floor.
+_JAWS_ASIDE_MM, _JAWS_BEHIND_MM, _BITE_MM, _FLOOR_PERCENT = 30.0, 35.0, (4.0, 40.0), 20.0
+# The dental arch: fewest voxels of a margin, how far off one plane they lie, how deep the row of
+# incisors is (voxels), and where the outer rim begins, as a share of the arch's half width.
+_FEWEST_MARGIN, _OFF_PLANE, _INCISORS, _RIM = 40, 3.0, 7, 0.75
+# How many voxels stand for the vault.
+_VAULT_VOXELS = 20000
 # Farther from a surface than this, distances are kept to the millimetre, and to two.
 _FINE_MM, _COARSE_MM = 2.5, 6.5
 _SMOOTH_SKIN_MM = 1.0
@@ -132,6 +140,53 @@ class HeadAnatomy:
         return low, high
 
     @cached_property
+    def jaw_margins(self) -> NDArray[np.int64]:
+        """Voxels of the jaws that face the other jaw, (n, 4); the last is 1 for the upper jaw.
+
+        They are found in the columns of the map, in the front of the face and near its middle, in
+        which bone of the face lies above bone of the face with a gap as that between jaws, below
+        the floor of the maxillary sinuses. None where there are no such sinuses.
+        """
+        parts = self._parts()
+        sinus = (parts["labelled"] == Labelled.AIR) & (parts["air_kind"] == AirKind.MAXILLARY)
+        sinus &= self.maps[..., CHANNELS.index("depth_below_skin")] > to_steps(_OUTSIDE_MM)
+        if not sinus.any():
+            return np.zeros((0, 4), dtype=np.int64)
+        places = np.argwhere(sinus)
+        face = self._bone_of(BonePart.FACE)
+        face[:, :, int(np.percentile(places[:, 2], _FLOOR_PERCENT)) :] = False
+        columns = np.argwhere(face.any(axis=2))
+        found = []
+        if len(columns):
+            aside = np.abs(columns[:, 0] - places[:, 0].mean()) * self.spacing_mm[0]
+            behind = (places[:, 1].max() - columns[:, 1]) * self.spacing_mm[1]
+            columns = columns[(aside < _JAWS_ASIDE_MM) & (behind < _JAWS_BEHIND_MM)]
+        for i, j in columns:
+            heights = np.flatnonzero(face[i, j])
+            gaps = np.diff(heights)
+            widest = int(gaps.argmax()) if gaps.size else -1
+            if widest >= 0 and _BITE_MM[0] < gaps[widest] * self.spacing_mm[2] < _BITE_MM[1]:
+                found += [(i, j, heights[widest], 0), (i, j, heights[widest + 1], 1)]
+        margins = np.array(found, dtype=np.int64).reshape(-1, 4)
+        middle = float(places[:, 0].mean())
+        return np.concatenate([_dental_arch(margins[margins[:, 3] == n], middle) for n in (0, 1)])
+
+    @cached_property
+    def vault_bone(self) -> NDArray[np.int64]:
+        """One in some voxels of the vault's bone, (n, 3)."""
+        vault = np.argwhere(self._bone_of(BonePart.VAULT))
+        return np.asarray(vault[:: max(1, len(vault) // _VAULT_VOXELS)])
+
+    def _parts(self) -> dict[str, NDArray[np.uint8]]:
+        maps = {name: self.maps[..., place] for place, name in enumerate(CHANNELS)}
+        return unpacked(maps["region"], maps["bone"])
+
+    def _bone_of(self, part: BonePart) -> NDArray[np.bool_]:
+        parts = self._parts()
+        bone = (parts["labelled"] == Labelled.COMPACT) | (parts["labelled"] == Labelled.MARROW)
+        return np.asarray(bone & (parts["part"] == part))
+
+    @cached_property
     def brain_centre(self) -> tuple[np.float32, ...]:
         """The voxel in the middle of the brain; that of the box if there is none."""
         soft = self.maps[::4, ::4, ::4, CHANNELS.index("soft")]
@@ -140,6 +195,22 @@ class HeadAnatomy:
         if len(brain):
             middle = brain.mean(axis=0) * 4.0
         return tuple(np.float32(value) for value in middle)
+
+
+def _dental_arch(margin: NDArray[np.int64], middle: float) -> NDArray[np.int64]:
+    """Of a jaw's margin (n, 4) what lies near one plane, and on the outer rim of the arch."""
+    for _ in range(4):
+        if len(margin) < _FEWEST_MARGIN:
+            return margin[:0]
+        plane = np.column_stack([margin[:, :2], np.ones(len(margin))])
+        fit = plane @ np.linalg.lstsq(plane, margin[:, 2], rcond=None)[0]
+        off = np.abs(margin[:, 2] - fit)
+        margin = margin[off <= max(_OFF_PLANE, float(np.percentile(off, 75.0)))]
+    aside = np.abs(margin[:, 0] - middle)
+    widest = np.zeros(int(margin[:, 1].max()) + 1)
+    np.maximum.at(widest, margin[:, 1], aside)
+    in_front = margin[:, 1] > margin[:, 1].max() - _INCISORS
+    return np.asarray(margin[in_front | (aside > _RIM * widest[margin[:, 1]])])
 
 
 def _packed(channels: NDArray[np.uint8]) -> NDArray[np.uint32]:

@@ -31,9 +31,14 @@ _KERNEL_REACH_PX = 16
 # Air in the head unevens the field around it over some millimetres (Olafsson et al., MRM 2008,
 # 59:1021, for the head's sinuses); the loss is exp(-dephasing x nearness to air).
 _AIR_REACH_MM = 5.0
-_WRAP_SHARE, _WRAP_PX, _WRAP_GAIN = 0.04, (8, 32), (0.1, 0.8)
+_WRAP_SHARE, _WRAP_OF_VIEW, _WRAP_GAIN = 0.04, (0.05, 0.2), (0.1, 0.7)
 _GHOST_SHARE, _GHOST_GAIN, _GAIN_SHARE, _GAIN_SD = 0.1, (0.01, 0.06), 0.2, 0.05
-_NOISE = (0.003, 0.05)
+# Noise in each part of the complex signal as a share of the brightest tissue, evenly in its
+# logarithm; and how often a scanner takes the floor that it leaves in magnitudes away, up to 1.5
+# of the mean of pure noise (sqrt(pi / 2) standard deviations; Gudbjartsson and Patz, MRM 1995,
+# 34:910), so that dark tissue and air are black.
+_NOISE = (0.001, 0.05)
+_FLOOR_SHARE, _FLOOR = 0.3, (0.5, 1.5)
 
 
 def receive(mr: Image, grid: SlabGrid, rng: Rng, below_vertex_mm: Field | None = None) -> Image:
@@ -169,17 +174,25 @@ def disturb(mr: Field, rng: Rng) -> Field:
         mr = wrap_around(mr, rng)
     if rng.random() < _GAIN_SHARE:
         mr = mr * rng.normal(1.0, _GAIN_SD, (mr.shape[0], 1, 1)).astype(np.float32)
-    sd = np.float32(rng.uniform(*_NOISE))
-    real = mr + sd * rng.standard_normal(mr.shape, dtype=np.float32)
-    imaginary = sd * rng.standard_normal(mr.shape, dtype=np.float32)
-    return np.asarray(np.sqrt(real * real + imaginary * imaginary), dtype=np.float32)
+    return _add_noise(mr, float(np.exp(rng.uniform(*np.log(_NOISE)))), rng)
+
+
+def _add_noise(mr: Field, sd: float, rng: Rng) -> Field:
+    """The magnitude of a signal with complex noise, at times without the noise's floor."""
+    real = mr + np.float32(sd) * rng.standard_normal(mr.shape, dtype=np.float32)
+    imaginary = np.float32(sd) * rng.standard_normal(mr.shape, dtype=np.float32)
+    magnitude = np.sqrt(real * real + imaginary * imaginary)
+    if rng.random() < _FLOOR_SHARE:
+        floor = np.sqrt(np.pi / 2.0) * sd * rng.uniform(*_FLOOR)
+        magnitude = np.maximum(magnitude - np.float32(floor), np.float32(0.0))
+    return np.asarray(magnitude, dtype=np.float32)
 
 
 def wrap_around(mr: Field, rng: Rng) -> Field:
     """Return slices (D, H, W) whose field of view is too small along H or W: what lies beyond one
     edge is added at the other, weaker, as it lies at the edge of the coil."""
-    axis, pixels = int(rng.choice([1, 2])), int(rng.integers(*_WRAP_PX))
-    pixels = min(pixels, mr.shape[axis] // 2)
+    axis = int(rng.choice([1, 2]))
+    pixels = max(1, round(rng.uniform(*_WRAP_OF_VIEW) * mr.shape[axis]))
     wrapped = np.moveaxis(mr.copy(), axis, 1)
     near, far = slice(None, pixels), slice(mr.shape[axis] - pixels, None)
     if rng.random() < 0.5:

@@ -28,6 +28,7 @@ from medcyclegan.simulate.slab_sampling import (
 )
 from medcyclegan.simulate.slab_surfaces import Layers, Surfaces
 from medcyclegan.simulate.soft_tissue import split_soft_tissue
+from medcyclegan.simulate.teeth import draw_opening, draw_teeth, lay_teeth
 from medcyclegan.simulate.tissues import Tissue
 from medcyclegan.simulate.trabecular import draw_bone_share
 
@@ -67,17 +68,23 @@ def draw_tissue(
     ``place`` gives the head's voxel in the middle of the slab; by default a random one.
     """
     varied = draw_variation(rng)
+    teeth, opening = draw_teeth(head, rng), draw_opening(head, rng)
     index = sample_index(head, grid, rng, place or random_body_voxel)
     maps = look_up(head, index)
     if varied.brain_size != 1.0:
         maps["soft"] = with_brain_of(varied.brain_size, head, index, maps["soft"])
     fluid = below_fluid_level(head, maps, varied, index[1])
     skull = draw_skull(maps, varied, grid, rng, fluid=fluid)
+    if opening is not None:
+        skull = skull.opened(opening, index, head.spacing_mm)
     bone_mm = to_mm(maps["bone_distance"])
     bone_mm.reshape(-1)[skull.place] = skull.solid_mm
     soft = split_soft_tissue(maps["soft"], maps, grid, rng, bone_mm=bone_mm)
-    tissue, surfaces = _composed(maps, skull, soft, grid)
     share = draw_bone_share(maps["part"], skull, varied, grid, rng)
+    layers = _composed(maps, skull, soft, grid)
+    if teeth is not None:
+        _lay_teeth(layers, share, lay_teeth(teeth, head, index))
+    tissue, surfaces = layers.tissue, layers.surfaces()
     if rng.random() < 0.12:
         cut = _defacing_cut(head, index, rng)
         tissue = np.where(cut, np.uint8(Tissue.AIR), tissue)
@@ -85,24 +92,39 @@ def draw_tissue(
     return TissueSlab(tissue, grid, share, surfaces, _below_vertex_mm(head, grid, index))
 
 
-def _composed(
-    maps: Maps, skull: Skull, soft: NDArray[np.uint8], grid: SlabGrid
-) -> tuple[NDArray[np.uint8], Surfaces]:
+def _lay_teeth(layers: Layers, share: Field, laid: tuple[NDArray[np.int64], Field, Field]) -> None:
+    """Lay teeth over all else, and their share of bone into that of the slab."""
+    place, distance_mm, own = laid
+    layers.lay(place, distance_mm, Tissue.TOOTH)
+    inside = distance_mm < 0.0
+    share.reshape(-1)[place[inside]] = own[inside]
+
+
+def _composed(maps: Maps, skull: Skull, soft: NDArray[np.uint8], grid: SlabGrid) -> Layers:
     """Lay bone over soft tissue, then the air in the head, then the air around it."""
     layers = Layers(soft, grid.pixel_mm)
     layers.lay(skull.place, skull.solid_mm, skull.tissue)
     sinus = np.flatnonzero(skull.in_sinus)
     layers.lay(skull.place[sinus], skull.hollow_mm[sinus], skull.filling[sinus])
-    reach = to_steps(grid.pixel_mm)
+    layers.lay(*_air(maps, grid.pixel_mm), Tissue.AIR)
+    return layers
+
+
+def _air(maps: Maps, width_mm: float) -> tuple[NDArray[np.int64], Field]:
+    """Places of samples at air, (n,), and the signed distance to it, negative in air.
+
+    Airway and the air around the head are one where they meet: their shares of a sample add up.
+    """
+    reach = to_steps(width_mm)
     airway = maps["air_distance"] <= reach
     airway &= (maps["air_kind"] == AirKind.AIRWAY) | (maps["air_kind"] == AirKind.ETHMOID)
-    for near, distances in (
-        (airway, maps["air_distance"]),
-        (maps["depth_below_skin"] <= reach, maps["depth_below_skin"]),
-    ):
-        place = np.flatnonzero(near)
-        layers.lay(place, to_mm(distances.reshape(-1)[place]), Tissue.AIR)
-    return layers.tissue, layers.surfaces()
+    place = np.flatnonzero(airway | (maps["depth_below_skin"] <= reach))
+    share = np.zeros(place.size, dtype=np.float32)
+    for name, counts in (("depth_below_skin", None), ("air_distance", airway)):
+        distance = to_mm(maps[name].reshape(-1)[place])
+        own = np.clip(0.5 - distance / np.float32(width_mm), 0.0, 1.0)
+        share += own if counts is None else own * counts.reshape(-1)[place]
+    return place, np.float32(width_mm) * (np.float32(0.5) - np.minimum(share, 1.0))
 
 
 def _below_vertex_mm(head: HeadAnatomy, grid: SlabGrid, index: list[Field]) -> Field:

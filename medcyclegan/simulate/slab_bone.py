@@ -6,7 +6,7 @@ smaller than they were: so walls move, and 1 mm of bone stays between a sinus an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from medcyclegan.simulate.labelmaps import HeadAnatomy, Labelled, to_mm, to_step
 from medcyclegan.simulate.skull_regions import AirKind, BonePart
 from medcyclegan.simulate.slab_grid import Rng, SlabGrid
 from medcyclegan.simulate.slab_sampling import Maps
+from medcyclegan.simulate.teeth import Opening, opened
 from medcyclegan.simulate.tissues import Tissue
 
 # Bone left around sinuses and air cells, millimetres.
@@ -52,7 +53,7 @@ class Skull:
     ``place`` is a sample's place in the raveled slab. Signed distances, negative inside, after
     they moved: ``solid_mm`` to bone with its sinuses, ``hollow_mm`` to the sinuses in it, which
     count where ``in_sinus``. ``tissue`` is what bone is made of, ``filling`` what is in a sinus;
-    ``otic`` is the dense bone of the inner ear.
+    ``otic`` is the dense bone of the inner ear, ``plate`` the metal that holds bone.
     """
 
     place: NDArray[np.int64]
@@ -62,6 +63,17 @@ class Skull:
     filling: NDArray[np.uint8]
     in_sinus: NDArray[np.bool_]
     otic: NDArray[np.bool_]
+    plate: NDArray[np.bool_]
+
+    def opened(
+        self, opening: Opening, index: list[Field], spacing_mm: tuple[float, float, float]
+    ) -> Skull:
+        """The same after a craniotomy; ``index`` is that of the slab."""
+        points = np.stack([values.reshape(-1)[self.place] for values in index], axis=-1)
+        solid_mm, plate = opened(opening, self.solid_mm, points, spacing_mm)
+        tissue = np.where(plate, np.uint8(Tissue.TOOTH), self.tissue)
+        solid_mm[plate] = np.minimum(solid_mm[plate], np.float32(-0.5))
+        return replace(self, solid_mm=solid_mm, tissue=tissue, plate=plate)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +121,8 @@ def draw_skull(
     swollen |= fluid.reshape(-1)[place]
     filling = np.where(swollen, np.uint8(Tissue.MUCOSA), np.uint8(Tissue.AIR))
     hollow_mm = np.maximum(air_mm, solid_mm + np.float32(_WALL_MM))
-    return Skull(place, solid_mm, hollow_mm, tissue, filling, sinus & ~otic, otic)
+    none = np.zeros(place.size, dtype=bool)
+    return Skull(place, solid_mm, hollow_mm, tissue, filling, sinus & ~otic, otic, none)
 
 
 def _moved_surface(near: _Near, varied: HeadVariation) -> Field:

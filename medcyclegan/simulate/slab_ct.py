@@ -27,7 +27,7 @@ def render_ct(slab: TissueSlab, rng: Rng) -> Field:
     hu[Tissue.CORTICAL_BONE] = bone_hu(_COMPACT_SHARE, marrow_hu)
     hu[Tissue.MARROW] = bone_hu(_MARROW_SHARE, marrow_hu)
     values = hu.astype(np.float32)[slab.tissue]
-    bone = (slab.tissue == Tissue.CORTICAL_BONE) | (slab.tissue == Tissue.MARROW)
+    bone = np.isin(slab.tissue, (Tissue.CORTICAL_BONE, Tissue.MARROW, Tissue.TOOTH))
     np.copyto(values, bone_hu(slab.trabecular, marrow_hu), where=bone)
     ct = slab.grid.average_sub_slices(slab.mix(values, hu))
     sigma = rng.uniform(*_SPREAD_PX)

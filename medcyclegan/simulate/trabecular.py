@@ -13,6 +13,7 @@ from medcyclegan.simulate.fields import Field
 from medcyclegan.simulate.head_variation import HeadVariation
 from medcyclegan.simulate.slab_bone import Skull
 from medcyclegan.simulate.slab_grid import Rng, SlabGrid
+from medcyclegan.simulate.teeth import METAL_SHARE
 from medcyclegan.simulate.tissues import Tissue
 
 # HU of a voxel that is bone to the last bit.
@@ -43,6 +44,7 @@ def draw_bone_share(
     compact = np.where(skull.otic, np.float32(varied.otic_share), np.float32(varied.compact_share))
     compact += grid.field(rng, _COMPACT_MM).reshape(-1)[place] * np.float32(_COMPACT_SD)
     share = np.zeros(part.shape, dtype=np.float32)
+    compact[skull.plate] = METAL_SHARE
     share.reshape(-1)[place] = np.where(skull.tissue == Tissue.MARROW, marrow, compact)
     return share
 
