@@ -113,6 +113,8 @@ def test_one_voxel_far_above_all_does_not_overflow() -> None:
     head[1, 1, 1] = 3e38
     scan = scan_of(head_of("MR").with_voxels(head))
     assert np.isfinite(np.square(at_usual_scale(scan, task_of("mr-ct")).volume.voxels)).all()
+
+
 def test_a_mask_beside_the_scan_is_named_and_an_empty_one_too() -> None:
     mr, inside = head_on(geometry_from_spacing((20, 20, 20), (8.0, 8.0, 8.0)))
     assert find_body(scan_of(mr), inside, mask_name="m.nii").voxels.any()  # the control

@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 
 from medcyclegan.errors import UsageError
+from medcyclegan.pathtext import path_text
 from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.data.folders import Folders, LabelMaps
 from medcyclegan.training.data.types import DataSummary, SideSummary, SimulatedSource
 from medcyclegan.training.parallel import Crew
 from medcyclegan.translator import has_bfloat16
-from medcyclegan.pathtext import path_text
 
 
 def about_run(

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from medcyclegan.errors import InputRefused
-from medcyclegan.io.case_names import IMAGE_ENDINGS
 from medcyclegan.evaluation.study.patient import Patient, Refusal
+from medcyclegan.io.case_names import IMAGE_ENDINGS
 from medcyclegan.pathtext import path_text
 
 # The voxels of these are in another file: two headers may be alike, and the images not.

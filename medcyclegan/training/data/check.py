@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from medcyclegan.io.atomic import atomic_file
+from medcyclegan.pathtext import path_text
 from medcyclegan.training.data.types import DataSummary, Range, SideSummary, SimulatedSource
 from medcyclegan.training.sample import Sample, first_slab
-from medcyclegan.pathtext import path_text
 
 _INCHES = 1.6  # of a patch
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from medcyclegan.errors import DeviceError, InputRefused, MedcycleganError
 from medcyclegan.io.scan import Scan
+from medcyclegan.pathtext import path_text
 from medcyclegan.training.data.case import Case, Facts, Meta, Stored, make_case, pack
 from medcyclegan.training.data.config import DataConfig, Side
 from medcyclegan.training.data.inputs import Input
 from medcyclegan.training.data.load import body_of, prepare_partner, prepare_scan, read_image
 from medcyclegan.training.data.match import Matched
 from medcyclegan.training.data.store import Entry, Store, digest_of, key_of
-from medcyclegan.pathtext import path_text
 
 Progress = Callable[[int, int], None]
 

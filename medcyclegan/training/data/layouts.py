@@ -16,10 +16,10 @@ from typing import Literal
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.case_names import Role, case_names, kind_of, stem, words
+from medcyclegan.pathtext import path_text
 from medcyclegan.training.data.inputs import Wanted
 from medcyclegan.training.data.subjects import subject_of_id, subject_of_path
 from medcyclegan.training.data.tree import Candidate, Tree
-from medcyclegan.pathtext import path_text
 
 Layout = Literal["SynthRAD", "nnU-Net", "BIDS", "folders"]
 

@@ -13,9 +13,9 @@ from medcyclegan.io.dicom.find import is_image
 from medcyclegan.io.dicom.header import DicomFile, dicom_start, load_header
 from medcyclegan.io.dicom.radiograph import is_radiograph
 from medcyclegan.io.dicom.values import text
+from medcyclegan.pathtext import path_text
 from medcyclegan.task import Modality, fits_modality
 from medcyclegan.training.data.inputs import Image, shown
-from medcyclegan.pathtext import path_text
 
 _VOLUMES = {
     ".nii.gz": "NIfTI",
