@@ -12,8 +12,8 @@ and the folder of this checkout as PYTHONPATH; nothing that reads scans. HEADS h
 ``--resume OUT/NAME`` goes on from what an earlier call left there. To OUT go, again and again and
 at the end: ``NAME.model.tar.000`` and so on (model folder, tables of losses and scores, last panel)
 and, unless ``--no-state``, ``NAME.state.tar.000`` and so on, from which a training is resumed.
-``cat NAME.model.tar.* | tar x`` puts the parts, of at most 15 MiB, together. Several calls may share
-a card.
+``cat NAME.model.tar.* | tar x`` puts the parts, of at most 15 MiB, together. Several calls may
+share a card.
 """
 
 from __future__ import annotations

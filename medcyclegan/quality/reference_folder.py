@@ -12,8 +12,10 @@ from medcyclegan.io.dicom.read import read_files
 from medcyclegan.io.read import read_scan
 from medcyclegan.io.scan import Scan
 from medcyclegan.quality.calibration import ReferenceImage
-from medcyclegan.task import Modality, Task
-from medcyclegan.training.data.find import Input, find_inputs
+from medcyclegan.task import Domain, Modality, Task
+from medcyclegan.training.data.config import Side
+from medcyclegan.training.data.find import find_inputs
+from medcyclegan.training.data.inputs import Input, Wanted
 from medcyclegan.volume import Volume
 
 _FORMATS = "images are DICOM, NIfTI, MetaImage, NRRD, PNG, JPEG or TIFF"
@@ -75,23 +77,23 @@ def find_reference_images(
     InputRefused
         If there are no images, one cannot be read, or a true image belongs to none or to several.
     """
-    images, warnings = _found(folder, task.source.modality)
+    images, warnings = _found(folder, "a", task.source)
     truths: dict[str, Input] = {}
     if pairs is not None:
-        true_images, more = _found(pairs, task.target.modality)
+        true_images, more = _found(pairs, "b", task.target)
         truths = _matched(images, true_images, pairs)
         warnings += more
     return ReferenceFolder(data, task, images, truths, warnings)
 
 
-def _found(folder: Path, modality: Modality) -> tuple[tuple[Input, ...], tuple[str, ...]]:
-    found = find_inputs(folder, modality)
+def _found(folder: Path, side: Side, domain: Domain) -> tuple[tuple[Input, ...], tuple[str, ...]]:
+    found = find_inputs(folder, Wanted(side, domain, masks=False))
     if found.refused:
         raise found.refused[0]
     if not found.inputs:
         said = "".join(f"\n  {warning}" for warning in found.warnings)
         raise InputRefused(
-            f"{folder} and the folders below it hold no {modality} images{said}",
+            f"{folder} and the folders below it hold no {domain.modality} images{said}",
             rule=_FORMATS,
             remedy="name the folder that holds the images",
         )
@@ -137,9 +139,10 @@ def case_of(name: str) -> tuple[str, ...]:
 
 def _read(found: Input, modality: Modality) -> Scan:
     try:
-        if found.dicom:
-            return read_files(list(found.dicom), source=found.source)
-        return read_scan(found.paths[0], modality=modality)
+        image = found.images[0]
+        if image.dicom:
+            return read_files(list(image.dicom), source=image.source)
+        return read_scan(image.paths[0], modality=modality)
     except MedcycleganError as error:
         if str(found.source) in error.found:
             raise

@@ -138,7 +138,7 @@ def _find_listed(directory: DicomFile) -> Found:
         else ()
     )
     return Found(
-        _by_series(images), said + _passed_over(not_dicom, len(files) - len(images), links=0)
+        _by_series(images), said + _passed_over(not_dicom, len(files) - len(images), _Aside())
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.frames import views_of
 from medcyclegan.io.dicom.header import DicomFile
-from medcyclegan.io.dicom.pixels import layouts_of, read_voxels
+from medcyclegan.io.dicom.pixels import layouts_of, read_voxels, unit_of
 from medcyclegan.io.dicom.values import text
 
 _PATIENT = ("PatientID", "PatientName", "PatientBirthDate")
@@ -58,4 +58,7 @@ def _same_pixels(first: DicomFile, other: DicomFile) -> bool:
 
 def _values(file: DicomFile) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     views = views_of(file)
-    return read_voxels(views, layouts_of(views), text(file.header, "Modality", file.path))
+    modality = text(file.header, "Modality", file.path)
+    unit, _ = unit_of(views, modality)
+    voxels, _ = read_voxels(views, layouts_of(views), modality=modality, unit=unit)
+    return voxels

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from medcyclegan.errors import InputRefused
+from medcyclegan.geometry import Geometry
 from medcyclegan.io.dicom.checks import check_alike
 from medcyclegan.io.dicom.find import find_images, find_siblings, is_dicom, is_multiframe
 from medcyclegan.io.dicom.frames import SliceView, views_of
@@ -114,19 +115,22 @@ def read_files(
     voxels, about_pixels = read_voxels(ordered, layouts, modality=modality, unit=unit)
     volume, passport = Volume(voxels, geometry, unit), _passport(ordered)
     if untilt and geometry.is_sheared:
-        degrees = tilt_degrees(geometry)
         volume, passport = untilted(volume, passport)
-        columns, rows, _ = volume.geometry.shape
-        about_geometry += (
-            f"The gantry's tilt of {degrees:.2f} degrees was corrected: slices were moved within "
-            f"their planes, onto a grid of {columns} x {rows} pixels.",
-        )
+        about_geometry += (_untilted_said(geometry, volume.geometry),)
     return Scan(
         volume=volume,
         passport=passport,
         source=source,
         modality=modality_of(modality),
         warnings=warnings + about_geometry + about_values + about_pixels,
+    )
+
+
+def _untilted_said(before: Geometry, after: Geometry) -> str:
+    columns, rows, _ = after.shape
+    return (
+        f"The gantry's tilt of {tilt_degrees(before):.2f} degrees was corrected: slices were moved "
+        f"within their planes, onto a grid of {columns} x {rows} pixels."
     )
 
 
