@@ -55,16 +55,15 @@ TENTHS = 10
 
 
 def table(rows: Sequence[Measured], ranges: ReferenceRanges) -> Iterator[str]:
-    """Yield a Markdown table of inputs by the signs that any of them is outside of."""
-    odd = {row.name: verdict.outside(row.figures, ranges) for row in rows}
-    names = [name for name in ranges.ranges if any(name in some for some in odd.values())]
-    yield "| input | " + " | ".join((*names, "verdict")) + " |"
-    yield "| --- " * (len(names) + 2) + "|"
+    """Yield a Markdown table of inputs by the signs that they are outside of."""
+    yield "| input | signs outside | verdict |\n| --- | --- | --- |"
     for row in rows:
-        cells = [f"{row.figures[n]:.3g}" if n in row.figures else "" for n in names]
-        cells = [f"**{c}**" if n in odd[row.name] else c for n, c in zip(names, cells, strict=True)]
-        says = "refused" if row.refused else "doubtful" if odd[row.name] else "as known"
-        yield f"| {row.name} | " + " | ".join((*cells, says)) + " |"
+        odd = verdict.outside(row.figures, ranges)
+        said = ", ".join(
+            f"`{name}` {verdict.SIGNS[name].number(row.figures[name])}" for name in odd
+        )
+        says = "refused" if row.refused else "doubtful" if odd else "as known"
+        yield f"| {row.name} | {said} | {says} |"
 
 
 def range_lines(ranges: ReferenceRanges) -> Iterator[str]:
@@ -170,13 +169,13 @@ def run(name: str, arguments: argparse.Namespace) -> None:
         copy_with_card(folder, card, to=arguments.out / name, overwrite=True)
     seconds = time.process_time() - started
     rows = calibration.measured
+    save(rows, arguments.out / f"{name}_reference.csv")
     print(f"## {name}: {len(rows)} images, {seconds:.0f} s of one core\n", flush=True)
     if arguments.only_cards:
         return
     odd: list[Measured] = []
     if arguments.data:
         odd = [measure(image, model, device="cpu")[0] for image in odd_images(arguments.data, plan)]
-    save(rows, arguments.out / f"{name}_reference.csv")
     save(odd, arguments.out / f"{name}_odd.csv")
     for lines in (
         range_lines(calibration.ranges), table(rows, calibration.ranges),
@@ -199,7 +198,7 @@ def main() -> None:
         help="label maps, counted from 1, that no model was trained on",
     )  # fmt: skip
     parser.add_argument(
-        "--pairs", type=int, default=3, help="on how many of them the curve is fitted"
+        "--pairs", type=int, default=2, help="on how many of them the curve is fitted"
     )
     parser.add_argument("--prepared", type=Path, help="folder of heads kept by train_model.py")
     parser.add_argument("--out", type=Path, required=True)

@@ -33,7 +33,7 @@ ROOMS = {
     "conversion": _room(7),
     "synthesis": _room(6, "numpy torch"),
     "quality": _room(7, "numpy"),
-    "quality.spread_curve": _room(6, "numpy torch"),
+    "quality.spread_curve": _room(6, "numpy scipy torch"),
     "request": _room(6),
     "beside": _room(6.5),
     "uncertainty": _room(5.8, "torch"),

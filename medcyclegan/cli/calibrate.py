@@ -169,7 +169,7 @@ def _say(
     if voice.json:
         facts = {
             "written": str(target), "model": card.name, "images": images, "people": subjects,
-            "pairs": len(calibration.samples),
+            "pairs": len(calibration.samples), "rank": calibration.rank,
             "ranges": {name: [one.low, one.high] for name, one in ranges.items()},
             "false_alarms": {name: list(odd) for name, odd in alarms}, "warnings": warnings,
         }  # fmt: skip
@@ -186,7 +186,10 @@ def _say(
     for name, odd in alarms:
         voice.say(f"              {name}: {', '.join(odd)}")
     if calibration.curve is not None:
-        voice.say(f"Uncertainty   fitted on {calibration.curve.fitted_on}")
+        voice.say(
+            f"Uncertainty   fitted on {calibration.curve.fitted_on}; rank correlation of spread "
+            f"and error {calibration.rank:.2f}"
+        )
 
 
 _LEFT_OUT = "each held against ranges measured without its person"
@@ -199,6 +202,11 @@ def _warnings(calibration: Calibration, subjects: int) -> list[str]:
         for one in calibration.measured
         if one.refused
     ]
+    if calibration.rank is not None and calibration.curve is None:
+        said.append(
+            f"The spread of the translations does not tell where errors are (rank correlation "
+            f"{calibration.rank:.2f}): the card gets no curve of uncertainty."
+        )
     if subjects < FEW_SUBJECTS:
         said.append(
             f"The ranges are of {_people(subjects)}: expect them to flag others; those of "

@@ -24,7 +24,13 @@ from medcyclegan.models.reference_ranges import (
     SpreadCalibration,
 )
 from medcyclegan.models.store import Model
-from medcyclegan.quality.spread_curve import ErrorSample, error_sample, fitted_curve
+from medcyclegan.quality.spread_curve import (
+    LEAST_RANK,
+    ErrorSample,
+    error_sample,
+    fitted_curve,
+    rank_of,
+)
 from medcyclegan.synthesis import Options, synthesize
 from medcyclegan.translator import DeviceName
 from medcyclegan.volume import Volume
@@ -73,12 +79,17 @@ class Measured:
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """What was measured, and what goes onto the card; ``curve`` is None without true images."""
+    """What was measured, and what goes onto the card.
+
+    ``rank`` is the mean of Spearman's correlation of spread and error over the pairs, None without
+    pairs. Where it is below ``LEAST_RANK`` there is no ``curve``: a map by it would tell nothing.
+    """
 
     measured: tuple[Measured, ...]
     samples: tuple[ErrorSample, ...]
     ranges: ReferenceRanges
     curve: SpreadCalibration | None
+    rank: float | None = None
 
 
 def calibrate(
@@ -108,8 +119,10 @@ def calibrate(
         samples += [sample] if sample is not None else []
         done(one)
     ranges = ranges_of(measured, sets)
-    curve = fitted_curve(samples, fitted_on=_names(samples)) if samples else None
-    return Calibration(tuple(measured), tuple(samples), ranges, curve)
+    rank = float(np.mean([rank_of(sample) for sample in samples])) if samples else None
+    is_of_use = rank is not None and rank >= LEAST_RANK
+    curve = fitted_curve(samples, fitted_on=_names(samples)) if is_of_use else None
+    return Calibration(tuple(measured), tuple(samples), ranges, curve, rank)
 
 
 def measure(
@@ -191,12 +204,12 @@ def false_alarms(measured: Sequence[Measured]) -> list[tuple[str, tuple[str, ...
 def calibrated_card(card: Card, calibration: Calibration, *, extend: bool = False) -> Card:
     """Return the card with what was measured; ``extend`` widens its ranges, and replaces no more.
 
-    Without true images the card's curve stays as it is.
+    Without true images the card's curve stays as it is; if theirs is of no use, there is none.
     """
     ranges = calibration.ranges
     if extend and card.reference_ranges is not None:
         ranges = card.reference_ranges.extended_by(ranges)
-    curve = calibration.curve or card.uncertainty
+    curve = calibration.curve if calibration.samples else card.uncertainty
     return card.model_copy(update={"reference_ranges": ranges, "uncertainty": curve})
 
 

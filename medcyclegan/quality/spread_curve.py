@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.stats import spearmanr
 
 from medcyclegan.doubt.spread import expected_error
 from medcyclegan.errors import InputRefused
@@ -24,6 +25,8 @@ SAMPLED_VOXELS = 300_000
 PART_ENDS = (*(n / 10 for n in range(1, 10)), 0.95, 0.98, 0.995)
 # By these, true images whose values have no unit are brought to the scale of the output.
 SCALE_PERCENTILES = (1.0, 99.0)
+# With a weaker rank correlation, a map would order voxels by next to nothing.
+LEAST_RANK = 0.1
 # With less of the body in the view of the true image, the two hardly lie at one place.
 LEAST_COVERED = 0.5
 
@@ -110,6 +113,13 @@ def fitted_curve(samples: Sequence[ErrorSample], *, fitted_on: str) -> SpreadCal
         )
     spreads, errors = zip(*points, strict=True)
     return SpreadCalibration(spread=spreads, error=errors, fitted_on=fitted_on)
+
+
+def rank_of(sample: ErrorSample) -> float:
+    """Return Spearman's correlation of spread and error; 0 if either is the same everywhere."""
+    if np.ptp(sample.spread) == 0.0 or np.ptp(sample.error) == 0.0:
+        return 0.0
+    return float(spearmanr(sample.spread, sample.error).statistic)
 
 
 def map_of(sample: ErrorSample, curve: SpreadCalibration) -> Values:

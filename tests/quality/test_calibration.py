@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from medcyclegan.doubt.verdict import doubts_of
 from medcyclegan.errors import InputRefused
 from medcyclegan.geometry import Geometry, geometry_from_spacing
+from medcyclegan.models.reference_ranges import SpreadCalibration
 from medcyclegan.models.store import Model
 from medcyclegan.quality.calibration import (
     Calibration,
@@ -136,21 +138,57 @@ def test_false_alarms_are_of_those_unlike_the_others() -> None:
     assert "p0/scan" not in alarms or "body_litres" not in alarms["p0/scan"]
 
 
-def test_true_images_give_a_curve_and_the_map_then_tells_the_error() -> None:
-    model = model_of(nn.Identity(), task_of("mr-ct"))
-    images = references(model.task, (55.0, 60.0))
-    truth = run(images[0].scan.volume, model).image
-    off = truth.with_voxels(truth.voxels + 30.0)
-    pairs = [replace(images[0], truth=off), images[1]]
+class Unsure(nn.Module):
+    """Water, and a ramp along the rows where the input is bright: views differ there."""
+
+    def forward(self, x):  # type: ignore[no-untyped-def]
+        return torch.linspace(0.1, 0.4, x.shape[3]) * (x > 0.07)
+
+
+def unsure_pairs() -> tuple[Model, list[ReferenceImage]]:
+    """Two heads of which one half is bright, and the water that they truly are."""
+    model = model_of(Unsure(), task_of("mr-ct"))
+    pairs = []
+    for number, image in enumerate(references(model.task, (55.0, 60.0))):
+        mr = image.scan.volume
+        bright = np.arange(mr.geometry.shape[0])[:, None, None] >= 22
+        signal = np.where(mr.voxels > 0, np.where(bright, 900.0, 200.0 + number), 0.0)
+        scan = replace(image.scan, volume=mr.with_voxels(signal.astype(np.float32)))
+        truth = Volume(np.full(GRID.shape, 500.0, np.float32), GRID, "HU")
+        pairs.append(replace(image, scan=scan, truth=truth))
+    return model, pairs
+
+
+def test_true_images_give_a_curve_where_the_spread_tells_where_errors_are() -> None:
+    model, pairs = unsure_pairs()
     found = calibrate(model, pairs, SETS, device="cpu")
+    assert found.rank is not None
+    assert found.rank > 0.4
     assert found.curve is not None
-    assert len(found.samples) == 1
-    assert np.mean(found.samples[0].error) == pytest.approx(30.0, rel=0.02)
+    assert found.curve.error[-1] > 10.0 * max(found.curve.error[0], 1.0)
     card = calibrated_card(model.card, found)
     assert card.uncertainty == found.curve
     # without pairs, the card's curve stays
-    plain = calibrate(model, images, SETS, device="cpu")
-    assert calibrated_card(card, plain).uncertainty == found.curve
+    plain = [replace(pair, truth=None) for pair in pairs]
+    without = calibrate(model, plain, SETS, device="cpu")
+    assert (without.rank, without.curve) == (None, None)
+    assert calibrated_card(card, without).uncertainty == found.curve
+
+
+def test_a_spread_that_tells_nothing_of_errors_gives_no_curve() -> None:
+    model, pairs = unsure_pairs()
+    noise = np.random.default_rng(1).normal(500.0, 3000.0, GRID.shape).astype(np.float32)
+    drowned = [replace(pair, truth=Volume(noise, GRID, "HU")) for pair in pairs]
+    found = calibrate(model, drowned, SETS, device="cpu")
+    assert found.rank is not None
+    assert found.rank < 0.1
+    assert found.curve is None
+    before = model.card.model_copy(
+        update={
+            "uncertainty": SpreadCalibration(spread=(0.0, 1.0), error=(1.0, 2.0), fitted_on="old")
+        }
+    )
+    assert calibrated_card(before, found).uncertainty is None
 
 
 def test_extending_widens_and_replacing_does_not() -> None:
