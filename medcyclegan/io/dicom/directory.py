@@ -12,12 +12,12 @@ from pydicom.uid import MediaStorageDirectoryStorage
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.header import DicomFile
-from medcyclegan.io.dicom.values import raw_value
+from medcyclegan.io.dicom.values import raw_value, text
 
 
 def is_directory(file: DicomFile) -> bool:
     """Whether a file is a DICOMDIR, which is no image and no slice of a series."""
-    says = str(file.header.file_meta.get("MediaStorageSOPClassUID") or "")
+    says = text(file.header.file_meta, "MediaStorageSOPClassUID", file.path)
     return says == MediaStorageDirectoryStorage or "DirectoryRecordSequence" in file.header
 
 
