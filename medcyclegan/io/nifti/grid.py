@@ -6,7 +6,6 @@ else spacing alone, centred, with x running to the left. ``docs/geometry.md`` te
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -76,13 +75,15 @@ def header_geometry(header: Nifti1Header, path: Path) -> tuple[Geometry, list[st
     return geometry, warnings + _implausible(geometry)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def shorten_quaternion(header: Nifti1Header) -> None:
     """Shorten a quaternion that rounding has made longer than nibabel takes, in place."""
     fields = ("quatern_b", "quatern_c", "quatern_d")
-    squared = sum(float(header[field]) ** 2 for field in fields)
+    values = np.array([header[field] for field in fields], dtype=np.float64)
+    squared = float(values @ values)
     if abs(header.quaternion_threshold) < squared - 1.0 <= _QUATERNION_ROUNDING:
-        for field in fields:
-            header[field] = float(header[field]) / math.sqrt(squared)
+        for field, value in zip(fields, values / np.sqrt(squared), strict=True):
+            header[field] = value
 
 
 def _mended(header: Nifti1Header) -> tuple[Nifti1Header, list[str]]:
