@@ -13,6 +13,7 @@ from medcyclegan.cli.common import Voice, voice_options
 from medcyclegan.cli.outcome import Outcome, patient_of
 
 if TYPE_CHECKING:
+    from medcyclegan.synthesis import Options
     from medcyclegan.task import Task
 
 OTHER_MODEL = "name another one with --model, or use: medcyclegan translate"
@@ -86,9 +87,7 @@ def run_conversion(
     started = time.perf_counter()
     from medcyclegan.conversion import Request, convert
     from medcyclegan.errors import ModelRefused
-    from medcyclegan.io.read import read_scan
     from medcyclegan.models.store import load_model
-    from medcyclegan.synthesis import Options
 
     imported = time.perf_counter()
     request = Request(
@@ -107,9 +106,22 @@ def run_conversion(
         raise ModelRefused(
             f"The model {model.card.name} translates {sides}", rule=refusal, remedy=OTHER_MODEL
         )
+    options = _options(flags)
+    with voice.progress("Translating") as progress:
+        done = convert(request, model, maker=default_maker(), options=options, progress=progress)
+    done.seconds["imports"] = imported - started
+    patient = patient_of(done) if flags["show_patient"] else ""
+    return Outcome(done, model, time.perf_counter() - started, patient)
+
+
+def _options(flags: dict[str, Any]) -> Options:
+    """How to run, with the mask read; what its reader warned of goes into the result's warnings."""
+    from medcyclegan.io.read import read_scan
+    from medcyclegan.synthesis import Options
+
     mask_path = flags.get("mask")
     mask = read_scan(mask_path) if mask_path else None
-    options = Options(
+    return Options(
         device=flags["device"],
         views=int(flags["views"]),
         bias_correction=flags.get("bias_correction", False),
@@ -117,11 +129,6 @@ def run_conversion(
         mask_name=str(mask_path),
         notes=tuple(f"The mask {mask.source}: {said}" for said in mask.warnings) if mask else (),
     )
-    with voice.progress("Translating") as progress:
-        done = convert(request, model, maker=default_maker(), options=options, progress=progress)
-    done.seconds["imports"] = imported - started
-    patient = patient_of(done) if flags["show_patient"] else ""
-    return Outcome(done, model, time.perf_counter() - started, patient)
 
 
 def new_deidentifier() -> Any:
