@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import logging
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from medcyclegan.models.reference_ranges import ReferenceRanges, SpreadCalibration
 from medcyclegan.models.text import PRINTABLE, Name, Sha256, Text
 from medcyclegan.networks.factory import GeneratorConfig
 from medcyclegan.task import Task
+
+log = logging.getLogger(__name__)
 
 
 class DataSource(BaseModel):
@@ -68,3 +71,17 @@ class Card(BaseModel):
     reverse: Name | None = None
     reference_ranges: ReferenceRanges | None = None
     uncertainty: SpreadCalibration | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_an_earlier_version(cls, content: Any) -> Any:
+        """Take the cards of version 0.1.0, whose ranges were of figures that are measured otherwise."""
+        if not isinstance(content, dict) or "known" not in content:
+            return content
+        if content["known"] is not None:
+            log.warning(
+                "The card of %s holds ranges of version 0.1.0, which are not used: nothing is judged "
+                "until medcyclegan calibrate has measured them anew.",
+                content.get("name", "a model"),
+            )
+        return {key: value for key, value in content.items() if key != "known"}
