@@ -75,13 +75,13 @@ class Card(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _of_an_earlier_version(cls, content: Any) -> Any:
-        """Take the cards of version 0.1.0, whose ranges were of figures that are measured otherwise."""
+        """Take cards of version 0.1.0, whose ranges were of figures that are measured otherwise."""
         if not isinstance(content, dict) or "known" not in content:
             return content
         if content["known"] is not None:
             log.warning(
-                "The card of %s holds ranges of version 0.1.0, which are not used: nothing is judged "
-                "until medcyclegan calibrate has measured them anew.",
+                "The card of %s holds ranges of version 0.1.0, which are not used: nothing is "
+                "judged until medcyclegan calibrate has measured them anew.",
                 content.get("name", "a model"),
             )
         return {key: value for key, value in content.items() if key != "known"}
