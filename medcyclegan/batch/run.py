@@ -19,7 +19,7 @@ from medcyclegan.batch.finding import find_candidates
 from medcyclegan.batch.item import STATE_FOLDER, Row, Settings, Status
 from medcyclegan.batch.plan import Plan, make_plan
 from medcyclegan.batch.pool import work_on
-from medcyclegan.batch.records import make_state
+from medcyclegan.batch.records import done_in_this_run, make_state
 from medcyclegan.batch.select import Preference, Rule
 from medcyclegan.batch.table import Table
 from medcyclegan.batch.words import MODALITIES
@@ -197,10 +197,17 @@ def run_batch(order: Order, crew: Crew, *, maker: Maker, watcher: Watcher) -> Ou
         table.save(finished=not plan.items)
         watcher.planned(plan)
         if plan.items:
-            with connected(crew) as client:
-                for row in work_on(plan.items, settings, client):
-                    table.put(row)
-                    watcher.ended(row)
+            try:
+                with connected(crew) as client:
+                    for row in work_on(plan.items, settings, client):
+                        table.put(row)
+                        watcher.ended(row)
+            except BaseException:  # stopped, or without workers: what was done stands in the record
+                for item in plan.items:
+                    if (ended := done_in_this_run(item, settings)) is not None:
+                        table.put(ended)
+                table.save(finished=False)
+                raise
             table.save(finished=True)
     return Outcome(table.rows, settings.unit)
 

@@ -13,6 +13,7 @@ from medcyclegan.cli.common import Voice, voice_options
 from medcyclegan.cli.outcome import Outcome, patient_of
 
 if TYPE_CHECKING:
+    from medcyclegan.synthesis import Options
     from medcyclegan.task import Task
 
 OTHER_MODEL = "name another one with --model, or use: medcyclegan translate"
@@ -121,7 +122,7 @@ def run_conversion(
     return Outcome(done, model, time.perf_counter() - started, patient)
 
 
-def _options(flags: dict[str, Any]) -> Any:
+def _options(flags: dict[str, Any]) -> Options:
     """How to translate, with the mask that was given, and what its reader has to say."""
     from medcyclegan.io.read import read_mask
     from medcyclegan.synthesis import Options
