@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.heads import read_head
-from benchmarks.score_head_mr_ct import contrast_signal
 from benchmarks.straightened import straightened_ct
 from medcyclegan import read_scan
 from medcyclegan.geometry import Geometry
@@ -29,7 +28,7 @@ from medcyclegan.simulate.phantom import default_geometry, make_phantom
 from medcyclegan.simulate.slab_ct import render_ct
 from medcyclegan.simulate.slab_grid import SlabGrid
 from medcyclegan.simulate.slab_images import render_mr
-from medcyclegan.simulate.slab_sides import clean_side, noisy_ct
+from medcyclegan.simulate.slab_sides import clean_side, noisy_ct, standard_signal
 from medcyclegan.transforms.grid import AXIAL
 from medcyclegan.transforms.resample import to_geometry
 from medcyclegan.volume import Volume
@@ -187,7 +186,7 @@ def _head(
             ct = clean if plan.target == "ct" else render_ct(slab, rng)
             image = Volume(to_voxels(noisy_ct(ct, rng)), geometry_of(grid), "HU")
         else:
-            mr = render_mr(slab, signal=contrast_signal(contrast), rng=rng)
+            mr = render_mr(slab, signal=standard_signal(contrast), rng=rng)
             image = Volume(to_voxels(mr * np.float32(SIGNAL_SCALE)), geometry_of(grid), "a.u.")
         yield contrast, scan_of(image, contrast), truth
 

@@ -17,7 +17,7 @@ from medcyclegan.simulate.contrasts import (
     draw_sequence_of,
 )
 from medcyclegan.simulate.fields import Field
-from medcyclegan.simulate.sequences import SEQUENCES, Sequence, SpinEcho
+from medcyclegan.simulate.sequences import SEQUENCES, Sequence, reads_gradient_echoes
 from medcyclegan.simulate.slab_anatomy import TissueSlab
 from medcyclegan.simulate.slab_ct import render_ct
 from medcyclegan.simulate.slab_grid import Rng
@@ -96,10 +96,10 @@ def clean_side(kind: str, slab: TissueSlab, water: Field | None, rng: Rng) -> Fi
 
 
 def standard_signal(kind: str) -> NDArray[np.float64]:
-    """The mean signal of every tissue in the standard ``t1`` or ``t2``, (number of tissues,)."""
+    """The mean signal of every tissue, (number of tissues,), in a sequence of ``SEQUENCES``."""
     t2_ms = column("t2_ms")
     t2_ms[Tissue.FAT] *= _FAT_T2_GAIN
-    if isinstance(SEQUENCES[kind], SpinEcho):
+    if not reads_gradient_echoes(SEQUENCES[kind]):
         for tissue, train_ms in _TRAIN_T2_MS.items():
             t2_ms[tissue] = train_ms
     signal = SEQUENCES[kind].signal(column("proton_density"), column("t1_ms"), t2_ms)
