@@ -10,7 +10,7 @@ from pathlib import Path
 from medcyclegan.errors import InputRefused, MedcycleganError
 from medcyclegan.training.data.inputs import Found, Image, Input, Part, Wanted, shown
 from medcyclegan.training.data.layouts import OTHER_SIDE, Label, label, layout_of
-from medcyclegan.training.data.table import TableImages, part_of, rows_of
+from medcyclegan.training.data.table import open_rows, rows_of
 from medcyclegan.training.data.tree import look_through
 
 
@@ -72,19 +72,23 @@ def find_inputs(place: Path, wanted: Wanted) -> Found:
 
 def _by_table(path: Path, wanted: Wanted) -> Found:
     rows, said = rows_of(path, wanted)
-    table = TableImages(path, rows, wanted)
+    listed, refused = open_rows(path, rows, wanted)
     images = [
         _Labelled(
-            row.path, Label(case, row.subject, channel=row.channel), image, mask, part_of(row)
+            one.row.path,
+            Label(one.case, one.row.subject, channel=one.channel),
+            one.image,
+            one.mask,
+            one.part,
         )
-        for (row, image, mask), case in zip(table.images, table.cases, strict=True)
+        for one in listed
     ]
     gathered = _gather(images, wanted, path)
     return Found(
         path,
         tuple(sorted(gathered.inputs, key=lambda found: found.name)),
         said,
-        (*table.refused, *gathered.refused),
+        (*refused, *gathered.refused),
         "table",
     )
 

@@ -6,7 +6,6 @@ Known are SynthRAD's (``case/{mr,cbct,ct,mask}.nii.gz``), nnU-Net's (``imagesTr`
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Literal
 
+from medcyclegan.bounded_text import MOST_TABLE_BYTES, parse_json, read_text
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.case_names import Role, case_names, kind_of, stem, words
 from medcyclegan.pathtext import path_text
@@ -250,12 +250,14 @@ def _read_dataset(folder: Path) -> tuple[dict[int, str], bool]:
     if not path.is_file():
         return {}, False
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        channels = told.get("channel_names", told.get("modality", {}))
+        told = parse_json(read_text(path, most_bytes=MOST_TABLE_BYTES))
+        if not isinstance(told, dict):
+            raise TypeError("it holds no keys")
+        channels = told.get("channel_names") or told.get("modality") or {}
         names = {int(number): str(name) for number, name in channels.items()}
         # background and one class, named by number in version 1 and the other way round in 2
         return names, len(told.get("labels", {})) == 2
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         raise InputRefused(
             f"{path} cannot be read ({type(error).__name__})",
             rule="it is that of nnU-Net: JSON with channel_names and labels",

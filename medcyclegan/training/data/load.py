@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from medcyclegan.errors import InputRefused
 from medcyclegan.foreground import body_mask_ct, body_mask_mr
 from medcyclegan.io.dicom.read import read_files
-from medcyclegan.io.read import read_scan
+from medcyclegan.io.read import read_mask, read_scan
 from medcyclegan.io.scan import Scan
 from medcyclegan.plausibility import refuse_ct, refuse_no_ct
 from medcyclegan.task import Domain, Task, Window
@@ -96,7 +96,7 @@ def body_of(scan: Scan, mask: Path | None) -> tuple[Scan, Volume | None]:
         return scan, None
     if mask is None:
         return scan, find_body(scan.volume)
-    body = mask_on(read_scan(mask).volume, scan.volume.geometry)
+    body = mask_on(read_mask(mask).volume, scan.volume.geometry)
     if not body.voxels.any():
         raise InputRefused(
             f"{mask} marks nothing of {scan.source}",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from medcyclegan.errors import InputRefused, MedcycleganError
@@ -24,19 +26,27 @@ _SPLITS: dict[str, Part] = {
 TEST = "test"
 
 
+@dataclass(frozen=True)
 class Row:
-    """One image of a table: whose it is, which of the channels, and what it is for."""
+    """One image of a table; ``channel`` is its place among those asked for, None if it has none."""
 
-    def __init__(self, values: dict[str, str], wanted: Wanted) -> None:
-        self.subject = values["subject"]
-        self.path = values["path"]
-        self.mask = values.get("mask", "")
-        self.split = values.get("split", "").lower()
-        self.channel = 0
-        if len(wanted.channels) > 1 or (wanted.channels and values.get("channel")):
-            named = PurePath(values.get("channel") or self.path)
-            found = channel_of(named, wanted.channels)
-            self.channel = -1 if found is None else found
+    subject: str
+    path: str
+    mask: str
+    split: str
+    channel: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Listed:
+    """An image that a row names, with its case, its mask and what it is for."""
+
+    row: Row
+    case: str
+    channel: int
+    image: Image
+    mask: Path | None
+    part: Part
 
 
 def rows_of(path: Path, wanted: Wanted) -> tuple[list[Row], tuple[str, ...]]:
@@ -57,14 +67,18 @@ def rows_of(path: Path, wanted: Wanted) -> tuple[list[Row], tuple[str, ...]]:
         if not values["subject"] or not values["path"]:
             raise InputRefused(f"{path}: line {number} has no subject or no path", rule=_RULE)
         if _is_of_side(values, wanted, where=f"{path}: line {number}"):
-            chosen.append(Row(values, wanted))
+            chosen.append(_row(values, wanted))
     unknown = [name for name in columns if name not in COLUMNS]
     said = [f"{path}: columns not known are not used: {shown(unknown)}."] if unknown else []
+    of = f"images of {wanted.side.upper()}"
     tests = sum(row.split == TEST for row in chosen)
+    others = sum(row.channel is None and row.split != TEST for row in chosen)
     if tests:
-        side = wanted.side.upper()
-        said.append(f"{path}: images of {side} for a test are left out: {tests}.")
-    return [row for row in chosen if row.split != TEST], tuple(said)
+        said.append(f"{path}: {of} for a test are left out: {tests}.")
+    if others:
+        said.append(f"{path}: {of} of no channel asked for are left out: {others}.")
+    kept = [row for row in chosen if row.split != TEST and row.channel is not None]
+    return kept, tuple(said)
 
 
 def _is_of_side(values: dict[str, str], wanted: Wanted, *, where: str) -> bool:
@@ -82,59 +96,62 @@ def _is_of_side(values: dict[str, str], wanted: Wanted, *, where: str) -> bool:
     return False
 
 
-class TableImages:
-    """The images of a table's rows, with the errors of those that are not there."""
+def open_rows(
+    path: Path, rows: Sequence[Row], wanted: Wanted
+) -> tuple[list[Listed], list[MedcycleganError]]:
+    """The images of a table's rows, and the errors of those that cannot be used.
 
-    def __init__(self, path: Path, rows: list[Row], wanted: Wanted) -> None:
-        self.images: list[tuple[Row, Image, Path | None]] = []
-        self.refused: list[MedcycleganError] = []
-        for row in rows:
-            try:
-                image, mask = _read(path.parent / row.path), None
-                if row.mask and wanted.masks:
-                    mask = _mask(path.parent / row.mask)
-                if row.split not in _SPLITS:
-                    raise InputRefused(
-                        f"{path}: {row.path} has the split {row.split}",
-                        rule="split is train, validation, test or nothing",
-                    )
-                if row.channel < 0:
-                    raise InputRefused(
-                        f"{path}: {row.path} names no channel of {shown(wanted.channels)}",
-                        remedy="fill in the column channel",
-                    )
-                self.images.append((row, image, mask))
-            except InputRefused as error:
-                self.refused.append(error)
-        self._refuse_twice(path)
-        self.cases = self._named(wanted)
-
-    def _refuse_twice(self, path: Path) -> None:
-        counts = Counter(str(image.paths[0]) for _, image, _ in self.images)
-        twice = [name for name, count in counts.items() if count > 1]
-        if twice:
-            self.refused.append(
-                InputRefused(
-                    f"{path} names an image more than once: {shown(twice)}",
-                    rule="an image is of one subject and one channel",
-                )
+    The case of an image is its subject; where a subject has several, the name of the file too.
+    """
+    kinds = channel_words(wanted.channels)
+    names = case_names([_without_ending(row.path) for row in rows], kinds=kinds)
+    counts = Counter((row.subject, row.channel) for row in rows)
+    several = {subject for (subject, _), count in counts.items() if count > 1}
+    listed: list[Listed] = []
+    refused: list[MedcycleganError] = []
+    for row, name in zip(rows, names, strict=True):
+        case = f"{row.subject}/{name}" if row.subject in several else row.subject
+        try:
+            listed.append(_opened(path, row, case, wanted))
+        except InputRefused as error:
+            refused.append(error)
+    times = Counter(str(one.image.paths[0]) for one in listed)
+    if twice := [name for name, count in times.items() if count > 1]:
+        refused.append(
+            InputRefused(
+                f"{path} names an image more than once: {shown(twice)}",
+                rule="an image is of one subject and one channel",
+                remedy="take the second line out",
             )
-
-    def _named(self, wanted: Wanted) -> list[str]:
-        """The case of each image: its subject, and where that has several, its name too."""
-        kinds = channel_words(wanted.channels)
-        names = case_names([_without_ending(row.path) for row, _, _ in self.images], kinds=kinds)
-        counts = Counter((row.subject, row.channel) for row, _, _ in self.images)
-        several = {subject for (subject, _), count in counts.items() if count > 1}
-        return [
-            f"{row.subject}/{name}" if row.subject in several else row.subject
-            for (row, _, _), name in zip(self.images, names, strict=True)
-        ]
+        )
+    return listed, refused
 
 
-def part_of(row: Row) -> Part:
-    """What a row's image is for."""
-    return _SPLITS[row.split]
+def _row(values: dict[str, str], wanted: Wanted) -> Row:
+    channel: int | None = 0
+    told = values.get("channel", "")
+    if len(wanted.channels) > 1 or (wanted.channels and told):
+        channel = channel_of(PurePath(told or values["path"]), wanted.channels)
+    return Row(
+        subject=values["subject"],
+        path=values["path"],
+        mask=values.get("mask", ""),
+        split=values.get("split", "").lower(),
+        channel=channel,
+    )
+
+
+def _opened(path: Path, row: Row, case: str, wanted: Wanted) -> Listed:
+    """The image of a row of the table at ``path``."""
+    image, mask = _read(path.parent / row.path), None
+    if row.mask and wanted.masks:
+        mask = _mask(path.parent / row.mask)
+    if row.split not in _SPLITS:
+        raise InputRefused(
+            f"{path}: {row.path} has the split {row.split}",
+            rule="split is train, validation, test or nothing",
+        )
+    return Listed(row, case, row.channel or 0, image, mask, _SPLITS[row.split])
 
 
 def _without_ending(path: str) -> PurePath:

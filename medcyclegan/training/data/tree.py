@@ -13,6 +13,7 @@ from medcyclegan.io.dicom.find import is_image
 from medcyclegan.io.dicom.header import DicomFile, dicom_start, load_header
 from medcyclegan.io.dicom.radiograph import is_radiograph
 from medcyclegan.io.dicom.values import text
+from medcyclegan.io.links import leads_nowhere, leads_out
 from medcyclegan.pathtext import path_text
 from medcyclegan.task import Modality, fits_modality
 from medcyclegan.training.data.inputs import Image, shown
@@ -157,7 +158,6 @@ def _files(tree: Tree, lost: dict[Path, list[str]]) -> Iterator[Path]:
             f"{error.filename}: cannot be read ({error.strerror})", remedy="check its permissions"
         ) from error
 
-    real_root = Path(os.path.realpath(tree.root))
     for here, folders, names in os.walk(tree.root, onerror=refuse):
         folder = Path(here)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -167,10 +167,10 @@ def _files(tree: Tree, lost: dict[Path, list[str]]) -> Iterator[Path]:
         for name in sorted(name for name in names if not name.startswith(".")):
             path = folder / name
             if path.is_file():
-                if path.is_symlink() and not _leads_into(path, real_root):
+                if leads_out(path, tree.root):
                     tree.outside.append(_relative(path, tree))
                 yield path
-            elif path.is_symlink() and not path.exists():
+            elif leads_nowhere(path):
                 tree.passed_over[NOWHERE].append(_relative(path, tree))
                 if not ending_of(name):
                     lost[folder].append(name)
@@ -180,10 +180,6 @@ def _files(tree: Tree, lost: dict[Path, list[str]]) -> Iterator[Path]:
 
 def _relative(path: Path, tree: Tree) -> str:
     return path.relative_to(tree.root).as_posix()
-
-
-def _leads_into(path: Path, root: Path) -> bool:
-    return Path(os.path.realpath(path)).is_relative_to(root)
 
 
 def _partly_lost(folder: Path, names: list[str]) -> InputRefused:

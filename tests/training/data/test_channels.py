@@ -133,6 +133,11 @@ def test_channels_by_table_and_of_nnunet(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "data.csv", rows, ("subject", "channel", "path"))
     data = open_data(config(a=TWO, pairs="by-name"), Folders(path, path), seed=0)
     assert data.summary.training_pairs == 2
+    one = {**MR, "channels": ["t2"]}
+    data_t2 = open_data(config(a=one, pairs="by-name"), Folders(path, path), seed=0)
+    assert data_t2.train[0].a.shape == (3, 20, 20)
+    assert data_t2.summary.a.spacing_mm[0] == (2.5, 2.5)
+    write_rows(path, [*rows, ("p0", "flair", "mr/t1/p0.nii.gz")], ("subject", "channel", "path"))
     folder = open_data(config(a=TWO, pairs="by-name"), folders, seed=0)
     for n in range(4):
         assert torch.equal(data.train[n].a, folder.train[n].a)

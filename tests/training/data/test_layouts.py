@@ -242,6 +242,14 @@ def test_a_mask_that_is_off_its_image_or_marks_little_is_told(tmp_path: Path) ->
     open_data(config(masks="none"), folders, seed=0)  # the control
 
 
+def test_a_mask_may_mark_all(tmp_path: Path) -> None:
+    folders = heads(tmp_path, a=1, b=1)
+    write_volume(tmp_path / "a" / "mr00_mask.nii.gz", np.ones_like(mask_values()))
+    data = open_data(config(), folders, seed=0)
+    case = data.train.side_a.cases[0]  # type: ignore[attr-defined]
+    assert int(case.body().sum()) > 0.9 * mask_values().size
+
+
 def test_percentiles_are_taken_inside_the_mask(tmp_path: Path) -> None:
     folders = heads(tmp_path, a=0, b=1)
     bright = mr_values(0)
