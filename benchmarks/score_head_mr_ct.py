@@ -29,25 +29,18 @@ from medcyclegan.geometry import Geometry
 from medcyclegan.io.scan import ItkPassport, Scan
 from medcyclegan.models.card import Score
 from medcyclegan.models.store import Model
+from medcyclegan.simulate.contrasts import standard_signal
 from medcyclegan.simulate.labelmaps import HeadAnatomy
-from medcyclegan.simulate.sequences import SEQUENCES
 from medcyclegan.simulate.slab_anatomy import TissueSlab, draw_tissue, middle_voxel
-from medcyclegan.simulate.slab_grid import SlabGrid
 from medcyclegan.simulate.slab_ct import render_ct
+from medcyclegan.simulate.slab_grid import SlabGrid
 from medcyclegan.simulate.slab_images import render_mr
-from medcyclegan.simulate.tissues import column
 from medcyclegan.transforms.grid import AXIAL
 from medcyclegan.volume import Volume
 
 FIELD_OF_VIEW_MM = 250
 SIGNAL_SCALE = 1000.0
 CONTRASTS = ("t1", "t2", "flair")
-
-
-def contrast_signal(name: str) -> np.ndarray:
-    """Signal of every tissue in one of the named sequences, the largest being 1."""
-    signal = SEQUENCES[name].signal(column("proton_density"), column("t1_ms"), column("t2_ms"))
-    return np.asarray(signal / signal.max())
 
 
 def simulate(
@@ -69,7 +62,7 @@ def simulate(
     geometry = Geometry((grid.depth, grid.size_px, grid.size_px), affine)
     ct = Volume(render_ct(slab, rng), geometry, "HU")
     for name in CONTRASTS:
-        mr = render_mr(slab, signal=contrast_signal(name), rng=rng) * SIGNAL_SCALE
+        mr = render_mr(slab, signal=standard_signal(name), rng=rng) * SIGNAL_SCALE
         yield name, Volume(mr.astype(np.float32), geometry, "a.u."), ct
 
 
