@@ -1,7 +1,7 @@
 """Score the checkpoints of a training on simulated slabs of other heads, and draw the curve.
 
     python -m benchmarks.learning_curve --labels LABELMAPS --heads 13 14 --config head_mr_ct \
-        --losses RUN/losses.csv --out DIR CHECKPOINT [CHECKPOINT ...]
+        --losses RUN/metrics.csv --out DIR CHECKPOINT [CHECKPOINT ...]
 
 A training keeps but its last checkpoint, ``last.pt``: copy it aside while it runs. The moving
 average of each is scored on the same slabs: mean absolute error in HU over whole patches, as the
@@ -24,10 +24,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from benchmarks.heads import read_head
-from medcyclegan.training.pairs import PairsRun
-from medcyclegan.training.pairs_config import PairsConfig, read_config
+from medcyclegan.networks.factory import make_generator
+from medcyclegan.training.checkpoint import read_checkpoint
+from medcyclegan.training.config import TrainConfig
+from medcyclegan.training.data.simulated import SimulatedData, SimulatedSlabs
+from medcyclegan.training.settings import read_settings
 from medcyclegan.training.shipped import find_config
-from medcyclegan.training.simulated import SimulatedPairs
 from medcyclegan.transforms.scaling import WindowScaling
 from medcyclegan.translator import run_slab
 
@@ -48,12 +50,12 @@ class Point:
     dice_bone: float
 
 
-def score_checkpoint(path: Path, config: PairsConfig, slabs: Sequence[Slabs]) -> Point:
+def score_checkpoint(path: Path, config: TrainConfig, slabs: Sequence[Slabs]) -> Point:
     """Score the averaged weights of a checkpoint."""
-    run = PairsRun(config)
-    run.load(path)
-    network, device = run.ema.module.eval(), torch.device("cpu")
-    in_hu = WindowScaling(config.task.target_window).inverse
+    content, device = read_checkpoint(path), torch.device("cpu")
+    network = make_generator(config.generator, depth=config.data.depth).eval()
+    network.load_state_dict(content["averages"]["a-to-b"])
+    in_hu = WindowScaling(config.task("a-to-b").target_window).inverse
     error = shared = both = 0.0
     for source, target in slabs:
         made_hu = in_hu(torch.stack([run_slab(network, slab, device=device) for slab in source]))
@@ -62,14 +64,14 @@ def score_checkpoint(path: Path, config: PairsConfig, slabs: Sequence[Slabs]) ->
         made_bone, true_bone = made_hu > BONE_HU, true_hu > BONE_HU
         shared += float((made_bone & true_bone).sum())
         both += float(made_bone.sum() + true_bone.sum())
-    return Point(run.step, error / len(slabs), 2.0 * shared / both)
+    return Point(content["step"], error / len(slabs), 2.0 * shared / both)
 
 
-def draw(points: Sequence[Point], losses: Path, config: PairsConfig) -> Figure:
+def draw(points: Sequence[Point], losses: Path, config: TrainConfig) -> Figure:
     """Draw error and Dice by step, and the training's own error beside them."""
     with losses.open(newline="") as file:
         logged = [(int(row["step"]), float(row["l1"])) for row in csv.DictReader(file)]
-    window = config.task.target_window
+    window = config.task("a-to-b").target_window
     hu_a_unit = (window.upper - window.lower) / 2.0
     parts = [logged[n : n + ROWS_A_POINT] for n in range(0, len(logged), ROWS_A_POINT)]
     figure = Figure(figsize=(9.0, 3.6), layout="constrained")
@@ -94,7 +96,7 @@ def draw(points: Sequence[Point], losses: Path, config: PairsConfig) -> Figure:
     overlaps.set(xlabel="step", ylabel="Dice above 250 HU, other heads")
     for axes in (errors, overlaps):
         axes.locator_params(axis="x", nbins=5)
-        axes.axvline(config.decay_from_step, color="0.5", linestyle=":")
+        axes.axvline(config.decay_from * config.steps, color="0.5", linestyle=":")
         axes.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -107,19 +109,20 @@ def main() -> None:
     parser.add_argument("checkpoints", type=Path, nargs="+", metavar="CHECKPOINT")
     parser.add_argument("--labels", type=Path, required=True, help="folder of label maps")
     parser.add_argument("--heads", type=int, nargs="+", required=True, help="counted from 1")
-    parser.add_argument("--prepared", type=Path, help="folder of heads kept by train_model.py")
+    parser.add_argument("--prepared", type=Path, help="folder of heads kept by medcyclegan train")
     parser.add_argument("--config", required=True, help="name of a configuration, or a file")
-    parser.add_argument("--losses", type=Path, required=True, help="losses.csv of the training")
+    parser.add_argument("--losses", type=Path, required=True, help="metrics.csv of the training")
     parser.add_argument("--items", type=int, default=60, help="slabs to score on")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    config = read_config(find_config(arguments.config, on_pairs=True))
+    config = read_settings(find_config(arguments.config), TrainConfig)
+    assert isinstance(config.data, SimulatedData)
     heads = [
         read_head(arguments.labels, number, prepared=arguments.prepared)
         for number in arguments.heads
     ]
-    pairs = SimulatedPairs(heads, config)
-    slabs = [pairs[n] for n in range(arguments.items)]
+    drawn = SimulatedSlabs(heads, config.data, seed=config.seed)
+    slabs = [(item.a, item.b) for item in (drawn[n] for n in range(arguments.items))]
     points = [score_checkpoint(path, config, slabs) for path in arguments.checkpoints]
     points.sort(key=lambda point: point.step)
     arguments.out.mkdir(parents=True, exist_ok=True)

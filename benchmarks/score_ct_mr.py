@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--labels", type=Path, required=True, help="folder of label maps")
     parser.add_argument("--heads", type=int, nargs="+", default=[13, 14, 15, 16])
-    parser.add_argument("--prepared", type=Path, help="folder of heads kept by train_model.py")
+    parser.add_argument("--prepared", type=Path, help="folder of heads kept by medcyclegan train")
     parser.add_argument("--model", default="head-ct-mr")
     parser.add_argument("--into", type=Path, help="model folder whose card gets the scores")
     arguments = parser.parse_args()

@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("--heads", type=int, nargs="+", required=True, help="counted from 1")
     parser.add_argument("--model", default="head-mr-ct")
     parser.add_argument("--reference", action="append", default=[], metavar="LABEL=FOLDER")
-    parser.add_argument("--prepared", type=Path, help="folder of heads kept by train_model.py")
+    parser.add_argument("--prepared", type=Path, help="folder of heads kept by medcyclegan train")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--into", type=Path, help="model folder whose card gets the scores")
     arguments = parser.parse_args()

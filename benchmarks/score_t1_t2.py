@@ -155,7 +155,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--labels", type=Path, help="folder of label maps")
     parser.add_argument("--heads", type=int, nargs="+", default=[13, 14, 15, 16])
-    parser.add_argument("--prepared", type=Path, help="folder of heads kept by train_model.py")
+    parser.add_argument("--prepared", type=Path, help="folder of heads kept by medcyclegan train")
     parser.add_argument("--slice-mm", type=float, default=3.0, help="of the simulated heads")
     parser.add_argument("--openms", type=Path)
     parser.add_argument("--t1-t2", metavar="MODEL")

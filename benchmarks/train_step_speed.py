@@ -19,21 +19,20 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from medcyclegan.training.config import LossWeights, TrainConfig
-from medcyclegan.training.cyclegan import (
-    Networks,
+from medcyclegan.training.config import TrainConfig
+from medcyclegan.training.engines.base import Direction, Moment, Side
+from medcyclegan.training.engines.cyclegan import (
+    CycleGANSettings,
     discriminator_losses,
     generator_losses,
-    make_fakes,
-    target_of,
-    weighted_sum,
 )
+from medcyclegan.training.engines.registry import make_engine
+from medcyclegan.training.losses import LossWeights, weighted_sum
+from medcyclegan.training.parallel import Crew
 from medcyclegan.training.pool import FakePool
 from medcyclegan.training.sample import Sample
 from medcyclegan.training.settings import read_settings
 from medcyclegan.training.shipped import find_config
-from medcyclegan.training.state import fresh_state
-from medcyclegan.training.step import train_step
 
 REFERENCE_PX, FILTERS, BLOCKS = 256, 64, 9
 
@@ -81,12 +80,16 @@ def reference_discriminator() -> nn.Module:
 
 def reference_step(weights: LossWeights, device: torch.device) -> Callable[[], None]:
     """Return a function that does one step of the reference recipe."""
-    networks = Networks(
-        {"a-to-b": reference_generator().to(device), "b-to-a": reference_generator().to(device)},
-        {"a": reference_discriminator().to(device), "b": reference_discriminator().to(device)},
-    )
-    own = [w for g in networks.generators.values() for w in g.parameters()]
-    others = [w for d in networks.discriminators.values() for w in d.parameters()]
+    generators: dict[Direction, nn.Module] = {
+        "a-to-b": reference_generator().to(device),
+        "b-to-a": reference_generator().to(device),
+    }
+    judges: dict[Side, nn.Module] = {
+        "a": reference_discriminator().to(device),
+        "b": reference_discriminator().to(device),
+    }
+    own = [w for g in generators.values() for w in g.parameters()]
+    others = [w for d in judges.values() for w in d.parameters()]
     optimisers = [torch.optim.Adam(some, lr=2e-4, betas=(0.5, 0.999)) for some in (own, others)]
     pools = {"a": FakePool(size=50, seed=0), "b": FakePool(size=50, seed=1)}
     batch = random_batch(depth=1, size_px=REFERENCE_PX, items=1, device=device)
@@ -94,11 +97,14 @@ def reference_step(weights: LossWeights, device: torch.device) -> Callable[[], N
     def step() -> None:
         for optimiser in optimisers:
             optimiser.zero_grad()
-        fakes = make_fakes(networks, batch)
-        losses = generator_losses(networks, batch, fakes, weights)
+        fakes = {"a-to-b": generators["a-to-b"](batch.a), "b-to-a": generators["b-to-a"](batch.b)}
+        losses = generator_losses(generators, judges, batch, fakes, weights)
         weighted_sum(losses, weights).backward(inputs=own)
-        shown = {target_of(way): pools[target_of(way)].exchange(f) for way, f in fakes.items()}
-        for loss in discriminator_losses(networks, batch, shown).values():
+        shown = {
+            "b": pools["b"].exchange(fakes["a-to-b"]),
+            "a": pools["a"].exchange(fakes["b-to-a"]),
+        }
+        for loss in discriminator_losses(judges, batch, shown).values():
             loss.backward()
         for optimiser in optimisers:
             optimiser.step()
@@ -106,13 +112,19 @@ def reference_step(weights: LossWeights, device: torch.device) -> Callable[[], N
     return step
 
 
-def our_step(config: TrainConfig, device: torch.device) -> Callable[[], None]:
-    """Return a function that does one step of a configuration."""
-    state = fresh_state(config, device)
+def our_step(config: TrainConfig, device: torch.device, *, slabs: int) -> Callable[[], None]:
+    """Return a function that does one step of a configuration, past any warm-up."""
+    engine = make_engine(config.engine, config.setup(device, Crew()))
     batch = random_batch(
-        depth=config.data.depth, size_px=config.data.size_px, items=config.batch_size, device=device
+        depth=config.data.depth, size_px=config.data.size_px, items=slabs, device=device
     )
-    return lambda: void(train_step(state, [batch], config))
+    last = Moment(step=0, share=0.99, rate_factor=1.0)
+    return lambda: void(engine.step([batch], last, Crew()))
+
+
+def slabs_a_step(config: TrainConfig) -> int:
+    """How many slabs go through the network in a step."""
+    return config.batch_size * getattr(config.data, "contrasts", 1)
 
 
 def void(_: object) -> None:
@@ -120,10 +132,11 @@ def void(_: object) -> None:
 
 
 def random_batch(*, depth: int, size_px: int, items: int, device: torch.device) -> Sample:
-    """Noise in [-1, 1]; no pairs."""
+    """Noise in [-1, 1], said to be pairs."""
     shape = (items, depth, size_px, size_px)
     a, b = (torch.rand(shape, device=device) * 2.0 - 1.0 for _ in range(2))
-    return Sample(a, b, torch.zeros(items, dtype=torch.bool, device=device))
+    flags = torch.ones(items, dtype=torch.bool)
+    return Sample(a, b, flags, torch.zeros_like(flags))
 
 
 def seconds_of(step: Callable[[], None], device: torch.device) -> tuple[float, float]:
@@ -149,13 +162,15 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     device = torch.device(arguments.device)
     config = read_settings(find_config(arguments.config), TrainConfig)
+    engine, slabs = config.engine, slabs_a_step(config)
+    losses = engine.losses if isinstance(engine, CycleGANSettings) else LossWeights()
     steps = {
-        "reference": reference_step(config.losses, device),
-        config.name: our_step(config, device),
+        "reference": reference_step(losses, device),
+        config.name: our_step(config, device, slabs=slabs),
     }
     sizes = {
         "reference": (1, REFERENCE_PX**2),
-        config.name: (config.batch_size, config.data.depth * config.data.size_px**2),
+        config.name: (slabs, config.data.depth * config.data.size_px**2),
     }
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in steps}
     for repeat in range(arguments.repeats + 1):
@@ -163,7 +178,7 @@ def main() -> None:
             taken = seconds_of(step, device)
             if repeat > 0:
                 times[name].append((taken[0] / sizes[name][0], taken[1] / sizes[name][0]))
-    print(f"{device.type}, {arguments.threads} thread(s), {config.losses}")
+    print(f"{device.type}, {arguments.threads} thread(s), {losses}")
     print("| recipe | voxels an item | s an item | core-s an item |\n| --- | --- | --- | --- |")
     middle = {
         name: [statistics.median(column) for column in zip(*rows, strict=True)]

@@ -11,8 +11,10 @@ Research use only.
 
 from __future__ import annotations
 
+import tomllib
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,7 +23,11 @@ if TYPE_CHECKING:
     from medcyclegan.models.store import load_model
     from medcyclegan.synthesis import synthesize
 
-__version__ = version("medcyclegan")
+try:
+    __version__ = version("medcyclegan")
+except PackageNotFoundError:  # a checkout that runs without being installed
+    _text = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+    __version__ = str(tomllib.loads(_text)["project"]["version"])
 __all__ = ["__version__", "load_model", "read_scan", "synthesize", "write_scan"]
 
 _HOME = {

@@ -17,7 +17,8 @@ class Request:
 
     ``files`` are those of a DICOM series where they are known; else they are looked for in
     ``source``. ``uncertainty`` asks for a map of the error to expect beside the output. With a
-    ``deidentifier``, for DICOM output, the series tells nothing of the patient.
+    ``deidentifier``, for DICOM output, the series tells nothing of the patient. ``untilt`` corrects
+    the tilt of the gantry of a CT in DICOM; the output has a grid of its own then.
     """
 
     source: Path
@@ -29,6 +30,7 @@ class Request:
     overwrite: bool = False
     files: tuple[Path, ...] = ()
     deidentifier: Deidentifier | None = None
+    untilt: bool = False
 
 
 @dataclass(frozen=True)

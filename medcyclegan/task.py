@@ -10,8 +10,8 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
-# Far beyond any image, far within float32.
-_Value = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+# Within float32, differences of two values too: MR signal may have any scale.
+_Value = Annotated[float, Field(ge=-1e38, le=1e38, allow_inf_nan=False)]
 
 # XR: radiographs; image: pictures of any kind, whose values are grey values.
 Modality = Literal["MR", "CT", "XR", "image"]
@@ -67,12 +67,21 @@ class Domain(BaseModel):
     """One side of a translation: modality, unit, and how its values map to [-1, 1].
 
     Only CT has HU; a CT whose values are the grey values of pictures has a.u., as all others.
+    ``channels`` names the registered images that make up this side, in their order, as T1w and T2w;
+    it is empty for one image that needs no name.
     """
 
     model_config = _FROZEN
     modality: Modality
     unit: Literal["HU", "a.u."]
     scaling: Annotated[Window | Percentiles, Field(discriminator="kind")]
+    channels: tuple[Annotated[str, Field(pattern=r"^\w[\w -]*$")], ...] = ()
+
+    @model_validator(mode="after")
+    def _channels_differ(self) -> Domain:
+        if len({name.lower() for name in self.channels}) < len(self.channels):
+            raise ValueError(f"channels {', '.join(self.channels)}: each has a name of its own")
+        return self
 
     @model_validator(mode="after")
     def _only_ct_has_hu(self) -> Domain:

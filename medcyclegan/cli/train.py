@@ -14,29 +14,40 @@ from medcyclegan.cli.common import Voice, voice_options
 
 if TYPE_CHECKING:
     from medcyclegan.training.config import TrainConfig
-    from medcyclegan.training.data.folders import Folders
-    from medcyclegan.training.loop import Job, OnStep
+    from medcyclegan.training.data.folders import Folders, LabelMaps
+    from medcyclegan.training.loop import Job, Watcher
+    from medcyclegan.training.run_folder import RunFolder
 
 EXAMPLES = """\b
 Examples:
   medcyclegan train mr_ct --data-a mr/ --data-b ct/ --check
-  medcyclegan train mr_ct --data-a mr/ --data-b ct/ --out run/ steps=5000 losses.cycle=20
+  medcyclegan train mr_ct --data-a mr/ --data-b ct/ --out run/ steps=5000 engine.losses.cycle=20
+  medcyclegan train head_mr_ct --labels labels/ --prepared prepared/ --out run/ --minutes 30
   medcyclegan train mr_ct --out run/ --resume
   torchrun --nproc-per-node 2 -m medcyclegan train mr_ct --data-a mr/ --data-b ct/ batch_size=2
 """
 
 FOLDER = click.Path(path_type=Path)
-# Lines of progress in all where no bar can be shown.
-LINES = 20
 
 
 @click.command("train", epilog=EXAMPLES)
 @click.argument("config")
 @click.argument("changes", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--data", type=FOLDER, help="Folder (SynthRAD, nnU-Net, BIDS) or CSV of both sides.")
 @click.option("--data-a", type=FOLDER, help="Folder of images of side A, at any depth.")
 @click.option("--data-b", type=FOLDER, help="Folder of images of side B.")
 @click.option("--validation-a", type=FOLDER, help="Held-back images of side A.")
 @click.option("--validation-b", type=FOLDER, help="Held-back images of side B.")
+@click.option("--labels", type=FOLDER, help="Label maps that pairs are simulated from.")
+@click.option(
+    "--heads",
+    type=click.IntRange(min=1),
+    default=12,
+    show_default=True,
+    help="How many of them to train on; up to two more validate.",
+)
+@click.option("--prepared", type=FOLDER, help="Where prepared label maps are kept and found again.")
+@click.option("--minutes", type=float, help="Train for so long, in place of a number of steps.")
 @click.option("--out", type=FOLDER, help="Run folder. Default: runs/<name of the configuration>.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in the run folder.")
 @click.option("--check", is_flag=True, help="Read all data, say what was found, and stop.")
@@ -52,7 +63,7 @@ def train(*, voice: Voice, config: str, changes: tuple[str, ...], **given: Any) 
     """Train a translation between two kinds of images; pairs are not needed.
 
     CONFIG is the name of a shipped configuration (see: medcyclegan config list) or a YAML file;
-    KEY=VALUE changes one of its settings, as losses.cycle=20.
+    KEY=VALUE changes one of its settings, as engine.losses.cycle=20.
     """
     from medcyclegan import __version__
     from medcyclegan.training.config import TrainConfig
@@ -63,18 +74,17 @@ def train(*, voice: Voice, config: str, changes: tuple[str, ...], **given: Any) 
     from medcyclegan.training.start import Request, prepare_job
     from medcyclegan.translator import choose_device
 
+    if given["minutes"] is not None:
+        changes = (*changes, f"minutes={given['minutes']}")
     settings = read_settings(find_config(config), TrainConfig, changes=changes)
-    if settings.start is not None and settings.start.steps >= settings.steps:
-        voice.warn(
-            f"all {settings.steps} steps are the start (start.steps={settings.start.steps}): the "
-            "losses that are to follow it never do"
-        )
+    for warning in settings.engine.warnings():
+        voice.warn(warning)
     folder = RunFolder(given["out"] or Path("runs") / settings.name)
-    folders, device = _folders(given, folder), choose_device(given["device"])
+    source, device = _source(given, folder), choose_device(given["device"])
     if given["check"]:
-        _check(voice, settings, folders)
+        _check(voice, settings, source)
         return
-    request = Request(settings, folders, folder, given["resume"])
+    request = Request(settings, source, folder, given["resume"])
     with joined_crew() as crew:
         voice = voice if crew.leads else replace(voice, level=-1, json=False)
         with voice.progress("Reading the data") as progress:
@@ -86,31 +96,39 @@ def train(*, voice: Voice, config: str, changes: tuple[str, ...], **given: Any) 
         _run(voice, job, resume=request.resume)
 
 
-def _folders(given: Mapping[str, Any], folder: Any) -> Folders:
-    """The folders from the options, or with ``--resume`` those that the run began with."""
+def _source(given: Mapping[str, Any], folder: RunFolder) -> Folders | LabelMaps:
+    """The data from the options, or with ``--resume`` those that the run began with."""
     from medcyclegan.errors import UsageError
-    from medcyclegan.training.about import folders_of
-    from medcyclegan.training.data.folders import Folders
+    from medcyclegan.training.about import source_of_run
+    from medcyclegan.training.data.folders import Folders, LabelMaps
     from medcyclegan.training.run_folder import read_run
 
-    if given["data_a"] and given["data_b"]:
-        return Folders(
-            given["data_a"], given["data_b"], given["validation_a"], given["validation_b"]
-        )
-    if given["resume"] and not any(given[name] for name in ("data_a", "data_b")):
-        return folders_of(read_run(folder)[1])
-    raise UsageError("--data-a and --data-b are needed", remedy="name a folder for each side")
+    if given["labels"]:
+        return LabelMaps(given["labels"], given["heads"], given["prepared"])
+    both, a, b = given["data"], given["data_a"], given["data_b"]
+    if both and (a or b):
+        raise UsageError("--data with --data-a or --data-b", remedy="give one or the other")
+    if both or (a and b):
+        return Folders(both or a, both or b, given["validation_a"], given["validation_b"])
+    if given["resume"] and not (a or b):
+        return source_of_run(read_run(folder)[1])
+    raise UsageError(
+        "--data-a and --data-b are needed, or --labels",
+        rule="a folder for each side, or one for both by --data; where data.kind is simulated, one "
+        "of label maps",
+        remedy="name them",
+    )
 
 
-def _check(voice: Voice, config: TrainConfig, folders: Folders) -> None:
+def _check(voice: Voice, config: TrainConfig, source: Folders | LabelMaps) -> None:
     """Read everything, say what a training would see, and draw one batch of it."""
     from rich.console import Console
 
     from medcyclegan.training.data.check import draw_batch, summary_table
-    from medcyclegan.training.data.open import open_data
+    from medcyclegan.training.start import open_source
 
     with voice.progress("Reading the data") as progress:
-        data = open_data(config.data, folders, seed=config.seed, progress=progress)
+        data = open_source(config, source, progress=progress)
     for warning in data.summary.warnings:
         voice.warn(warning)
     picture = Path(f"{config.name}_check.png")
@@ -123,8 +141,8 @@ def _check(voice: Voice, config: TrainConfig, folders: Folders) -> None:
 def _run(voice: Voice, job: Job, *, resume: bool) -> None:
     from medcyclegan.training.loop import train as go
 
-    with _shown_progress(voice, job) as on_step:
-        state = go(job, resume=resume, on_step=on_step)
+    with _shown_progress(voice, job) as watcher:
+        state = go(job, resume=resume, watcher=watcher)
     if not job.crew.leads:
         return
     root = job.folder.root
@@ -139,24 +157,16 @@ def _run(voice: Voice, job: Job, *, resume: bool) -> None:
 
 
 @contextmanager
-def _shown_progress(voice: Voice, job: Job) -> Iterator[OnStep]:
+def _shown_progress(voice: Voice, job: Job) -> Iterator[Watcher]:
     """A bar with the losses and the time left, or where there is no terminal some lines."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as TimeLeft
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    from medcyclegan.cli.training_view import TrainingView
 
     console = Console(stderr=True)
-    steps, quiet = job.config.steps, voice.level < 0 or voice.json
-    columns = (MofNCompleteColumn(), BarColumn(), TimeLeft(), TextColumn("{task.description}"))
+    quiet = voice.level < 0 or voice.json
     hidden = quiet or not console.is_terminal
-    every = max(1, steps // LINES)
+    columns = (BarColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console, disable=hidden) as bar:
-        task = bar.add_task("", total=steps)
-
-        def show(step: int, losses: Mapping[str, float]) -> None:
-            text = "  ".join(f"{name} {value:.3g}" for name, value in losses.items())
-            bar.update(task, completed=step, description=text)
-            if hidden and not quiet and (step % every == 0 or step == steps):
-                click.echo(f"step {step} of {steps}  {text}", err=True)
-
-        yield show
+        yield TrainingView(job.config, bar, quiet=quiet, lines=hidden)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from monai.networks.nets import PatchDiscriminator
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
+
+# As published for pix2pix and CycleGAN.
+_LEAK, _FIRST_WEIGHTS_SD = 0.2, 0.02
 
 
 class DiscriminatorConfig(BaseModel):
@@ -31,24 +33,33 @@ class DiscriminatorConfig(BaseModel):
 
 
 class Discriminator(nn.Module):
-    """MONAI's ``PatchDiscriminator``, its last output alone."""
+    """Convolutions of 4 x 4 with leaky ReLU, norms between them, one score a patch at the end."""
 
     def __init__(self, config: DiscriminatorConfig, *, depth: int) -> None:
         super().__init__()
-        self.patches = PatchDiscriminator(
-            spatial_dims=2,
-            channels=config.width,
-            in_channels=depth,
-            num_layers_d=config.layers,
-            norm="INSTANCE" if config.norm == "instance" else None,
-            bias=config.norm == "none",
-        )
-        if config.spectral_norm:
-            for layer in list(self.patches.modules()):
-                if isinstance(layer, nn.Conv2d):
+        layers: list[nn.Module] = [nn.Conv2d(depth, config.width, 4, stride=2, padding=1), _act()]
+        channels = config.width
+        for number in range(config.layers):
+            stride = 1 if number == config.layers - 1 else 2
+            normed = config.norm == "instance"
+            conv = nn.Conv2d(channels, 2 * channels, 4, stride, padding=1, bias=not normed)
+            channels *= 2
+            layers += [conv, nn.InstanceNorm2d(channels), _act()] if normed else [conv, _act()]
+        layers.append(nn.Conv2d(channels, 1, 4, padding=1))
+        self.patches = nn.Sequential(*layers)
+        for layer in layers:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.normal_(layer.weight, std=_FIRST_WEIGHTS_SD)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+                if config.spectral_norm:
                     spectral_norm(layer)
 
     def forward(self, slabs: Tensor) -> Tensor:
         """(N, depth, H, W) -> (N, 1, h, w), one score a patch; near 1 looks real."""
-        scores: Tensor = self.patches(slabs)[-1]
+        scores: Tensor = self.patches(slabs)
         return scores
+
+
+def _act() -> nn.Module:
+    return nn.LeakyReLU(_LEAK)

@@ -91,18 +91,22 @@ class ShuffleUNet(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """(N, depth, H, W) -> (N, widths[0], h, w), what the last layer sees at half resolution."""
-        folded = functional.pixel_unshuffle(pad_to_multiple(x, self.multiple), 2)
-        features: Tensor = self.stem(folded)
-        skips: list[Tensor] = []
-        for level, stage in enumerate(self.down_blocks):
-            features = stage(features)
-            if level < len(self.downs):
-                skips.append(features)
-                features = self.downs[level](features)
-        features = self.bottom(features)
+        *skips, coarsest = self.encode(x)
+        features: Tensor = self.bottom(coarsest)
         for level in reversed(range(len(self.ups))):
             features = self.up_blocks[level](self.ups[level](features) + skips[level])
         return features
+
+    def encode(self, x: Tensor) -> list[Tensor]:
+        """(N, depth, H, W) -> the features of each level on the way down, finest first."""
+        folded = functional.pixel_unshuffle(pad_to_multiple(x, self.multiple), 2)
+        features: Tensor = self.stem(folded)
+        levels: list[Tensor] = []
+        for level, stage in enumerate(self.down_blocks):
+            levels.append(stage(features))
+            if level < len(self.downs):
+                features = self.downs[level](levels[-1])
+        return levels
 
 
 def _stage(channels: int, blocks: int, norm: str) -> nn.Sequential:

@@ -1,7 +1,8 @@
-"""Which items a step takes: a function of the step, the process and the settings alone."""
+"""Which items a step takes, and the loader that draws them ahead."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 
@@ -10,20 +11,34 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from medcyclegan.errors import UsageError
 from medcyclegan.training.config import TrainConfig
-from medcyclegan.training.guards import ignore_interrupts
+from medcyclegan.training.course import Course
+from medcyclegan.training.data.simulated import Key
+from medcyclegan.training.guards import leave_signals_to_the_training
 from medcyclegan.training.parallel import Crew
-from medcyclegan.training.sample import Sample
+from medcyclegan.training.sample import Sample, collate
+
+# Parts of steps that each worker has ready.
+_AHEAD = 4
 
 
-def items_of_step(step: int, config: TrainConfig, crew: Crew) -> list[list[int]]:
-    """The items of the step after ``step`` steps for one process, in ``accumulate`` parts.
+def items_of_step(
+    first: int, config: TrainConfig, crew: Crew, *, late: bool = False
+) -> list[list[Key]]:
+    """The items of a step for one process, in ``accumulate`` parts; ``first`` is that of all.
 
-    Step by step and process by process they are all different, and none is left out.
+    Process by process they are all different, and none is left out.
     """
-    first = step * config.batch_size
-    own = range(first + crew.rank, first + config.batch_size, crew.size)
-    size = len(own) // config.accumulate
-    return [list(own[start : start + size]) for start in range(0, len(own), size)]
+    size = items_a_step(config, late=late)
+    own: list[Key] = list(range(first + crew.rank, first + size, crew.size))
+    if late and config.late is not None:
+        own = [(number, config.late.size_px) for number in own if isinstance(number, int)]
+    share = len(own) // config.accumulate
+    return [own[start : start + share] for start in range(0, len(own), share)]
+
+
+def items_a_step(config: TrainConfig, *, late: bool) -> int:
+    """How many items a step takes over all processes."""
+    return config.late.batch_size if late and config.late is not None else config.batch_size
 
 
 def refuse_uneven_shares(config: TrainConfig, crew: Crew) -> None:
@@ -34,42 +49,66 @@ def refuse_uneven_shares(config: TrainConfig, crew: Crew) -> None:
     UsageError
         If ``batch_size`` is no multiple of processes times ``accumulate``.
     """
-    if config.batch_size % (crew.size * config.accumulate):
-        raise UsageError(
-            f"batch_size {config.batch_size} with {crew.size} processes and accumulate "
-            f"{config.accumulate}",
-            rule="batch_size must be a multiple of processes times accumulate",
-            remedy=f"as batch_size={crew.size * config.accumulate}",
-        )
+    for late in (False, True):
+        size = items_a_step(config, late=late)
+        if size % (crew.size * config.accumulate):
+            raise UsageError(
+                f"batch_size {size} with {crew.size} processes and accumulate {config.accumulate}",
+                rule="batch_size must be a multiple of processes times accumulate",
+                remedy=f"as batch_size={crew.size * config.accumulate}",
+            )
 
 
 def load_steps(
-    data: Dataset[Sample], config: TrainConfig, *, first: int, crew: Crew, pinned: bool
-) -> Iterator[list[Sample]]:
-    """Give the parts of each step from ``first`` steps on to the last, loaded ahead by workers."""
+    data: Dataset[Sample],
+    config: TrainConfig,
+    course: Course,
+    *,
+    done: tuple[int, int],
+    crew: Crew,
+    device: torch.device,
+) -> Iterator[tuple[list[Sample], int]]:
+    """Give the parts of each step to the last, and how many items all steps then took.
+
+    ``done`` are the steps and items before. The workers live as long as the training does.
+    """
+    workers = config.worker_count(device)
+    sampler = _Parts(config, course, done, crew)
     loader = DataLoader(
         data,
-        batch_sampler=_Parts(first, config, crew),
-        num_workers=config.workers,
-        worker_init_fn=ignore_interrupts,
-        pin_memory=pinned,
+        batch_sampler=sampler,
+        num_workers=workers,
+        collate_fn=collate,
+        worker_init_fn=leave_signals_to_the_training,
+        pin_memory=device.type == "cuda",
+        prefetch_factor=_AHEAD if workers else None,
         # without one of its own, the loader would draw from the generator of the whole process
         generator=torch.Generator().manual_seed(0),
     )
     parts: Iterator[Sample] = iter(loader)
     while together := list(islice(parts, config.accumulate)):
-        yield together
+        yield together, sampler.items_after.popleft()
 
 
-class _Parts(Sampler[list[int]]):
-    """The items of all parts of all steps, one part after the other."""
+class _Parts(Sampler[list[Key]]):
+    """The items of all parts of all steps, one part after the other.
 
-    def __init__(self, first: int, config: TrainConfig, crew: Crew) -> None:
-        self._first, self._config, self._crew = first, config, crew
+    It is asked ahead of the steps by as much as the workers hold; where time counts, patches grow
+    by that much later.
+    """
 
-    def __iter__(self) -> Iterator[list[int]]:
-        for step in range(self._first, self._config.steps):
-            yield from items_of_step(step, self._config, self._crew)
+    def __init__(
+        self, config: TrainConfig, course: Course, done: tuple[int, int], crew: Crew
+    ) -> None:
+        self._config, self._course, self._done, self._crew = config, course, done, crew
+        # how many items the steps took that were asked for and not done yet
+        self.items_after: deque[int] = deque()
 
-    def __len__(self) -> int:
-        return (self._config.steps - self._first) * self._config.accumulate
+    def __iter__(self) -> Iterator[list[Key]]:
+        step, items = self._done
+        while not self._course.is_over(step):
+            late = self._course.is_late(step)
+            parts = items_of_step(items, self._config, self._crew, late=late)
+            step, items = step + 1, items + items_a_step(self._config, late=late)
+            self.items_after.append(items)
+            yield from parts

@@ -7,7 +7,7 @@ from medcyclegan.models.store import Model, load_model
 from medcyclegan.networks.factory import GeneratorConfig
 from medcyclegan.task import Task
 from medcyclegan.training.config import TrainConfig
-from medcyclegan.training.state import TrainState
+from medcyclegan.training.engines.base import Engine
 
 
 def beginning_of(config: TrainConfig) -> Model | None:
@@ -24,7 +24,7 @@ def beginning_of(config: TrainConfig) -> Model | None:
         return None
     model = load_model(config.begin_from)
     found = _fits(model.card.generator, model.task)
-    for key, wanted in _fits(config.generator, config.data.task("a")).items():
+    for key, wanted in _fits(config.generator, config.task("a-to-b")).items():
         if wanted != found[key]:
             raise UsageError(
                 f"begin_from {config.begin_from}: {key} is {wanted} here and {found[key]} there",
@@ -34,14 +34,11 @@ def beginning_of(config: TrainConfig) -> Model | None:
     return model
 
 
-def begin(state: TrainState, config: TrainConfig) -> None:
+def begin(engine: Engine, config: TrainConfig) -> None:
     """Give the generator from A to B, and its moving average, the weights of ``begin_from``."""
     model = beginning_of(config)
-    if model is None:
-        return
-    weights = model.generator.state_dict()
-    state.networks.generators["a-to-b"].load_state_dict(weights)
-    state.averages["a-to-b"].module.load_state_dict(weights)
+    if model is not None:
+        engine.begin(model.generator.state_dict())
 
 
 def _fits(generator: GeneratorConfig, task: Task) -> dict[str, object]:

@@ -17,12 +17,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from medcyclegan.errors import InputRefused, UsageError
 from medcyclegan.io.atomic import atomic_file
 from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.parallel import Crew, gathered
-from medcyclegan.training.state import TrainState, Window, weights_of
+from medcyclegan.training.state import TrainState, Window
 
 LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
 
@@ -36,16 +37,8 @@ def save_checkpoint(folder: Path, state: TrainState, config: TrainConfig, *, cre
         return
     content = {
         **_weights_to_export(state, config),
-        "generators": _states(state.networks.generators),
-        "discriminators": _states(state.networks.discriminators),
-        "generator_optimiser": state.generator_optimiser.state_dict(),
-        "discriminator_optimiser": (
-            None
-            if state.discriminator_optimiser is None
-            else state.discriminator_optimiser.state_dict()
-        ),
-        "window": asdict(state.window),
-        "quiet_steps": dict(state.quiet_steps),
+        "engine": state.engine.state_dict(),
+        "items": state.items,
         "best": state.best,
         "members": members,
     }
@@ -120,18 +113,9 @@ def newest_checkpoint(folder: Path) -> dict[str, Any]:
 
 def restore(state: TrainState, content: dict[str, Any], *, crew: Crew) -> None:
     """Take up a checkpoint in a fresh state of the same settings."""
-    device = weights_of(state.generator_optimiser)[0].device
-    for name, generator in state.networks.generators.items():
-        generator.load_state_dict(content["generators"][name])
-        state.averages[name].load_state_dict(content["averages"][name])
-    for side, discriminator in state.networks.discriminators.items():
-        discriminator.load_state_dict(content["discriminators"][side])
-    state.generator_optimiser.load_state_dict(content["generator_optimiser"])
-    if state.discriminator_optimiser is not None:
-        state.discriminator_optimiser.load_state_dict(content["discriminator_optimiser"])
-    state.step, state.seconds = content["step"], content["seconds"]
-    state.window = Window(**content["window"])
-    state.quiet_steps, state.best = dict(content["quiet_steps"]), content["best"]
+    state.engine.load_state_dict(content["engine"])
+    state.step, state.items = content["step"], content["items"]
+    state.seconds, state.best = content["seconds"], content["best"]
     members = content["members"]
     if len(members) != crew.size:
         _log.warning(
@@ -139,8 +123,10 @@ def restore(state: TrainState, content: dict[str, Any], *, crew: Crew) -> None:
             "would have gone on.", len(members), crew.size,
         )  # fmt: skip
     own = members[crew.rank % len(members)]
-    for side, pool in state.pools.items():
-        pool.restore(own["pools"][side], device)
+    state.engine.load_process_state(own["engine"])
+    device = state.engine.setup.device
+    state.window = Window(own["window"]["counts"], _on(own["window"]["sums"], device))
+    state.watch.quiet_steps = _on(own["quiet_steps"], device)
     _restore_random(own["random"])
 
 
@@ -149,20 +135,22 @@ def _weights_to_export(state: TrainState, config: TrainConfig) -> dict[str, Any]
         "config": config.model_dump_json(),
         "step": state.step,
         "seconds": state.seconds,
-        "averages": _states(state.averages),
+        "averages": {way: dict(net.state_dict()) for way, net in state.engine.exported().items()},
     }
-
-
-def _states(networks: Any) -> dict[str, dict[str, Any]]:
-    return {name: dict(network.state_dict()) for name, network in networks.items()}
 
 
 def _own_part(state: TrainState) -> dict[str, Any]:
-    """What each process has of its own: pools and random numbers."""
+    """What each process has of its own: pools of fakes, losses, random numbers."""
     return {
-        "pools": {side: pool.state() for side, pool in state.pools.items()},
+        "engine": state.engine.process_state(),
+        "window": asdict(state.window),
+        "quiet_steps": dict(state.watch.quiet_steps),
         "random": _random_state(),
     }
+
+
+def _on(values: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    return {name: value.to(device) for name, value in values.items()}
 
 
 def _random_state() -> dict[str, Any]:

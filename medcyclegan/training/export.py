@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from medcyclegan.bounded_text import parse_json
 from medcyclegan.errors import CannotWrite, UsageError
 from medcyclegan.io.targets import refusals_of
 from medcyclegan.models.card import Card, DataSource, Score, Training
 from medcyclegan.models.store import save_model
 from medcyclegan.training.checkpoint import BEST, newest_checkpoint, read_checkpoint
-from medcyclegan.training.config import LossWeights, TrainConfig
-from medcyclegan.training.cyclegan import Direction, source_of
+from medcyclegan.training.config import TrainConfig
+from medcyclegan.training.data.simulated import SimulatedData
+from medcyclegan.training.engines.base import Direction
 from medcyclegan.training.run_folder import RunFolder, last_validation, read_run
 from medcyclegan.training.settings import checked
 
@@ -50,7 +51,7 @@ def export_run(
         )
     content = _best(folder) if best else newest_checkpoint(folder.checkpoints)
     where = f"the checkpoint of {folder.root}"
-    config = checked(json.loads(content["config"]), TrainConfig, where=where)
+    config = checked(parse_json(content["config"]), TrainConfig, where=where)
     if direction not in content["averages"]:
         raise UsageError(
             f"{folder.root} did not train {direction}",
@@ -59,7 +60,7 @@ def export_run(
         )
     card = _card(config, about, content, direction=direction, version=version, simulated=simulated)
     scores = _scores(last_validation(folder, direction, step=content["step"]))
-    weights = _plain(content["averages"][direction])
+    weights = content["averages"][direction]
     return _save_whole(out, card.model_copy(update={"scores": scores}), weights)
 
 
@@ -88,16 +89,6 @@ def _save_whole(out: Path, card: Card, weights: dict[str, torch.Tensor]) -> Card
     return signed
 
 
-def _plain(averages: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The generator's own names: ``AveragedModel`` puts ``module.`` before them."""
-    prefix = "module."
-    return {
-        name.removeprefix(prefix): value
-        for name, value in averages.items()
-        if name.startswith(prefix)
-    }
-
-
 def _card(
     config: TrainConfig,
     about: dict[str, Any],
@@ -107,21 +98,20 @@ def _card(
     version: str,
     simulated: bool,
 ) -> Card:
-    task = config.data.task(source_of(direction))
-    sides = about.get("data", {})
+    task, text = config.task(direction), config.card
+    told = text is not None and direction == "a-to-b"
     return Card(
-        name=f"{config.name}-{direction}",
+        name=text.name if text and told else f"{config.name}-{direction}",
         version=version,
-        summary=f"{task.source.modality} to {task.target.modality}: {config.summary}",
+        summary=text.summary
+        if text and told
+        else f"{task.source.modality} to {task.target.modality}: {config.summary}",
         task=task,
         generator=config.generator,
         weights_sha256="0" * 64,
         training=Training(
-            data=(
-                *_beginning(config, direction),
-                *(_data_source(side, sides[side]) for side in sorted(sides)),
-            ),
-            simulated=simulated,
+            data=(*_beginning(config, direction), *_data_sources(config, about.get("data", {}))),
+            simulated=simulated or config.data.kind == "simulated",
             config=str(about.get("config", config.name)),
             seed=config.seed,
             steps=content["step"],
@@ -130,8 +120,8 @@ def _card(
             method=_method(config),
         ),
         scores=(),
-        intended_use="Research. Not for diagnosis or treatment.",
-        limits=LIMITS,
+        intended_use=text.intended_use if text else "Research. Not for diagnosis or treatment.",
+        limits=text.limits if text and told else LIMITS,
         licence="not stated; that of the training data may bind",
     )
 
@@ -149,33 +139,49 @@ def _beginning(config: TrainConfig, direction: Direction) -> tuple[DataSource, .
     )
 
 
-def _data_source(side: str, counts: dict[str, Any]) -> DataSource:
-    return DataSource(
-        name=f"{counts['inputs']} images of {counts['subjects']} subjects, folder "
-        f"{counts['folder']}",
-        licence="not stated",
-        use=f"side {side}, {counts['modality']}",
+def _data_sources(config: TrainConfig, facts: dict[str, Any]) -> tuple[DataSource, ...]:
+    """What was trained on, as ``run.json`` has it."""
+    if "labels" in facts:
+        labels = facts["labels"]
+        anatomy = config.card.anatomy if config.card else None
+        return (
+            DataSource(
+                name=f"label maps of {labels['heads']} heads, folder {labels['folder']}",
+                licence="not stated",
+                use=anatomy or "anatomy that images were simulated from",
+            ),
+        )
+    return tuple(
+        DataSource(
+            name=f"{facts[side]['inputs']} images of {facts[side]['subjects']} subjects, folder "
+            f"{facts[side]['folder']}",
+            licence="not stated",
+            use=f"side {side}, {facts[side]['modality']}",
+        )
+        for side in ("a", "b")
+        if side in facts
     )
 
 
 def _method(config: TrainConfig) -> str:
-    used = _used(config.losses)
-    if config.start is not None:
-        used += f"; in the first {config.start.steps} steps {_used(config.start.losses)}"
-    if config.data.matched_noise:
-        used += f"; noise of A added to B in {config.data.matched_noise:.0%} of the items"
-    pairs = "pairs by name" if config.data.pairs == "by-name" else "unpaired"
-    both = "both directions" if config.directions == "both" else "a to b"
-    kind = "CycleGAN" if config.losses.adversarial and config.losses.cycle else "training"
-    return (
-        f"{kind}, {pairs}, {both}; weights of the losses: {used}; batch "
-        f"{config.batch_size}, moving average of the weights {config.ema_decay:g}"
-    )
+    said = [config.engine.describe(), _pairs(config)]
+    if config.late is not None:
+        said.append(
+            f"patches of {config.late.size_px} in place of {config.data.size_px} pixels from "
+            f"{config.late.from_share:.0%} of the training on"
+        )
+    said.append(f"batch {config.batch_size}, moving average of the weights {config.ema_decay:g}")
+    return "; ".join(said)
 
 
-def _used(losses: LossWeights) -> str:
-    weights = losses.model_dump()
-    return ", ".join(f"{name} {weight:g}" for name, weight in weights.items() if weight)
+def _pairs(config: TrainConfig) -> str:
+    data = config.data
+    if isinstance(data, SimulatedData):
+        return f"simulated pairs, {data.source} to {data.target}, {data.contrasts} of each anatomy"
+    pairs = "pairs by name" if data.pairs == "by-name" else "unpaired"
+    if data.matched_noise:
+        pairs += f"; noise of A added to B in {data.matched_noise:.0%} of the items"
+    return pairs
 
 
 def _scores(row: dict[str, str] | None) -> tuple[Score, ...]:
@@ -183,7 +189,10 @@ def _scores(row: dict[str, str] | None) -> tuple[Score, ...]:
     if row is None:
         return ()
     on = f"{row['cases']} validation cases of this run, on the model grid"
-    units = {"mae": row["unit"], "psnr_db": "dB", "ssim": "", "cycle_mae": "", "nmi": ""}
+    units = {
+        "mae": row["unit"], "psnr_db": "dB", "ssim": "", "bone_dice": "", "cycle_mae": "",
+        "nmi": "",
+    }  # fmt: skip
     return tuple(
         Score(measure=name, value=float(row[name]), unit=unit, on=on)
         for name, unit in units.items()

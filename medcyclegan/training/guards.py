@@ -17,46 +17,50 @@ from medcyclegan.training.config import TrainConfig
 _KEPT = "the last checkpoint is as it was before"
 
 
-def check_finite(norm: Tensor, losses: Mapping[str, Tensor], *, step: int) -> None:
-    """Stop if the length of the gradient is NaN or infinite; ``losses`` go into the message.
-
-    Raises
-    ------
-    TrainingStopped
-        If it is.
-    """
-    if bool(torch.isfinite(norm)):
-        return
-    values = ", ".join(f"{name} {float(loss):.3g}" for name, loss in losses.items())
-    raise TrainingStopped(
-        f"Step {step}: a gradient is not finite ({values})",
+def not_finite(step: int, losses: Mapping[str, float]) -> TrainingStopped:
+    """The error for a gradient that is NaN or infinite; the last mean ``losses`` go into it."""
+    values = ", ".join(f"{name} {loss:.3g}" for name, loss in losses.items())
+    before = f" (mean losses before: {values})" if values else ""
+    return TrainingStopped(
+        f"Step {step}: a gradient is not finite{before}",
         rule=f"losses and gradients are finite; nothing of this step was kept, {_KEPT}",
-        remedy="resume with lower generator_rate and discriminator_rate, or precision=float32",
+        remedy="resume with lower learning rates of the engine, or precision=float32",
     )
 
 
-def watch_discriminators(
-    quiet_steps: dict[str, int], losses: Mapping[str, float], config: TrainConfig, *, step: int
-) -> None:
-    """Count for how long each discriminator's loss has been about 0; stop if too long.
+class DiscriminatorWatch:
+    """Counts for how many steps each discriminator's loss has been about 0, on its device."""
 
-    Raises
-    ------
-    TrainingStopped
-        If a loss stayed below ``vanished_below`` for ``vanished_steps`` steps.
-    """
-    for name, loss in losses.items():
-        if not name.startswith("discriminator"):
-            continue
-        quiet_steps[name] = quiet_steps.get(name, 0) + 1 if loss < config.vanished_below else 0
-        if quiet_steps[name] >= config.vanished_steps:
-            raise TrainingStopped(
-                f"Step {step}: {name} has had a loss below {config.vanished_below:g} for "
-                f"{config.vanished_steps} steps",
-                rule=f"a discriminator that tells every fake teaches no more; {_KEPT}",
-                remedy="start again with a lower discriminator_rate, "
-                "discriminator.spectral_norm=true or a smaller discriminator.width",
-            )
+    def __init__(self, config: TrainConfig) -> None:
+        self._config = config
+        self.quiet_steps: dict[str, Tensor] = {}
+
+    def add(self, losses: Mapping[str, Tensor]) -> None:
+        """Take up the losses of a step; waits for nothing."""
+        for name, loss in losses.items():
+            if name.startswith("discriminator"):
+                before = self.quiet_steps.get(name, torch.zeros_like(loss))
+                quiet = loss < self._config.vanished_below
+                self.quiet_steps[name] = torch.where(quiet, before + 1, torch.zeros_like(loss))
+
+    def refuse_vanished(self, step: int) -> None:
+        """Stop if a loss stayed below ``vanished_below`` for ``vanished_steps`` steps.
+
+        Raises
+        ------
+        TrainingStopped
+            If it did.
+        """
+        for name, steps in self.quiet_steps.items():
+            if float(steps) >= self._config.vanished_steps:
+                raise TrainingStopped(
+                    f"Step {step}: {name} has had a loss below {self._config.vanished_below:g} for "
+                    f"{self._config.vanished_steps} steps",
+                    rule=f"a discriminator that tells every fake teaches no more; {_KEPT}",
+                    remedy="start again with a lower engine.discriminator_rate, "
+                    "engine.discriminator.spectral_norm=true or a smaller "
+                    "engine.discriminator.width",
+                )
 
 
 @contextmanager
@@ -82,8 +86,7 @@ def _out_of_memory(config: TrainConfig) -> DeviceError:
     widths = list(config.generator.widths)
     return DeviceError(
         f"Out of memory with data.size_px {config.data.size_px}, batch_size {config.batch_size} "
-        f"in accumulate {config.accumulate} parts, generator.widths {widths}, "
-        f"discriminator.width {config.discriminator.width}",
+        f"in accumulate {config.accumulate} parts, generator.widths {widths}",
         rule=f"a step must fit into memory; {_KEPT}",
         remedy="raise accumulate, or lower batch_size, data.size_px or the widths",
     )
@@ -120,6 +123,10 @@ def stop_on_signals() -> Iterator[StopRequest]:
             signal.signal(number, handler)
 
 
-def ignore_interrupts(worker: int) -> None:
-    """For a process that loads data: Ctrl-C is for the training, which ends its loaders itself."""
+def leave_signals_to_the_training(worker: int) -> None:
+    """For a process that loads data: Ctrl-C, or SIGTERM to the whole group, is for the training.
+
+    That finishes its step, writes a checkpoint and ends its loaders itself.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -60,7 +60,7 @@ class Logbook:
                     self._folder.validation,
                     {"step": step, "seconds": round(seconds, 1), **figures},
                 )
-            for name in ("mae", "psnr_db", "ssim", "cycle_mae", "nmi"):
+            for name in ("mae", "psnr_db", "ssim", "bone_dice", "cycle_mae", "nmi"):
                 value = getattr(result, name)
                 if np.isfinite(value):
                     self._board.add_scalar(f"validation/{result.direction}/{name}", value, step)

@@ -2,16 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Annotated, Self
+
 import torch
-from monai.losses import PatchAdversarialLoss
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
-# Least squares GAN (Mao et al. 2017, arXiv 1611.04076): scores near 1 for real, near 0 for fake.
-# MONAI would put a leaky ReLU behind the discriminator, which that paper does not have.
-_LEAST_SQUARES = PatchAdversarialLoss(criterion="least_squares", no_activation_leastsq=True)
+Weight = Annotated[float, Field(ge=0)]
 
 # Added to a variance of gradients: of slabs of nothing but air, below the rounding of bfloat16.
 _VARIANCE_FLOOR = 1e-8
+
+
+class LossWeights(BaseModel):
+    """How much each loss counts; with 0 it is not computed, and neither is what it alone needs.
+
+    ``paired_l1`` acts on the pairs of a batch, ``matched`` on slabs of the same place in two
+    bodies, all others on every item.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    adversarial: Weight = 1.0
+    cycle: Weight = 10.0
+    identity: Weight = 5.0
+    structure: Weight = 0.0
+    gradient: Weight = 0.0
+    paired_l1: Weight = 0.0
+    matched: Weight = 0.0
+
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> Self:
+        if not any((self.adversarial, self.cycle, self.identity, self.paired_l1, self.matched)):
+            raise ValueError(
+                "adversarial, cycle, identity, paired_l1 and matched are all 0: nothing to learn"
+            )
+        return self
+
+
+class Warmup(BaseModel):
+    """The first ``share`` of a training, with weights of the losses of its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    share: Annotated[float, Field(gt=0, le=1)]
+    losses: LossWeights
+
+
+def weighted_sum(losses: Mapping[str, Tensor], weights: LossWeights) -> Tensor:
+    """What the generators lower, a scalar."""
+    first, *others = [getattr(weights, name) * loss for name, loss in losses.items()]
+    total: Tensor = sum(others, start=first)
+    return total
+
+
+def describe_weights(losses: LossWeights) -> str:
+    """The weights above 0, as a card tells them."""
+    weights = losses.model_dump()
+    return ", ".join(f"{name} {weight:g}" for name, weight in weights.items() if weight)
 
 
 def l1_loss(fake: Tensor, real: Tensor) -> Tensor:
@@ -32,38 +79,53 @@ def gradient_loss(fake: Tensor, real: Tensor) -> Tensor:
     return rows + columns
 
 
-def level_loss(logits: Tensor, real: Tensor, levels: Tensor) -> Tensor:
-    """Cross-entropy of weighted levels, mean over voxels, a scalar.
+def two_hot_cross_entropy(logits: Tensor, real: Tensor, levels: Tensor) -> Tensor:
+    """Cross-entropy of weighted levels, by voxel: (N, depth, H, W).
 
     ``logits`` (N, depth, levels, H, W); ``real`` (N, depth, H, W) is shared between the two
     ``levels`` that it lies between, so that their weighted mean is ``real`` (Imani and White 2018,
     arXiv 1806.04613, on regression by such a loss).
     """
     inside = real.clamp(levels[0], levels[-1]).contiguous()
-    above = torch.searchsorted(levels, inside).clamp(min=1)
+    above = torch.searchsorted(levels, inside).clamp(1, levels.numel() - 1)
     lower, upper = levels[above - 1], levels[above]
     share = (inside - lower) / (upper - lower)
     log_p = logits.log_softmax(dim=2)
     log_lower = log_p.gather(2, (above - 1).unsqueeze(2)).squeeze(2)
     log_upper = log_p.gather(2, above.unsqueeze(2)).squeeze(2)
-    return -((1.0 - share) * log_lower + share * log_upper).mean()
+    return -((1.0 - share) * log_lower + share * log_upper)
 
 
-def fooling_loss(scores: Tensor) -> Tensor:
-    """Mean of (score - 1)^2 over the scores of fakes, a scalar: what a generator lowers."""
-    loss: Tensor = _LEAST_SQUARES(scores.float(), target_is_real=True, for_discriminator=False)
-    return loss
+def border_losses(fake: Tensor, real: Tensor, *, threshold: float, width: float) -> Tensor:
+    """How badly two soft masks of bone fit, by item: (2, N), border and volume, each in [0, 1].
+
+    A voxel belongs to bone by sigmoid((value - threshold) / width). The border loss is one minus
+    the Dice of both masks, its sums of squares below the line (Milletari et al. 2016, arXiv
+    1606.04797), so that it is 0 where both are equal; the volume loss is the difference of both
+    volumes over their sum. Slabs (N, depth, H, W); threshold and width in the slabs' units.
+    """
+    p, q = (((x.float() - threshold) / width).sigmoid().flatten(1) for x in (fake, real))
+    both = (p.square() + q.square()).sum(dim=1)
+    border = (p - q).square().sum(dim=1) / both.clamp(min=_VARIANCE_FLOOR)
+    volume = (p.sum(dim=1) - q.sum(dim=1)).abs() / (p.sum(dim=1) + q.sum(dim=1)).clamp(min=1.0)
+    return torch.stack([border, volume])
 
 
-def telling_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+def generator_adversarial_loss(scores: Tensor) -> Tensor:
+    """Mean of (score - 1)^2 over the scores of fakes, a scalar: what a generator lowers.
+
+    Least squares GAN, Mao et al. 2017 (arXiv 1611.04076): 1 is for real, 0 for fake.
+    """
+    return (scores.float() - 1.0).square().mean()
+
+
+def discriminator_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
     """Half of mean (real - 1)^2 + mean fake^2, a scalar: what a discriminator lowers.
 
     0.25 if it cannot tell at all, 0 if it tells perfectly.
     """
-    real = _LEAST_SQUARES(real_scores.float(), target_is_real=True, for_discriminator=True)
-    fake = _LEAST_SQUARES(fake_scores.float(), target_is_real=False, for_discriminator=True)
-    half: Tensor = 0.5 * (real + fake)
-    return half
+    real, fake = real_scores.float(), fake_scores.float()
+    return 0.5 * ((real - 1.0).square().mean() + fake.square().mean())
 
 
 def paired_l1_loss(fake: Tensor, real: Tensor, paired: Tensor) -> Tensor:
@@ -72,7 +134,7 @@ def paired_l1_loss(fake: Tensor, real: Tensor, paired: Tensor) -> Tensor:
     ``paired`` is bool (N,). Items are not weighted by how many pairs a batch happens to hold, so
     that the loss of a batch is the mean of those of its parts.
     """
-    return _mean_of_chosen((fake - real).abs(), paired)
+    return mean_of_chosen((fake - real).abs(), paired)
 
 
 def matched_loss(fake: Tensor, real: Tensor, matched: Tensor) -> Tensor:
@@ -83,7 +145,7 @@ def matched_loss(fake: Tensor, real: Tensor, matched: Tensor) -> Tensor:
     which are both dark in most MR.
     """
     error = (fake - real).float()
-    return _mean_of_chosen(error.abs() + 2.0 * error.square(), matched)
+    return mean_of_chosen(error.abs() + 2.0 * error.square(), matched)
 
 
 def gradient_consistency_loss(one: Tensor, other: Tensor) -> Tensor:
@@ -99,9 +161,9 @@ def gradient_consistency_loss(one: Tensor, other: Tensor) -> Tensor:
     return (1.0 - covariance / spread.sqrt()).mean()
 
 
-def _mean_of_chosen(errors: Tensor, chosen: Tensor) -> Tensor:
+def mean_of_chosen(errors: Tensor, chosen: Tensor) -> Tensor:
     """Mean over all items of their mean error, taken as 0 for those not ``chosen`` (N,)."""
-    per_item = errors.flatten(1).mean(dim=1)
+    per_item = errors.flatten(1).mean(dim=1) if errors.ndim > 1 else errors
     return per_item.where(chosen, per_item.new_zeros(())).mean()
 
 

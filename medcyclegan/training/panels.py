@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from medcyclegan.training.config import TrainConfig
-from medcyclegan.training.cyclegan import DIRECTIONS, Direction, source_of
 from medcyclegan.training.data.check import as_picture
 from medcyclegan.training.data.types import TrainingData
-from medcyclegan.training.sample import Sample
+from medcyclegan.training.engines.base import DIRECTIONS, Direction, source_of
+from medcyclegan.training.sample import Sample, first_slab
 
 SAMPLES = 3
 # Cases looked through for samples: a validation may hold hundreds, prepared when asked for.
@@ -44,7 +44,7 @@ def choose_samples(data: TrainingData, *, depth: int) -> list[Sample]:
     b = [case.b for case in pairs or cases if case.b is not None]
     together = list(zip(a, b, strict=False))[:SAMPLES]
     if not together:
-        return [data.train[number] for number in range(SAMPLES)]
+        return [first_slab(data.train[number]) for number in range(SAMPLES)]
     paired = torch.tensor(bool(pairs))
     return [Sample(_middle(one, depth), _middle(other, depth), paired) for one, other in together]
 
@@ -98,7 +98,7 @@ def draw_panel(rows: Sequence[Row], config: TrainConfig, *, step: int) -> NDArra
 
 def _titled(title: str, direction: Direction, config: TrainConfig) -> str:
     source = config.data.domain(source_of(direction)).modality
-    target = config.data.task(source_of(direction)).target.modality
+    target = config.task(direction).target.modality
     names = {
         "input": f"{source} (input)",
         "output": f"synthetic {target}",

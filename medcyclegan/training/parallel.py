@@ -13,10 +13,15 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
+
+# While one process validates, or prepares the data, the others wait in a collective; torch's own
+# limit is 10 minutes with GPUs.
+_LONGEST_WAIT = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,9 @@ def joined_crew() -> Iterator[Crew]:
     local_rank = int(os.environ["LOCAL_RANK"])
     if torch.cuda.is_available():
         torch.cuda.set_device(local_rank)
-    distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    distributed.init_process_group(
+        "nccl" if torch.cuda.is_available() else "gloo", timeout=_LONGEST_WAIT
+    )
     try:
         yield Crew(distributed.get_rank(), distributed.get_world_size(), local_rank)
     finally:

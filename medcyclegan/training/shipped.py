@@ -7,21 +7,9 @@ from pathlib import Path
 
 from medcyclegan.errors import UsageError
 
-# Configurations of pipelines/train_model.py, which have settings of their own, begin with this.
-_ON_PAIRS = "head_"
-
 
 def shipped_configs() -> dict[str, Path]:
     """Names and files of the configurations of ``medcyclegan train``."""
-    return {name: path for name, path in _all().items() if not name.startswith(_ON_PAIRS)}
-
-
-def shipped_pairs_configs() -> dict[str, Path]:
-    """Names and files of the configurations of ``pipelines/train_model.py``."""
-    return {name: path for name, path in _all().items() if name.startswith(_ON_PAIRS)}
-
-
-def _all() -> dict[str, Path]:
     package = Path(str(files("medcyclegan")))
     # A wheel has them inside the package; a checkout, installed or not, beside it.
     folder = next(
@@ -31,7 +19,7 @@ def _all() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def find_config(name_or_path: str, *, on_pairs: bool = False) -> Path:
+def find_config(name_or_path: str) -> Path:
     """Return a shipped configuration, by name, or a file of one's own.
 
     Raises
@@ -39,7 +27,7 @@ def find_config(name_or_path: str, *, on_pairs: bool = False) -> Path:
     UsageError
         If there is neither.
     """
-    shipped = shipped_pairs_configs() if on_pairs else shipped_configs()
+    shipped = shipped_configs()
     if name_or_path in shipped:
         return shipped[name_or_path]
     path = Path(name_or_path)
@@ -48,5 +36,5 @@ def find_config(name_or_path: str, *, on_pairs: bool = False) -> Path:
     raise UsageError(
         f"No configuration {name_or_path}",
         rule=f"it is one of {', '.join(shipped)}, or a YAML file",
-        remedy="see: medcyclegan config list" if not on_pairs else "see the folder configs/",
+        remedy="see: medcyclegan config list",
     )

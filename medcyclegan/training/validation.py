@@ -15,15 +15,17 @@ from numpy.typing import NDArray
 from skimage.metrics import normalized_mutual_information, structural_similarity
 from torch import Tensor, nn
 
-from medcyclegan.task import Window
+from medcyclegan.task import Task, Window
 from medcyclegan.training.config import TrainConfig
-from medcyclegan.training.cyclegan import DIRECTIONS, Direction, source_of
 from medcyclegan.training.data.types import ValidationCase
+from medcyclegan.training.engines.base import DIRECTIONS, Direction, source_of
 from medcyclegan.translator import translate
 
 # SSIM's window in pixels, and bins a side of the joint histogram for the mutual information.
 WINDOW_PX = 7
 BINS = 64
+# What counts as bone.
+BONE_HU = 250.0
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -36,6 +38,7 @@ class Validation:
     ``mae`` and ``cycle_mae`` are in ``unit`` (of the target, of the source). ``psnr_db`` and
     ``ssim`` take the width of the target's window as the range of values; ``ssim`` is of slices,
     7 x 7 pixels. ``nmi`` is between 1 (independent) and 2 (one a function of the other).
+    ``bone_dice`` is that of what lies above 250 HU, for targets in HU.
     ``error`` is ``mae`` of pairs, or without pairs ``cycle_mae``, as a share of that range.
     """
 
@@ -45,6 +48,7 @@ class Validation:
     mae: float
     psnr_db: float
     ssim: float
+    bone_dice: float
     cycle_mae: float
     nmi: float
     error: float
@@ -119,7 +123,7 @@ def _validate_one(
     device: torch.device,
 ) -> Validation:
     back: Direction = "b-to-a" if way == "a-to-b" else "a-to-b"
-    task, back_task = config.data.task(source_of(way)), config.data.task(source_of(back))
+    task, back_task = config.task(way), config.task(back)
     depth = config.data.depth
     rows = []
     for case in cases:
@@ -129,7 +133,7 @@ def _validate_one(
         fake = translate(generators[way], source, depth=depth, device=device)
         row = {"nmi": _nmi(source, fake, mask)}
         if case.paired and target is not None:
-            row |= _against_truth(fake, target, mask, task.target_window)
+            row |= _against_truth(fake, target, mask, task)
         elif back in generators:
             again = translate(generators[back], fake, depth=depth, device=device)
             row |= _cycle(again, source, mask, back_task.target_window)
@@ -145,6 +149,7 @@ def _validate_one(
         mae=mean("mae"),
         psnr_db=mean("psnr_db"),
         ssim=mean("ssim"),
+        bone_dice=mean("bone_dice"),
         cycle_mae=mean("cycle_mae"),
         nmi=mean("nmi"),
         error=error,
@@ -159,10 +164,16 @@ def _means(rows: Sequence[Mapping[str, float]]) -> Callable[[str], float]:
     return mean
 
 
-def _against_truth(fake: Tensor, real: Tensor, mask: Mask, window: Window) -> dict[str, float]:
+def _against_truth(fake: Tensor, real: Tensor, mask: Mask, task: Task) -> dict[str, float]:
+    window = task.target_window
     x, y = _physical(fake, window), _physical(real, window)
     width = _width(window)
-    return {
+    bones = (x > BONE_HU) & mask, (y > BONE_HU) & mask
+    both = bones[0].sum() + bones[1].sum()
+    bone = {}
+    if task.target.unit == "HU" and both:  # without bone on either side there is nothing to share
+        bone = {"bone_dice": float(2.0 * (bones[0] & bones[1]).sum() / both)}
+    return bone | {
         "mae": float(np.abs(x - y)[mask].mean()),
         "psnr_db": psnr_db(x, y, mask, data_range=width),
         "ssim": plane_ssim(x, y, mask, data_range=width),

@@ -53,6 +53,13 @@ def to_geometry(volume: Volume, geometry: Geometry, *, fill: float) -> Volume:
     return Volume(out, geometry, volume.unit)
 
 
+def mask_on(mask: Volume, geometry: Geometry) -> Volume:
+    """Bring a mask, above 0 where it marks, onto another grid: 1 where half a voxel is marked."""
+    marked = mask.with_voxels((mask.voxels > 0).astype(np.float32), unit="mask")
+    moved = to_geometry(marked, geometry, fill=0.0)
+    return moved.with_voxels((moved.voxels >= 0.5).astype(np.float32))
+
+
 def _whole_steps(source: Geometry, target: Geometry) -> FloatArray | None:
     """(4, 4) map of target to source indices, if it is a flip, an order of axes and a whole shift.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 import yaml
@@ -14,15 +15,17 @@ from medcyclegan.io.nifti.write import write_nifti
 from medcyclegan.io.read import read_scan
 from medcyclegan.io.scan import ItkPassport
 from medcyclegan.models.store import load_model
+from medcyclegan.simulate import dose_slices
 from medcyclegan.training.shipped import shipped_configs
 from medcyclegan.volume import Volume
 from tests.cli.conversion_inputs import Run, runner
+from tests.simulate.head_labels import head_labels
 from tests.tiny_model import head_on
 
 # What makes the default configuration small: 8 mm, patches of 16 pixels, tiny networks, 4 steps.
 SMALL = (
     "data.spacing_mm=8", "data.depth=3", "data.size_px=16", "generator.widths=[4, 4]",
-    "discriminator.width=4", "discriminator.layers=1", "steps=4", "decay_from_step=2",
+    "engine.discriminator.width=4", "engine.discriminator.layers=1", "steps=4",
     "log_every=2", "validate_every=2", "checkpoint_every=2", "workers=0", "panel_steps=[]",
 )  # fmt: skip
 
@@ -57,7 +60,7 @@ def sides(data: Path) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def test_a_run_that_is_all_start_is_told(
+def test_a_run_that_is_all_warm_up_is_told(
     run: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # --check leaves a picture there
@@ -66,8 +69,8 @@ def test_a_run_that_is_all_start_is_told(
         asked = ("train", "mr_ct", *sides(data), "--out", tmp_path / "run", "--check")
         return run(*asked, *SMALL, *changes)[2]
 
-    assert "all 4 steps are the start (start.steps=14000)" in told()
-    assert "the start" not in told("start.steps=2")
+    assert "all of the training is the warm-up" in told("engine.warmup.share=1")
+    assert "the warm-up" not in told()
 
 
 def test_from_data_to_models_of_both_directions(run: Run, data: Path, tmp_path: Path) -> None:
@@ -128,11 +131,17 @@ def test_a_check_reads_everything_and_trains_nothing(
     [
         (("mr_ct",), 2, "--data-a and --data-b are needed"),
         (("none", "--data-a", ".", "--data-b", "."), 2, "No configuration none"),
-        (("mr_ct", "--data-a", ".", "--data-b", ".", "losses.cycle=-1"), 2, "losses.cycle = -1"),
+        (
+            ("mr_ct", "--data-a", ".", "--data-b", ".", "engine.losses.cycle=-1"),
+            2,
+            "engine.losses.cycle = -1",
+        ),
         (("mr_ct", "--data-a", ".", "--data-b", "."), 3, "hold no MR images"),
         (("mr_ct", "--out", "none", "--resume"), 2, "none holds no run"),
         (("mr_ct", "--data-a", ".", "--data-b", ".", "--validation-a", "."), 2, "Only one folder"),
-        (("head_mr_ct", "--data-a", ".", "--data-b", "."), 2, "No configuration head_mr_ct"),
+        (("head_mr_ct", "--data-a", ".", "--data-b", "."), 2, "give --labels"),
+        (("mr_ct", "--labels", "."), 2, "give --data-a and --data-b"),
+        (("head_mr_ct", "--labels", "."), 3, "holds 0 label maps"),
     ],
 )
 def test_what_cannot_be_trained_is_told(
@@ -161,3 +170,47 @@ def test_configurations_are_listed_and_shown_with_their_comments(run: Run) -> No
         assert shown.startswith("# ")
     code, _, error = run("config", "show", "none")
     assert (code, "one of ct_denoise" in error) == (2, True)
+
+
+# What makes a training of a shipped model small: tiny networks and patches, two steps.
+TINY_HEADS = (
+    "generator.widths=[4, 8]", "data.size_px=32", "data.slices=2", "data.held_back=1", "late=null",
+    "batch_size=1", "steps=2", "checkpoint_every=1", "workers=0", "panel_steps=[]",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "model_name"),
+    [("head_mr_ct", "head-mr-ct"), ("head_t1_t2", "head-t1-t2"), ("head_ct_denoise", "ct-denoise")],
+)
+def test_what_ships_is_trained_from_label_maps(
+    name: str, model_name: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dose_slices, "SIZE_PX", 32)
+    monkeypatch.setattr(dose_slices, "_SLICES_A_HEAD", 2)
+    monkeypatch.setattr(dose_slices, "_PHANTOM_SHARE", 0.0)
+    labels, prepared, out = tmp_path / "labels", tmp_path / "prepared", tmp_path / "run"
+    labels.mkdir()
+    volume = head_labels()
+    image = nib.Nifti1Image(volume.voxels.astype(np.int16), volume.geometry.affine_ras)
+    for number in (1, 2):
+        nib.save(image, labels / f"head_{number:02d}.nii.gz")
+    asked = ("--labels", labels, "--heads", 1, "--prepared", prepared, "--device", "cpu")
+    code, _, error = run("train", name, *asked, "--out", out, *TINY_HEADS)
+    assert code == 0, error
+    code, _, error = run("export", out, "--out", tmp_path / "model")
+    assert code == 0, error
+    card = load_model(tmp_path / "model").card
+    assert (card.name, card.training.steps, card.generator.widths) == (model_name, 2, (4, 8))
+    assert card.training.simulated
+    assert card.training.data[0].name == "label maps of 1 heads, folder labels"
+    assert sorted(path.name for path in prepared.iterdir()) == ["head_01.npz", "head_02.npz"]
+    # prepared heads are used again, and give the same model
+    for path in labels.iterdir():
+        path.write_bytes(b"")
+    code, _, error = run("train", name, *asked, "--out", tmp_path / "again", *TINY_HEADS)
+    assert code == 0, error
+    run("export", tmp_path / "again", "--out", tmp_path / "same")
+    assert load_model(tmp_path / "same").card.weights_sha256 == card.weights_sha256
+    code, _, error = run("train", name, "--out", out, "--resume", *TINY_HEADS, "steps=3")
+    assert code == 0, error  # the label maps are remembered

@@ -13,10 +13,9 @@ from medcyclegan.simulate.slab_ct import render_ct
 from medcyclegan.simulate.slab_grid import SlabGrid, draw_grid
 from medcyclegan.simulate.slab_images import draw_contrast, render_mr
 from medcyclegan.simulate.tissues import Tissue
-from medcyclegan.training.simulated import SimulatedPairs
+from medcyclegan.training.data.simulated import SimulatedSlabs
 from tests.simulate.head_labels import head_labels
-from tests.tiny_model import tiny_task
-from tests.training.tiny_pairs import tiny_pairs
+from tests.training.simulated_training import simulated_data
 
 
 @pytest.fixture(scope="module")
@@ -102,11 +101,11 @@ def test_contrasts_differ_but_air_is_dark_and_bone_darker_than_most() -> None:
 
 
 def test_the_seed_and_the_number_fix_an_item(head: HeadAnatomy) -> None:
-    def pairs(seed: int) -> SimulatedPairs:
-        task = tiny_task(spacing_mm=2.0)
-        return SimulatedPairs([head], tiny_pairs(seed=seed, size_px=40, task=task))
+    def pairs(seed: int) -> SimulatedSlabs:
+        return SimulatedSlabs([head], simulated_data(), seed=seed)
 
-    mr, ct = pairs(1)[7]
+    mr, ct, paired, _ = pairs(1)[7]
+    assert paired.tolist() == [True, True]
     again = pairs(1)
     _ = again[3]  # what was asked for before does not matter
     assert torch.equal(again[7][0], mr)

@@ -1,6 +1,6 @@
 """Train in processes that kill themselves at given moments; run by ``test_resume``.
 
-    python -m tests.training.killed_child RUN MOMENT...
+    python -m tests.training.killed_child RUN ENGINE MOMENT...
 
 A MOMENT is the number of a step, after which the process dies, or ``saving``: in the middle of
 writing the next checkpoint. Each but the first goes on from where the one before was killed.
@@ -19,7 +19,7 @@ import torch
 from medcyclegan.training import checkpoint
 from medcyclegan.training.loop import train
 from medcyclegan.training.run_folder import start_run
-from tests.training.tiny_training import tiny_job
+from tests.training.tiny_training import Calling, tiny_config, tiny_job
 
 
 def die() -> None:
@@ -31,23 +31,25 @@ def die_half_way(content: Any, path: Path) -> None:
     die()
 
 
-def train_until(folder: Path, moment: str, *, resume: bool) -> None:
+def train_until(folder: Path, engine: str, moment: str, *, resume: bool) -> None:
     """Train in this process until it is killed."""
     if moment == "saving":
         checkpoint.torch.save = die_half_way
-    job = tiny_job(folder)
+    job = tiny_job(folder, tiny_config(engine=engine))
     if not resume:
         start_run(job.folder, job.config, {})
-    train(job, resume=resume, on_step=lambda step, losses: die() if str(step) == moment else None)
+    watcher = Calling(lambda step: die() if str(step) == moment else None)
+    train(job, resume=resume, watcher=watcher)
 
 
 def main() -> None:
     torch.set_num_threads(1)
     folder = Path(sys.argv[1])
-    for number, moment in enumerate(sys.argv[2:]):
+    engine = sys.argv[2]
+    for number, moment in enumerate(sys.argv[3:]):
         child = os.fork()
         if child == 0:
-            train_until(folder, moment, resume=number > 0)
+            train_until(folder, engine, moment, resume=number > 0)
             os._exit(0)  # not killed: the parent complains
         _, status = os.waitpid(child, 0)
         assert os.WIFSIGNALED(status), f"{moment}: not killed, status {status}"

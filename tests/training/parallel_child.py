@@ -1,6 +1,6 @@
 """A tiny training as one of the processes of ``torchrun``; run by ``test_parallel``.
 
-    torchrun --nproc-per-node 2 -m tests.training.parallel_child FOLDER
+    torchrun --nproc-per-node 2 -m tests.training.parallel_child FOLDER ENGINE
 
 Each process notes the items that it loaded in ``items_<rank>.json``, and saves its weights.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from medcyclegan.training.loop import Job, train
+from medcyclegan.training.loop import Job, Watcher, train
 from medcyclegan.training.parallel import joined_crew
 from medcyclegan.training.run_folder import RunFolder, start_run
 from medcyclegan.training.sample import Sample
@@ -44,7 +44,7 @@ def main() -> None:
     with joined_crew() as crew:
         run = RunFolder(folder / f"run_{crew.rank}")
         job = Job(
-            parallel_config(),
+            parallel_config(sys.argv[2]),
             TrainingData(slabs, data.validation, data.summary),
             run,
             torch.device("cpu"),
@@ -52,7 +52,7 @@ def main() -> None:
         )
         if crew.leads:
             start_run(run, job.config, {})
-        state = train(job, resume=False, on_step=lambda step, losses: None)
+        state = train(job, resume=False, watcher=Watcher())
         (folder / f"items_{crew.rank}.json").write_text(json.dumps(slabs.items))
         torch.save(numbers_of(state), folder / f"numbers_{crew.rank}.pt")
 

@@ -15,10 +15,7 @@ from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.export import export_run
 from medcyclegan.training.settings import read_settings
 from medcyclegan.training.shipped import find_config
-from medcyclegan.training.state import fresh_state
-from tests.training.tiny_training import run_tiny, tiny_config, tiny_job
-
-CPU = torch.device("cpu")
+from tests.training.tiny_training import fresh, run_tiny, tiny_config, tiny_job
 
 
 @pytest.fixture(scope="module")
@@ -39,18 +36,18 @@ def asked(model: Path, **changes: Any) -> TrainConfig:
 
 def test_generator_and_average_begin_with_the_model_and_the_way_back_does_not(model: Path) -> None:
     config = asked(model)
-    state, alone = fresh_state(config, CPU), fresh_state(config, CPU)
-    begin(state, config)
+    state, alone = fresh(config), fresh(config)
+    begin(state.engine, config)
     wanted = load_model(model).generator.state_dict()
-    for generator in (state.networks.generators["a-to-b"], state.averages["a-to-b"].module):
+    for generator in (state.engine.generators()["a-to-b"], state.engine.exported()["a-to-b"]):
         assert all(torch.equal(value, wanted[n]) for n, value in generator.state_dict().items())
-    back, fresh = (s.networks.generators["b-to-a"].state_dict() for s in (state, alone))
-    assert all(torch.equal(back[name], fresh[name]) for name in back)
+    back, new = (s.engine.generators()["b-to-a"].state_dict() for s in (state, alone))
+    assert all(torch.equal(back[name], new[name]) for name in back)
     # the control: without it, the weights are those of the seed
-    there = alone.networks.generators["a-to-b"].state_dict()
+    there = alone.engine.generators()["a-to-b"].state_dict()
     assert not all(torch.equal(there[name], wanted[name]) for name in wanted)
-    begin(alone, tiny_config(seed=77))
-    again = alone.networks.generators["a-to-b"].state_dict()
+    begin(alone.engine, tiny_config(seed=77))
+    again = alone.engine.generators()["a-to-b"].state_dict()
     assert all(torch.equal(again[name], there[name]) for name in again)
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from medcyclegan.training.config import LossWeights
-from medcyclegan.training.cyclegan import (
-    Networks,
-    discriminator_losses,
-    generator_losses,
-    make_fakes,
-    weighted_sum,
-)
+from medcyclegan.training.engines.base import Direction, Losses, Side
+from medcyclegan.training.engines.cyclegan import discriminator_losses, generator_losses
+from medcyclegan.training.losses import LossWeights, weighted_sum
 from medcyclegan.training.sample import Sample
 
 OFF = {"adversarial": 0.0, "cycle": 0.0, "identity": 0.0}
@@ -38,6 +35,17 @@ def batch(*, paired: tuple[bool, ...] = (False, False)) -> Sample:
     return Sample(torch.zeros(shape), torch.ones(shape), torch.tensor(paired))
 
 
+@dataclass(frozen=True)
+class Networks:
+    generators: dict[Direction, Plus]
+    discriminators: dict[Side, Plus]
+
+    def losses(self, given: Sample, weights: LossWeights) -> Losses:
+        sources = {"a-to-b": given.a, "b-to-a": given.b}
+        fakes = {way: net(sources[way]) for way, net in self.generators.items()}
+        return generator_losses(self.generators, self.discriminators, given, fakes, weights)
+
+
 def networks() -> Networks:
     """A to b adds 0.5, b to a takes 0.25; discriminators give the value itself as the score."""
     return Networks({"a-to-b": Plus(0.5), "b-to-a": Plus(-0.25)}, {"a": Plus(0.0), "b": Plus(0.0)})
@@ -46,8 +54,7 @@ def networks() -> Networks:
 def losses_of(
     weights: LossWeights, *, paired: tuple[bool, ...] = (False, False)
 ) -> dict[str, float]:
-    ours, given = networks(), batch(paired=paired)
-    found = generator_losses(ours, given, make_fakes(ours, given), weights)
+    found = networks().losses(batch(paired=paired), weights)
     return {name: float(value) for name, value in found.items()}
 
 
@@ -97,18 +104,18 @@ def test_the_whole_is_the_weighted_sum() -> None:
     ],
 )
 def test_what_no_loss_needs_is_not_computed(weights: dict[str, float], calls: int) -> None:
-    ours, given = networks(), batch()
+    ours = networks()
     made = LossWeights.model_validate({**OFF, **weights})
-    generator_losses(ours, given, make_fakes(ours, given), made)
-    assert [g.calls for g in ours.generators.values()] == [calls, calls]  # type: ignore[attr-defined]
-    asked = [d.calls for d in ours.discriminators.values()]  # type: ignore[attr-defined]
+    ours.losses(batch(), made)
+    assert [g.calls for g in ours.generators.values()] == [calls, calls]
+    asked = [d.calls for d in ours.discriminators.values()]
     assert asked == ([1, 1] if made.adversarial else [0, 0])
 
 
 def test_one_direction_alone() -> None:
-    ours, given = Networks({"a-to-b": Plus(0.5)}, {"b": Plus(0.0)}), batch(paired=(True, True))
+    ours = Networks({"a-to-b": Plus(0.5)}, {"b": Plus(0.0)})
     weights = LossWeights(cycle=0.0, identity=1.0, paired_l1=1.0)
-    found = generator_losses(ours, given, make_fakes(ours, given), weights)
+    found = ours.losses(batch(paired=(True, True)), weights)
     assert {name: float(value) for name, value in found.items()} == {
         "adversarial": 0.25, "identity": 0.5, "paired_l1": 0.5,
     }  # fmt: skip
@@ -116,7 +123,7 @@ def test_one_direction_alone() -> None:
 
 def test_discriminators_see_real_slabs_and_what_they_are_shown() -> None:
     shown = {"a": torch.full((2, 3, 16, 16), 0.5), "b": torch.full((2, 3, 16, 16), 0.25)}
-    found = discriminator_losses(networks(), batch(), shown)  # type: ignore[arg-type]
+    found = discriminator_losses(networks().discriminators, batch(), shown)  # type: ignore[arg-type]
     assert {name: float(value) for name, value in found.items()} == {
         "discriminator_a": pytest.approx(0.5 * (1.0 + 0.25)),  # real scores are 0
         "discriminator_b": pytest.approx(0.5 * (0.0 + 0.0625)),  # real scores are 1

@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from medcyclegan.errors import DeviceError, ExitCode, Interrupted, TrainingStopped
 from medcyclegan.training.checkpoint import LAST, read_checkpoint
-from medcyclegan.training.guards import memory_errors, stop_on_signals, watch_discriminators
+from medcyclegan.training.guards import DiscriminatorWatch, memory_errors, stop_on_signals
 from medcyclegan.training.loop import train
 from medcyclegan.training.run_folder import start_run
 from medcyclegan.training.sample import Sample
 from tests.training.tiny_training import (
+    Calling,
     Shapes,
     TrainingData,
     differing,
@@ -43,37 +43,45 @@ def poisoned() -> TrainingData:
 
 
 def test_a_nan_stops_the_run_and_the_last_checkpoint_is_good(tmp_path: Path) -> None:
-    with pytest.raises(TrainingStopped, match=r"Step 5: a gradient is not finite \(.*cycle nan"):
+    with pytest.raises(
+        TrainingStopped, match=r"Step 5: a gradient is not finite \(mean losses before: .*cycle 1"
+    ):
         run_tiny(tiny_job(tmp_path, data=poisoned()))
     assert TrainingStopped.exit_code == ExitCode.TRAINING_STOPPED == 7
     content = read_checkpoint(tmp_path / "checkpoints" / LAST)
     assert content["step"] == 3
-    weights = [w for network in content["generators"].values() for w in network.values()]
+    networks = content["engine"]["networks"].values()
+    weights = [w for network in networks for w in network.values()]
     assert all(torch.isfinite(weight).all() for weight in weights)
     # It can be resumed from there, on data that are good.
     assert run_tiny(tiny_job(tmp_path), resume=True).step == 6
 
 
 def test_a_vanished_discriminator_stops_the_run() -> None:
-    config = tiny_config(vanished_below=1e-3, vanished_steps=3)
-    quiet: dict[str, int] = {}
-    watched = ({"discriminator_a": 1e-4, "discriminator_b": 0.2, "cycle": 0.0} for _ in range(9))
-    for step in (1, 2):
-        watch_discriminators(quiet, next(watched), config, step=step)
-    watch_discriminators(quiet, {"discriminator_a": 0.1}, config, step=3)  # it counts anew
-    for step in (4, 5):
-        watch_discriminators(quiet, next(watched), config, step=step)
+    def quiet(first: float = 1e-4) -> dict[str, torch.Tensor]:
+        found = {"discriminator_a": first, "discriminator_b": 0.2, "cycle": 0.0}
+        return {name: torch.tensor(value) for name, value in found.items()}
+
+    watch = DiscriminatorWatch(tiny_config(vanished_below=1e-3, vanished_steps=3))
+    for _ in range(2):
+        watch.add(quiet())
+    watch.add(quiet(first=0.1))  # it counts anew
+    for _ in range(2):
+        watch.add(quiet())
+    watch.refuse_vanished(5)
+    watch.add(quiet())
     with pytest.raises(TrainingStopped, match=r"Step 6: discriminator_a .*below 0\.001 for 3"):
-        watch_discriminators(quiet, next(watched), config, step=6)
-    off = tiny_config(vanished_below=0, vanished_steps=1)
-    watch_discriminators({}, next(watched), off, step=1)
+        watch.refuse_vanished(6)
+    off = DiscriminatorWatch(tiny_config(vanished_below=0, vanished_steps=1))
+    off.add(quiet())
+    off.refuse_vanished(1)
 
 
 def test_a_run_with_a_vanished_discriminator_keeps_its_checkpoint(tmp_path: Path) -> None:
     # A generator that does not learn is soon told from real images.
     config = tiny_config(
         generator_rate=1e-9, discriminator={"width": 8, "layers": 1}, losses={"identity": 0.0},
-        vanished_below=0.2, vanished_steps=3, steps=200, decay_from_step=200, log_every=200,
+        vanished_below=0.2, vanished_steps=3, steps=200, decay_from=1.0, log_every=200,
         validate_every=200,
     )  # fmt: skip
     with pytest.raises(TrainingStopped, match=r"discriminator_[ab] has had a loss below 0\.2"):
@@ -109,7 +117,7 @@ def test_the_words_of_the_allocator_are_those_that_are_looked_for() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_and_ends_with_130(number: signal.Signals, tmp_path: Path) -> None:
-    def ask(step: int, losses: Any) -> None:
+    def ask(step: int) -> None:
         if step == 1:
             os.kill(os.getpid(), number)
 
@@ -117,7 +125,7 @@ def test_a_signal_saves_and_ends_with_130(number: signal.Signals, tmp_path: Path
     before = signal.getsignal(number)
     start_run(job.folder, job.config, {})
     with pytest.raises(Interrupted, match=rf"Stopped by {number.name} after step 2") as told:
-        train(job, resume=False, on_step=ask)
+        train(job, resume=False, watcher=Calling(ask))
     assert told.value.exit_code == ExitCode.INTERRUPTED == 130
     assert signal.getsignal(number) == before
     assert read_checkpoint(job.folder.checkpoints / LAST)["step"] == 2

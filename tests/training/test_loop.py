@@ -12,11 +12,17 @@ from matplotlib.image import imread
 from medcyclegan.training.checkpoint import BEST, LAST, read_checkpoint
 from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.data.types import TrainingData
-from medcyclegan.training.loop import averaged_generators
 from medcyclegan.training.panels import choose_samples, make_rows
-from medcyclegan.training.state import TrainState, fresh_state
+from medcyclegan.training.state import TrainState
 from medcyclegan.training.validation import validate
-from tests.training.tiny_training import run_tiny, tiny_config, tiny_data, tiny_job
+from tests.training.tiny_training import (
+    fresh,
+    gan_settings,
+    run_tiny,
+    tiny_config,
+    tiny_data,
+    tiny_job,
+)
 
 CPU = torch.device("cpu")
 PAIRS_ONLY = {"adversarial": 0.0, "cycle": 0.0, "identity": 0.0, "paired_l1": 1.0}
@@ -24,7 +30,7 @@ PAIRS_ONLY = {"adversarial": 0.0, "cycle": 0.0, "identity": 0.0, "paired_l1": 1.
 
 def error_of(state: TrainState, config: TrainConfig, data: TrainingData) -> float:
     """The error of a to b on cases that are not trained on, as a share of the range."""
-    return validate(averaged_generators(state), data.validation, config, CPU)[0].error
+    return validate(state.engine.exported(), data.validation, config, CPU)[0].error
 
 
 @pytest.mark.parametrize(
@@ -35,14 +41,14 @@ def error_of(state: TrainState, config: TrainConfig, data: TrainingData) -> floa
 def test_a_run_learns(
     losses: dict[str, float], pair_every: int, steps: int, tmp_path: Path
 ) -> None:
-    plain = {"losses": losses, "steps": steps, "decay_from_step": steps // 2,
+    plain = {"losses": losses, "steps": steps, "decay_from": 0.5,
              "validate_every": steps, "log_every": steps, "checkpoint_every": steps}  # fmt: skip
     config, data = tiny_config(**plain), tiny_data(pair_every=pair_every)
-    untrained = error_of(fresh_state(config, CPU), config, data)
+    untrained = error_of(fresh(config), config, data)
     trained = error_of(run_tiny(tiny_job(tmp_path / "run", config, data)), config, data)
     assert trained < 0.5 * untrained
     # The control: at a rate of nothing it does not learn.
-    idle = tiny_config(**plain | {"steps": 10, "decay_from_step": 10, "generator_rate": 1e-9})
+    idle = tiny_config(**plain | {"steps": 10, "decay_from": 1.0, "generator_rate": 1e-9})
     idled = error_of(run_tiny(tiny_job(tmp_path / "idle", idle, data)), idle, data)
     assert idled > 0.9 * untrained
 
@@ -73,7 +79,7 @@ def test_what_a_run_leaves_behind(tmp_path: Path) -> None:
     names = ("adversarial", "cycle", "identity", "structure", "gradient", "paired_l1")
     assert {*names, "generator", "discriminator_a", "discriminator_b"} < set(rows[0])
     for row in rows:
-        weights = config.losses.model_dump()
+        weights = gan_settings(config).losses.model_dump()
         total = sum(weights[name] * float(row[name]) for name in names)
         assert float(row["generator"]) == pytest.approx(total, rel=1e-4)
     best = read_checkpoint(folder.checkpoints / BEST)
@@ -88,9 +94,9 @@ def test_what_a_run_leaves_behind(tmp_path: Path) -> None:
     assert state.best == pytest.approx(min(means), rel=1e-4)
 
 
-def test_the_log_has_the_same_columns_in_the_start_and_after_it(tmp_path: Path) -> None:
-    start = {"steps": 3, "losses": {"adversarial": 0, "cycle": 0, "identity": 1}}
-    job = tiny_job(tmp_path, tiny_config(start=start))
+def test_the_log_has_the_same_columns_in_the_warm_up_and_after_it(tmp_path: Path) -> None:
+    warmup = {"share": 0.5, "losses": {"adversarial": 0, "cycle": 0, "identity": 1}}
+    job = tiny_job(tmp_path, tiny_config(warmup=warmup))
     run_tiny(job)
     with job.folder.metrics.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -127,7 +133,7 @@ def test_the_rows_of_a_panel_are_what_they_are_called() -> None:
 def test_workers_give_the_same_training(tmp_path: Path) -> None:
     one = run_tiny(tiny_job(tmp_path / "one", tiny_config(workers=0, steps=4)))
     two = run_tiny(tiny_job(tmp_path / "two", tiny_config(workers=2, steps=4)))
-    for way, generator in averaged_generators(one).items():
+    for way, generator in one.engine.exported().items():
         for name, weight in generator.state_dict().items():
-            assert torch.equal(weight, averaged_generators(two)[way].state_dict()[name]), name
+            assert torch.equal(weight, two.engine.exported()[way].state_dict()[name]), name
     assert read_checkpoint(tmp_path / "two" / "checkpoints" / LAST)["step"] == 4

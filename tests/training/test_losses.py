@@ -8,15 +8,16 @@ import pytest
 import torch
 
 from medcyclegan.training.losses import (
-    fooling_loss,
+    border_losses,
+    discriminator_loss,
+    generator_adversarial_loss,
     gradient_consistency_loss,
     gradient_loss,
     l1_loss,
     l2_loss,
-    level_loss,
     matched_loss,
     paired_l1_loss,
-    telling_loss,
+    two_hot_cross_entropy,
 )
 
 REAL = torch.tensor([[[[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]]])
@@ -61,18 +62,18 @@ def test_losses_are_scalars_that_can_be_derived(loss) -> None:  # type: ignore[n
 
 def test_a_generator_lowers_the_squared_distance_of_its_scores_from_1() -> None:
     scores = torch.tensor([[[[1.0, 0.0], [-2.0, 3.0]]]])
-    assert float(fooling_loss(scores)) == pytest.approx((0 + 1 + 9 + 4) / 4)
-    assert float(fooling_loss(torch.ones(1, 1, 2, 2))) == 0.0
+    assert float(generator_adversarial_loss(scores)) == pytest.approx((0 + 1 + 9 + 4) / 4)
+    assert float(generator_adversarial_loss(torch.ones(1, 1, 2, 2))) == 0.0
 
 
 def test_a_discriminator_wants_1_for_real_and_0_for_fake() -> None:
     real, fake = torch.tensor([[[[1.0, 0.0]]]]), torch.tensor([[[[0.0, 2.0]]]])
-    assert float(telling_loss(real, fake)) == pytest.approx(0.5 * (1 / 2 + 4 / 2))
+    assert float(discriminator_loss(real, fake)) == pytest.approx(0.5 * (1 / 2 + 4 / 2))
     half = torch.full((1, 1, 3, 3), 0.5)
-    assert float(telling_loss(half, half)) == pytest.approx(0.25)  # it cannot tell at all
-    assert float(telling_loss(torch.ones_like(half), torch.zeros_like(half))) == 0.0
+    assert float(discriminator_loss(half, half)) == pytest.approx(0.25)  # it cannot tell at all
+    assert float(discriminator_loss(torch.ones_like(half), torch.zeros_like(half))) == 0.0
     # negative scores are no better than they look: no leaky ReLU stands between
-    assert float(telling_loss(torch.ones_like(half), -half)) == pytest.approx(0.125)
+    assert float(discriminator_loss(torch.ones_like(half), -half)) == pytest.approx(0.125)
 
 
 def test_only_pairs_count_for_the_paired_l1() -> None:
@@ -136,23 +137,45 @@ def by_hand(shares: tuple[float, float, float], p: tuple[float, float, float]) -
     return -sum(share * math.log(x) for share, x in zip(shares, p, strict=True))
 
 
-def test_level_loss_shares_a_value_between_its_two_levels() -> None:
+def test_two_hot_cross_entropy_shares_a_value_between_its_two_levels() -> None:
     p = (0.2, 0.5, 0.3)
     logits = torch.log(torch.tensor(p)).view(1, 1, 3, 1, 1).expand(1, 1, 3, 1, 5)
     real = torch.tensor([-1.0, -0.75, 0.0, 0.4, 1.7]).view(1, 1, 1, 5)  # the last one is clipped
     shares = [(1.0, 0, 0), (0.75, 0.25, 0), (0, 1.0, 0), (0, 0.6, 0.4), (0, 0, 1.0)]
     wanted = sum(by_hand(share, p) for share in shares) / 5  # type: ignore[arg-type]
-    assert float(level_loss(logits, real, LEVELS)) == pytest.approx(wanted, abs=1e-6)
-    moved = level_loss(logits, real + 0.1, LEVELS)  # the control
+    assert float(two_hot_cross_entropy(logits, real, LEVELS).mean()) == pytest.approx(
+        wanted, abs=1e-6
+    )
+    moved = two_hot_cross_entropy(logits, real + 0.1, LEVELS).mean()  # the control
     assert float(moved) != pytest.approx(wanted, abs=1e-3)
 
 
-def test_level_loss_is_least_where_the_mean_of_the_levels_is_the_value() -> None:
+def test_two_hot_cross_entropy_is_least_where_the_mean_of_the_levels_is_the_value() -> None:
     real = torch.full((1, 1, 1, 1), -0.25)
     true, false = (torch.log(torch.tensor(p)).view(1, 1, 3, 1, 1)
                    for p in ((0.25, 0.749, 0.001), (0.749, 0.25, 0.001)))  # fmt: skip
     logits = true.clone().requires_grad_(True)
-    level_loss(logits, real, LEVELS).backward()
+    two_hot_cross_entropy(logits, real, LEVELS).mean().backward()
     assert logits.grad is not None
     assert float(logits.grad.abs().max()) < 2e-3
-    assert float(level_loss(true, real, LEVELS)) < float(level_loss(false, real, LEVELS)) - 0.3
+    right, wrong = (float(two_hot_cross_entropy(x, real, LEVELS)) for x in (true, false))
+    assert right < wrong - 0.3
+
+
+def test_border_losses_are_0_for_equal_bone_and_grow_with_what_is_shifted_or_added() -> None:
+    bone = torch.full((2, 1, 16, 16), -1.0)
+    bone[..., 4:8] = 1.0
+    shifted, more = bone.roll(2, dims=-1), bone.clone()
+    more[..., 4:12] = 1.0
+
+    def losses(fake: torch.Tensor) -> list[float]:
+        found = border_losses(fake, bone, threshold=0.0, width=0.05)
+        assert found.shape == (2, 2)
+        return [float(loss) for loss in found[:, 0]]
+
+    assert losses(bone) == [0.0, 0.0]
+    # half of each is beside the other: Dice .5, the same volume
+    assert losses(shifted) == pytest.approx([0.5, 0.0], abs=1e-4)
+    # twice as much: Dice 2 * 4 / (4 + 8), volumes 8 and 4
+    assert losses(more) == pytest.approx([1 / 3, 1 / 3], abs=1e-4)
+    assert losses(torch.full_like(bone, -1.0)) == pytest.approx([1.0, 1.0], abs=1e-4)

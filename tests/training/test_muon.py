@@ -9,10 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from medcyclegan.errors import UsageError
 from medcyclegan.networks.factory import GeneratorConfig, make_generator
 from medcyclegan.networks.shuffle_unet import ShuffleUNet
-from medcyclegan.training.muon import ConvMuon
+from medcyclegan.training.muon import ConvMuon, newton_schulz, orthogonalised
 
 RATE = 1e-2
 
@@ -82,10 +81,25 @@ def test_kernels_that_are_not_channels_last_are_refused() -> None:
         optimiser_of(generator)
 
 
-def test_a_torch_without_muon_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(torch.optim, "Muon")
-    with pytest.raises(UsageError, match=r"2\.9 or newer"):
-        optimiser_of(network())
+def test_a_step_is_that_of_torch_and_together_as_one_by_one() -> None:
+    rng = torch.Generator().manual_seed(1)
+    shapes = [(6, 54), (6, 54), (24, 6), (6, 54)]
+    matrices = [torch.randn(shape, generator=rng) for shape in shapes]
+    one_by_one = orthogonalised(matrices)
+    parameters = [nn.Parameter(matrix.clone()) for matrix in matrices]
+    theirs = torch.optim.Muon(parameters, lr=1.0, weight_decay=0.0, momentum=0.0, nesterov=False)
+    for parameter, matrix in zip(parameters, matrices, strict=True):
+        parameter.grad = matrix
+    theirs.step()
+    for matrix, parameter, way in zip(matrices, parameters, one_by_one, strict=True):
+        scale = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
+        torch.testing.assert_close(
+            matrix - parameter.detach(), scale * way.float(), rtol=0, atol=1e-6
+        )
+    alike = torch.stack([matrices[n].bfloat16() for n in (0, 1, 3)])
+    together = newton_schulz(alike)
+    for n, way in zip((0, 1, 3), together, strict=True):
+        torch.testing.assert_close(way, one_by_one[n], rtol=0, atol=0.02)  # rounding of bfloat16
 
 
 def test_a_resumed_run_goes_on_exactly() -> None:

@@ -18,13 +18,14 @@ from medcyclegan.training import checkpoint
 from medcyclegan.training.checkpoint import BEST, LAST, PREVIOUS, read_checkpoint
 from medcyclegan.training.data.types import TrainingData
 from medcyclegan.training.parallel import Crew
-from medcyclegan.training.pool import FakePool
 from medcyclegan.training.run_folder import RunFolder
 from medcyclegan.training.sample import Sample
-from medcyclegan.training.state import TrainState, fresh_state
+from medcyclegan.training.state import TrainState
 from tests.training.tiny_training import (
+    Calling,
     Shapes,
     differing,
+    fresh,
     run_tiny,
     tiny_config,
     tiny_data,
@@ -32,6 +33,7 @@ from tests.training.tiny_training import (
 )
 
 ROOT = Path(__file__).parents[2]
+KINDS = ("contrastive", "cyclegan", "supervised")
 
 
 @pytest.fixture(autouse=True)
@@ -43,31 +45,36 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainState, RunFolder]:
+def left_alone(folder: Path, engine: str) -> tuple[TrainState, RunFolder]:
     """The run that was left alone."""
     torch.set_num_threads(1)
-    job = tiny_job(tmp_path_factory.mktemp("whole"))
+    job = tiny_job(folder, tiny_config(engine=engine))
     return run_tiny(job), job.folder
 
 
-def stopped_at(folder: Path, step: int) -> None:
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainState, RunFolder]:
+    """That of a CycleGAN."""
+    return left_alone(tmp_path_factory.mktemp("whole"), "cyclegan")
+
+
+def stopped_at(folder: Path, step: int, engine: str = "cyclegan") -> None:
     """Train up to a step and end with an error, so that nothing is saved at that step."""
 
     class Enough(Exception):
         pass
 
-    def enough(done: int, losses: object) -> None:
+    def enough(done: int) -> None:
         if done == step:
             raise Enough
 
     from medcyclegan.training.loop import train
     from medcyclegan.training.run_folder import start_run
 
-    job = tiny_job(folder)
+    job = tiny_job(folder, tiny_config(engine=engine))
     start_run(job.folder, job.config, {})
     with pytest.raises(Enough):
-        train(job, resume=False, on_step=enough)
+        train(job, resume=False, watcher=Calling(enough))
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -76,16 +83,15 @@ def rows(path: Path) -> list[dict[str, str]]:
         return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
 
 
-def test_a_killed_run_ends_as_the_one_that_was_left_alone(
-    whole: tuple[TrainState, RunFolder], tmp_path: Path
-) -> None:
-    folder = tmp_path / "killed"
+@pytest.mark.parametrize("engine", KINDS)
+def test_a_killed_run_ends_as_the_one_that_was_left_alone(engine: str, tmp_path: Path) -> None:
+    whole, folder = left_alone(tmp_path / "whole", engine), tmp_path / "killed"
     done = subprocess.run(
-        [sys.executable, "-m", "tests.training.killed_child", folder, "4", "saving", "5"],
+        [sys.executable, "-m", "tests.training.killed_child", folder, engine, "4", "saving", "5"],
         cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    state = run_tiny(tiny_job(folder), resume=True)
+    state = run_tiny(tiny_job(folder, tiny_config(engine=engine)), resume=True)
     assert state.step == whole[0].step == 6
     assert differing(whole[0], state) == []
     assert state.best == whole[0].best
@@ -97,34 +103,42 @@ def test_a_killed_run_ends_as_the_one_that_was_left_alone(
     assert [row["step"] for row in rows(whole[1].metrics)] == ["2", "4", "6"]
 
 
+def without(part: str) -> Any:
+    """A ``restore`` that leaves a part of the engine's state as it was drawn."""
+
+    def forgetful(state: TrainState, content: dict[str, Any], **given: Any) -> None:
+        as_drawn = state.engine.state_dict()[part]
+        engine = {**content["engine"], part: as_drawn}
+        checkpoint.restore(state, {**content, "engine": engine}, **given)
+
+    return forgetful
+
+
 def forget_pools(state: TrainState, content: dict[str, Any], **given: Any) -> None:
-    checkpoint.restore(state, content, **given)
-    state.pools = {side: FakePool(size=3, seed=3) for side in state.pools}
-
-
-def forget_moments(state: TrainState, content: dict[str, Any], **given: Any) -> None:
-    fresh = fresh_state(tiny_config(), torch.device("cpu")).generator_optimiser.state_dict()
-    checkpoint.restore(state, {**content, "generator_optimiser": fresh}, **given)
-
-
-def forget_averages(state: TrainState, content: dict[str, Any], **given: Any) -> None:
-    fresh = fresh_state(tiny_config(), torch.device("cpu")).averages
-    plain = {way: dict(average.state_dict()) for way, average in fresh.items()}
-    checkpoint.restore(state, {**content, "averages": plain}, **given)
+    before = state.engine.process_state()
+    members = [{**member, "engine": before} for member in content["members"]]
+    checkpoint.restore(state, {**content, "members": members}, **given)
 
 
 def forget_steps(state: TrainState, content: dict[str, Any], **given: Any) -> None:
-    checkpoint.restore(state, {**content, "step": 0}, **given)
+    checkpoint.restore(state, {**content, "step": 0, "items": 0}, **given)
 
 
-@pytest.mark.parametrize("forget", [forget_pools, forget_moments, forget_averages, forget_steps])
+@pytest.mark.parametrize("engine", KINDS)
+@pytest.mark.parametrize(
+    "forget", [without("networks"), without("optimisers"), without("averages"), forget_steps,
+               forget_pools],
+    ids=["networks", "optimisers", "averages", "steps", "pools"],
+)  # fmt: skip
 def test_a_resume_that_forgets_something_is_seen(
-    forget: Any, whole: tuple[TrainState, RunFolder], tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    stopped_at(tmp_path / "run", 4)
+    forget: Any, engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if forget is forget_pools and engine == "supervised":
+        return  # its processes have nothing of their own
+    whole = left_alone(tmp_path / "whole", engine)
+    stopped_at(tmp_path / "run", 4, engine)
     monkeypatch.setattr("medcyclegan.training.loop.restore", forget)
-    state = run_tiny(tiny_job(tmp_path / "run"), resume=True)
+    state = run_tiny(tiny_job(tmp_path / "run", tiny_config(engine=engine)), resume=True)
     assert len(differing(whole[0], state)) > 3
 
 
@@ -137,7 +151,7 @@ def test_random_numbers_of_the_whole_process_go_on_too(tmp_path: Path) -> None:
     content = read_checkpoint(tmp_path / "run" / "checkpoints" / LAST)
     drawn = []
     for _ in range(2):
-        checkpoint.restore(fresh_state(tiny_config(), torch.device("cpu")), content, crew=Crew())
+        checkpoint.restore(fresh(tiny_config()), content, crew=Crew())
         drawn.append((float(torch.rand(())), random.random(), float(np.random.rand())))
     drawn.append((float(torch.rand(())), random.random(), float(np.random.rand())))
     assert drawn[0] == drawn[1]
@@ -149,7 +163,8 @@ def damage_end(path: Path) -> None:
 
 
 def damage_one_byte(path: Path) -> None:
-    weights = torch.load(path, weights_only=True)["generators"]["a-to-b"]["stem.weight"]
+    networks = torch.load(path, weights_only=True)["engine"]["networks"]
+    weights = networks["a-to-b"]["stem.weight"]
     content = bytearray(path.read_bytes())
     content[content.index(bytes(weights.untyped_storage().tolist()))] ^= 0x40
     path.write_bytes(content)

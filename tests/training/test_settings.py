@@ -11,9 +11,11 @@ from medcyclegan.errors import UsageError
 from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.settings import read_settings
 from medcyclegan.training.shipped import find_config, shipped_configs
+from tests.training.tiny_training import gan_settings
 
 NAMES = (
-    "ct_denoise", "ct_denoise_cyclegan", "ct_images", "mr_ct", "mr_ct_finetune", "t1_t2", "xray_ct",
+    "ct_denoise", "ct_denoise_cyclegan", "ct_images", "head_ct_denoise", "head_ct_mr", "head_mr_ct",
+    "head_t1_t2", "head_t2_t1", "mr_ct", "mr_ct_finetune", "t1_t2", "xray_ct",
 )  # fmt: skip
 
 
@@ -37,26 +39,29 @@ def test_all_are_there_and_valid() -> None:
     for name, path in shipped_configs().items():
         made = read(path)
         assert made.name == name
-        assert made.decay_from_step < made.steps
+        assert 0.0 < made.decay_from < 1.0
         comments = " ".join(re.findall("#(.*)", path.read_text(encoding="utf-8")))
         for unit in ("channels at 1", "edge of a "):
             assert unit in comments, (name, unit)
-        for kind, unit in (("percentiles", "percent"), ("window", "HU")):
-            if f"kind: {kind}" in path.read_text(encoding="utf-8"):
+        for kind, unit in (("percentiles", "percent"), ("unit: HU", "HU")):
+            if kind in path.read_text(encoding="utf-8"):
                 assert unit in comments, (name, unit)
 
 
 def test_what_they_promise() -> None:
     made = {name: read(path) for name, path in shipped_configs().items()}
     denoise, heads, slices = made["ct_denoise_cyclegan"], made["mr_ct"], made["ct_images"]
-    assert (denoise.losses.cycle, denoise.losses.identity) == (30.0, 2.0)
+    assert (gan_settings(denoise).losses.cycle, gan_settings(denoise).losses.identity) == (
+        30.0,
+        2.0,
+    )
     assert (denoise.generator.kind, denoise.generator.widths[0]) == ("unet", 64)
     assert {made[name].data.task("a").target.unit for name in made if "denoise" in name} == {"HU"}
     assert (made["ct_denoise"].data.matched_noise, made["ct_denoise"].data.pairs) == (1.0, "none")
     assert (heads.generator.kind, heads.data.depth, heads.data.size_px) == ("shuffle_unet", 5, 128)
-    assert heads.losses.structure > 0
-    assert heads.start is not None
-    assert heads.start.losses.matched > 0
+    assert gan_settings(heads).losses.structure > 0
+    assert gan_settings(heads).warmup is not None
+    assert gan_settings(heads).largest_weight("matched") > 0
     assert (slices.data.depth, slices.data.size_px) == (1, 256)
     assert made["xray_ct"].data.a.modality == "XR"
     t1_t2 = made["t1_t2"]
@@ -67,18 +72,18 @@ def test_what_they_promise() -> None:
 @pytest.mark.parametrize("text", ["2e-4", "2.0e-4", "0.0002", "2E-4", ".2e-3", "'2e-4'"])
 def test_a_rate_is_a_number_however_it_is_written(text: str, tmp_path: Path) -> None:
     path = written(tmp_path, ("discriminator_rate: 2e-4", f"discriminator_rate: {text}"))
-    assert read(path).discriminator_rate == 2e-4
-    assert read(path, f"generator_rate={text}").generator_rate == 2e-4
+    assert gan_settings(read(path)).discriminator_rate == 2e-4
+    assert gan_settings(read(path, f"engine.generator_rate={text}")).generator_rate == 2e-4
 
 
 def test_changes_reach_into_the_settings(tmp_path: Path) -> None:
     path = written(tmp_path)
     made = read(
-        path, "losses.cycle=20", "data.a.scaling.lower=1", "data.augment.flip=0.25",
+        path, "engine.losses.cycle=20", "data.a.scaling.lower=1", "data.augment.flip=0.25",
         "generator.widths=[8, 16]", "steps=2e4", "compile=true", "name=my.own-run_2",
     )  # fmt: skip
-    assert made.losses.cycle == 20.0
-    assert made.losses.structure == read(path).losses.structure
+    assert gan_settings(made).losses.cycle == 20.0
+    assert gan_settings(made).losses.structure == gan_settings(read(path)).losses.structure
     assert made.data.a.scaling.lower == 1.0
     assert made.data.augment.flip == 0.25
     assert made.generator.widths == (8, 16)
@@ -88,24 +93,26 @@ def test_changes_reach_into_the_settings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("losses.cycel=20", r"losses\.cycel = 20; .*[Ee]xtra"),
-        ("losses.cycle=-1", r"losses\.cycle = -1; .*greater than or equal to 0"),
-        ("losses.cycle=much", r"losses\.cycle = 'much'; .*number"),
-        ("losses.cycle=.inf", r"losses\.cycle = inf; .*finite"),
-        ("losses={adversarial: 0, cycle: 0, identity: 0}", "nothing to learn"),
+        ("engine.losses.cycel=20", r"engine\.losses\.cycel = 20; .*no key"),
+        ("engine.losses.cycle=-1", r"engine\.losses\.cycle = -1; .*greater than or equal to 0"),
+        ("engine.losses.cycle=much", r"engine\.losses\.cycle = 'much'; .*number"),
+        ("engine.losses.cycle=.inf", r"engine\.losses\.cycle = inf; .*finite"),
+        ("engine.losses={adversarial: 0, cycle: 0, identity: 0}", "nothing to learn"),
         ("data.position_matched=false", r"losses\.matched needs data\.position_matched"),
-        ("start.steps=0", r"start\.steps = 0; .*greater than or equal to 1"),
+        ("engine.warmup.share=0", r"engine\.warmup\.share = 0; .*greater than 0"),
+        ("engine.kind=gan", r"engine = .*'gan'.*'contrastive', 'cyclegan', 'supervised'"),
+        ("data.kind=simulated", r"data\.pairs = 'none'; .*no key"),
+        ("decay_from=1.5", r"decay_from = 1\.5; .*less than or equal to 1"),
         ("data.matched_noise=0.5", "needs the same unit and scaling"),
         ("steps=0", r"steps = 0; .*greater than or equal to 1"),
         ("steps=1.5", r"steps = 1\.5; .*integer"),
-        ("steps=100", "decay_from_step 10000 is after steps 100"),
         ("ema_decay=1", r"ema_decay = 1; .*less than 1"),
-        ("directions=a-to-b", r"losses\.cycle 1 needs both directions"),
+        ("engine.directions=a-to-b", r"losses\.cycle 1 needs both directions"),
         ("accumulate=3", "batch_size 1 cannot be worked through in accumulate 3"),
         ("data.size_px=16", r"data\.size_px 16 is below 32"),
         ("data.depth=4", "depth 4 must be odd"),
         ("data.b.scaling.lower=3000", "must be below upper"),
-        ("discriminator.layers=9", r"discriminator\.layers = 9"),
+        ("engine.discriminator.layers=9", r"engine\.discriminator\.layers = 9"),
         ("generator.kind=transformer", r"generator\.kind = 'transformer'"),
         ("name=a/b", "name = 'a/b'"),
         ("precision=float16", "precision = 'float16'"),
@@ -127,7 +134,7 @@ def test_what_breaks_a_rule_is_told_by_key_value_and_rule(
     ("old", "new", "message"),
     [
         ("steps: 20000", "steps: 20000\nsteps: 5", "the key steps is there twice"),
-        ("  cycle: 1.0", "  cycle: 1.0\n  cycle: 2.0", "the key cycle is there twice"),
+        ("    cycle: 1.0", "    cycle: 1.0\n    cycle: 2.0", "the key cycle is there twice"),
         ("losses:  #", "losses: [  #", "cannot be read as YAML"),
         ("name: mr_ct", "name: !!python/object/apply:os.getcwd []", "cannot be read as YAML"),
         ("summary: ", "sumary: ", "summary"),
@@ -157,5 +164,41 @@ def test_a_config_is_found_by_name_or_path(tmp_path: Path) -> None:
     assert find_config("mr_ct").name == "mr_ct.yaml"
     with pytest.raises(UsageError, match=r"one of ct_denoise, .*xray_ct, or a YAML file"):
         find_config("none")
-    with pytest.raises(UsageError, match="No configuration"):
-        find_config("head_mr_ct")  # the settings of a pipeline, which are of another kind
+    assert find_config("head_mr_ct").name == "head_mr_ct.yaml"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            "engine.losses.cycel=1",
+            (
+                "engine.losses.cycel = 1",
+                "no key engine.losses.cycel",
+                "perhaps engine.losses.cycle is meant",
+            ),
+        ),
+        ("data.size_pix=1", ("no key data.size_pix", "perhaps data.size_px is meant")),
+        ("foo.bar=1", ("foo = {'bar': 1}", "no key foo", "known are")),
+        ("engine.losses.cycle=-1", ("engine.losses.cycle = -1", "correct the setting")),
+    ],
+)
+def test_a_wrong_setting_on_the_command_line_is_named_and_not_the_file(
+    change: str, words: tuple[str, ...]
+) -> None:
+    path = shipped_configs()["mr_ct"]
+    with pytest.raises(UsageError) as refused:
+        read_settings(path, TrainConfig, changes=[change])
+    said = str(refused.value)
+    assert all(word in said for word in words)
+    assert "Extra inputs" not in said
+    assert str(path) not in said
+
+
+def test_an_unknown_key_of_a_file_names_the_file(tmp_path: Path) -> None:
+    text = shipped_configs()["mr_ct"].read_text(encoding="utf-8")
+    path = tmp_path / "mine.yaml"
+    path.write_text(text + "\nsurprise: 1\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="there is no key surprise") as refused:
+        read_settings(path, TrainConfig)
+    assert str(path) in str(refused.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from medcyclegan.training.data.types import (
     TrainingData,
     ValidationCase,
 )
-from medcyclegan.training.loop import Job, train
+from medcyclegan.training.engines.cyclegan import CycleGAN, CycleGANSettings
+from medcyclegan.training.engines.registry import ENGINES
+from medcyclegan.training.loop import Job, Progress, Watcher, fresh_state, train
 from medcyclegan.training.parallel import Crew
 from medcyclegan.training.run_folder import RunFolder, start_run
 from medcyclegan.training.sample import Sample
@@ -56,21 +59,67 @@ def to_b(a: Tensor) -> Tensor:
 
 
 def tiny_config(**changes: Any) -> TrainConfig:
-    """Six steps of two items, all losses on; or with ``changes``, of the top level."""
+    """Six steps of two items, all losses on; or with ``changes``.
+
+    Those that are settings of an engine go to ``engine``, by default a CycleGAN.
+    """
     window = Window(lower=-1000.0, upper=2000.0)
     hounsfield = Domain(modality="CT", unit="HU", scaling=window)
+    engines = {
+        "cyclegan": {
+            "discriminator": {"width": 4, "layers": 1, "spectral_norm": True},
+            "losses": {"structure": 1.0, "gradient": 1.0, "paired_l1": 1.0},
+            "generator_rate": 1e-2, "discriminator_rate": 1e-2, "pool_size": 3,
+        },
+        "contrastive": {
+            "discriminator": {"width": 4, "layers": 1}, "patches": 16, "generator_rate": 1e-2,
+            "discriminator_rate": 1e-2,
+        },
+        "supervised": {"learning_rate": 1e-2, "border_weight": 0.15, "volume_weight": 0.1},
+    }  # fmt: skip
     plain = {
         "name": "tiny", "summary": "made shapes for tests",
-        "data": {"a": hounsfield, "b": hounsfield, "depth": DEPTH, "size_px": SIZE},
+        "data": {"kind": "folders", "a": hounsfield, "b": hounsfield, "depth": DEPTH,
+                 "size_px": SIZE, "pairs": "by-name"},
         "generator": {"widths": (4, 4)},
-        "discriminator": {"width": 4, "layers": 1, "spectral_norm": True},
-        "losses": {"structure": 1.0, "gradient": 1.0, "paired_l1": 1.0},
-        "steps": 6, "decay_from_step": 4, "batch_size": 2, "seed": 3, "workers": 0,
-        "generator_rate": 1e-2, "discriminator_rate": 1e-2, "ema_decay": 0.9, "pool_size": 3,
-        "log_every": 2, "validate_every": 3, "checkpoint_every": 3, "panel_every": 100,
-        "panel_steps": (), "precision": "float32",
+        "steps": 6, "decay_from": 4 / 6, "batch_size": 2, "seed": 3, "workers": 0,
+        "ema_decay": 0.9, "log_every": 2, "validate_every": 3, "checkpoint_every": 3,
+        "panel_every": 100, "panel_steps": (), "precision": "float32",
     }  # fmt: skip
-    return TrainConfig.model_validate({**plain, **changes})
+    kind = changes.pop("engine", "cyclegan")
+    own = ENGINES[kind].settings_type.model_fields
+    engine = {name: changes.pop(name) for name in list(changes) if name in own}
+    settings = {"kind": kind, **engines.get(kind, {}), **engine}
+    if kind == "supervised":
+        plain["generator"] = {"widths": (4, 4), "levels": (-1.0, 0.0, 1.0)}
+    return TrainConfig.model_validate({**plain, "engine": settings, **changes})
+
+
+def gan_settings(config: TrainConfig) -> CycleGANSettings:
+    """The settings of the engine of a CycleGAN's training."""
+    assert isinstance(config.engine, CycleGANSettings)
+    return config.engine
+
+
+def gan_of(state: TrainState) -> CycleGAN:
+    """The engine of a CycleGAN's training."""
+    assert isinstance(state.engine, CycleGAN)
+    return state.engine
+
+
+def fresh(config: TrainConfig, *, rank: int = 0) -> TrainState:
+    """A state before the first step, on the CPU."""
+    return fresh_state(config, torch.device("cpu"), Crew(rank))
+
+
+class Calling(Watcher):
+    """Calls a function with the number of every step that was done."""
+
+    def __init__(self, call: Callable[[int], object]) -> None:
+        self.call = call
+
+    def step(self, progress: Progress) -> None:
+        self.call(progress.step)
 
 
 def tiny_data(*, pair_every: int = 4, cases: int = 2, paired: bool = True) -> TrainingData:
@@ -103,29 +152,26 @@ def run_tiny(job: Job, *, resume: bool = False) -> TrainState:
     """Start the run's folder if need be, and train."""
     if not resume:
         start_run(job.folder, job.config, {})
-    return train(job, resume=resume, on_step=lambda step, losses: None)
+    return train(job, resume=resume, watcher=Watcher())
 
 
 def numbers_of(state: TrainState) -> dict[str, Tensor]:
-    """All tensors that a training changes, by name."""
+    """All tensors that a training changes, by their place in what a checkpoint keeps."""
+    engine = state.engine
     found: dict[str, Tensor] = {}
-    for name, network in [*state.networks.generators.items(), *state.averages.items()]:
-        for key, value in network.state_dict().items():
-            found[f"{type(network).__name__}.{name}.{key}"] = value
-    for side, network in state.networks.discriminators.items():
-        found |= {f"discriminator.{side}.{k}": v for k, v in network.state_dict().items()}
-    for kind, optimiser in (
-        ("generators", state.generator_optimiser),
-        ("discriminators", state.discriminator_optimiser),
-    ):
-        slots = optimiser.state_dict()["state"] if optimiser is not None else {}
-        for number, values in slots.items():
-            found |= {f"{kind}.{number}.{k}": v for k, v in values.items()}
-    for side, pool in state.pools.items():
-        content = pool.state()
-        found |= {f"pool.{side}.{n}": fake for n, fake in enumerate(content["kept"])}
-        found[f"pool.{side}.rng"] = content["rng"]
-    return found
+
+    def collect(value: object, name: str) -> None:
+        if isinstance(value, Tensor):
+            found[name] = value
+        elif isinstance(value, dict):
+            for key, inner in value.items():
+                collect(inner, f"{name}.{key}")
+        elif isinstance(value, list | tuple):
+            for number, inner in enumerate(value):
+                collect(inner, f"{name}.{number}")
+
+    collect({**engine.state_dict(), "own": engine.process_state()}, "")
+    return {name.removeprefix("."): value for name, value in found.items()}
 
 
 def differing(one: TrainState, other: TrainState) -> list[str]:
@@ -135,11 +181,16 @@ def differing(one: TrainState, other: TrainState) -> list[str]:
     return [name for name, value in ours.items() if not torch.equal(value, theirs[name])]
 
 
-def parallel_config() -> TrainConfig:
+def parallel_config(engine: str) -> TrainConfig:
     """Three steps of four items, without a pool: what each process keeps differs by its nature.
 
     No more steps, as Adam makes much of rounding: batches summed in another order give weights that
     are close after three steps, and part company from the fifth on.
     """
-    return tiny_config(batch_size=4, pool_size=0, steps=3, decay_from_step=3, generator_rate=1e-3,
-                       discriminator_rate=1e-3)  # fmt: skip
+    plain = {"batch_size": 4, "steps": 3, "decay_from": 1.0, "engine": engine}
+    if engine == "supervised":
+        return tiny_config(**plain, learning_rate=1e-3)
+    if engine == "contrastive":  # every place is compared: processes draw places of their own
+        rates = {"generator_rate": 1e-3, "discriminator_rate": 1e-3}
+        return tiny_config(**plain, patches=64, **rates)
+    return tiny_config(**plain, pool_size=0, generator_rate=1e-3, discriminator_rate=1e-3)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 from medcyclegan.errors import InputRefused
-from medcyclegan.io.read import refuse_irregular
+from medcyclegan.io.case_names import composed
+from medcyclegan.io.table import read_table
 
 CASE = "case"
-# A table of a study has some kilobytes; this keeps an image given by mistake out of memory.
-MOST_BYTES = 10_000_000
 
 
 def read_groups(path: Path) -> dict[str, str]:
@@ -23,22 +21,11 @@ def read_groups(path: Path) -> dict[str, str]:
     InputRefused
         If the file is no such table, or names a case twice with different groups.
     """
-    refuse_irregular(path)
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise InputRefused(f"{path} has more than {MOST_BYTES // 1_000_000} MB", rule=_RULE)
-        text = path.read_text(encoding="utf-8-sig")
-    except (UnicodeDecodeError, IsADirectoryError) as error:
-        raise InputRefused(f"{path} is no text in UTF-8", rule=_RULE) from error
-    lines = text.splitlines()
-    delimiter = ";" if lines and lines[0].count(";") > lines[0].count(",") else ","
-    rows = list(csv.DictReader(lines, delimiter=delimiter))
-    columns = [name.strip() for name in (lines[0].split(delimiter) if lines else [])]
-    column = _group_column(columns, path)
+    table = read_table(path, rule=_RULE)
+    column = _group_column(list(table.columns), path)
     groups: dict[str, str] = {}
-    for row in rows:
-        values = {(key or "").strip(): (value or "") for key, value in row.items() if key}
-        case, group = values.get(CASE, "").strip(), values.get(column, "").strip()
+    for row in table.rows:
+        case, group = composed(row[CASE]), row[column]
         if groups.setdefault(case, group) != group:
             raise InputRefused(f"{path}: the case {case!r} is in two groups", rule=_RULE)
     return groups

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from medcyclegan.training.data.config import Side
+
 # [-1, 1] in steps of 1/32767: 0.05 HU in a window of 3000 HU, at half the memory of float32.
 STEPS = 32767
 # Slices with less body than this share of the fullest are not drawn: the rim of the skull.
@@ -39,6 +41,8 @@ class Meta(BaseModel):
 
     ``part`` numbers the slices of a series that was taken apart, and is None else; ``normal`` is
     the world axis that D runs along; ``plane`` says that this is a picture or radiograph.
+    ``channels`` counts the images of A and of B, 0 for a side that is not there; ``facts`` has
+    those of A first.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,11 +50,16 @@ class Meta(BaseModel):
     normal: int
     plane: bool
     facts: tuple[Facts, ...]
+    channels: tuple[int, int]
 
     @property
     def paired(self) -> bool:
         """Whether there are images of both sides."""
-        return len(self.facts) == 2
+        return min(self.channels) > 0
+
+    def facts_of(self, side: Side) -> tuple[Facts, ...]:
+        """What is known of the images of one side."""
+        return self.facts[: self.channels[0]] if side == "a" else self.facts[self.channels[0] :]
 
 
 class Images(Protocol):
@@ -114,9 +123,15 @@ class Case:
         first, last = int(self.slices[0]), int(self.slices[-1])
         return (index - first) / (last - first) if last > first else 0.5
 
-    def values(self, channel: int) -> Tensor:
-        """(D, H, W) float32 in [-1, 1]; channel 1 is B in a pair."""
-        return torch.from_numpy(self.images.array()[channel].astype(np.float32) / STEPS)
+    def values(self, side: Side) -> Tensor | None:
+        """(D, H, W) float32 in [-1, 1], or (C, D, H, W) of several channels; None without it."""
+        first, second = self.meta.channels
+        start, count = (0, first) if side == "a" else (first, second)
+        if count == 0:
+            return None
+        voxels = self.images.array()[start : start + count]
+        stacked = torch.from_numpy(voxels.astype(np.float32) / STEPS)
+        return stacked if count > 1 else stacked[0]
 
     def body(self) -> Tensor:
         """(D, H, W) bool."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from medcyclegan.errors import DeviceError, InputRefused, MedcycleganError
 from medcyclegan.io.scan import Scan
+from medcyclegan.pathtext import path_text
 from medcyclegan.training.data.case import Case, Facts, Meta, Stored, make_case, pack
 from medcyclegan.training.data.config import DataConfig, Side
-from medcyclegan.training.data.find import Input
-from medcyclegan.training.data.load import prepare_partner, prepare_scan, read_input
+from medcyclegan.training.data.inputs import Input
+from medcyclegan.training.data.load import body_of, prepare_partner, prepare_scan, read_image
+from medcyclegan.training.data.match import Matched
 from medcyclegan.training.data.store import Entry, Store, digest_of, key_of
 
 Progress = Callable[[int, int], None]
@@ -27,31 +29,20 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class Cases:
-    """What was prepared, and the digest of every input by its path."""
+    """What was prepared, and the digests of the files of each side by path."""
 
     a: tuple[Case, ...]
     b: tuple[Case, ...]
     pairs: tuple[Case, ...]
-    digests: dict[str, str]
+    digests: dict[Side, dict[str, str]]
 
 
-def plan_jobs(a: Sequence[Input], b: Sequence[Input], *, paired: bool) -> list[Job]:
-    """One job an input; with ``paired``, one for two inputs of the same name.
-
-    A name that a side has more than once makes no pair.
-    """
-    names_a, names_b = Counter(x.name for x in a), Counter(x.name for x in b)
-    partners = {x.name: x for x in b if names_b[x.name] == 1} if paired else {}
-    jobs, taken = [], set()
-    for found in a:
-        partner = partners.get(found.name) if names_a[found.name] == 1 else None
-        if partner is None:
-            jobs.append(Job(("a",), (found,)))
-        else:
-            jobs.append(Job(("a", "b"), (found, partner)))
-            taken.add(found.name)
-    jobs.extend(Job(("b",), (found,)) for found in b if found.name not in taken)
-    return jobs
+def plan_jobs(matched: Matched) -> list[Job]:
+    """One job an input, and one for the two of a pair."""
+    jobs = [Job(("a", "b"), pair) for pair in matched.pairs]
+    jobs += [Job(("a",), (found,)) for found in matched.a]
+    jobs += [Job(("b",), (found,)) for found in matched.b]
+    return sorted(jobs, key=lambda job: (job.sides[0], job.inputs[0].name))
 
 
 @dataclass(eq=False)
@@ -63,27 +54,32 @@ class Collector:
     total: int
     progress: Progress | None = None
     done: int = 0
-    refused: list[MedcycleganError] = field(default_factory=list)
+    refused: list[tuple[Side, MedcycleganError]] = field(default_factory=list)
 
     def collect(self, jobs: Sequence[Job]) -> Cases:
         """Prepare all jobs; the errors of those that cannot be used go into ``refused``."""
         cases: dict[tuple[Side, ...], list[Case]] = {("a",): [], ("b",): [], ("a", "b"): []}
-        digests: dict[str, str] = {}
+        digests: dict[Side, dict[str, str]] = {"a": {}, "b": {}}
         for job in jobs:
             try:
                 cases[job.sides].extend(self._cases(job, digests))
             except InputRefused as error:
-                self.refused.append(error)
+                self.refused.append((job.sides[0], error))
+            except _Refused:
+                pass
             self.done += 1
             if self.progress is not None:
                 self.progress(self.done, self.total)
         return Cases(tuple(cases["a",]), tuple(cases["b",]), tuple(cases["a", "b"]), digests)
 
-    def _cases(self, job: Job, digests: dict[str, str]) -> list[Case]:
+    def _cases(self, job: Job, digests: dict[Side, dict[str, str]]) -> list[Case]:
         contents = []
-        for found in job.inputs:
-            contents.append(_digest(found))
-            digests[str(found.paths[0])] = contents[-1]
+        for side, found in zip(job.sides, job.inputs, strict=True):
+            own = [_digest(image.paths) for image in found.images]
+            _refuse_one_content(found, own)
+            paths = [str(image.paths[0]) for image in found.images]
+            digests[side] |= dict(zip(paths, own, strict=True))
+            contents += own + ([_digest([found.mask])] if found.mask is not None else ["no mask"])
         key = key_of(contents, self.config, job.sides)
         try:
             entry = self.store.get(key) or self._prepare(job, key)
@@ -95,54 +91,90 @@ class Collector:
         first = job.inputs[0]
         made = []
         for meta, images in entry:
-            path = first.paths[meta.part or 0]
-            name = first.name if meta.part is None else f"{first.name}/{path.stem}"
-            made.append(make_case(name, first.subject, first.format, meta, images))
+            path = first.images[0].paths[meta.part or 0]
+            part = "" if meta.part is None else f"/{path_text(path.stem)}"
+            made.append(make_case(first.name + part, first.subject, first.format, meta, images))
         return made
 
     def _prepare(self, job: Job, key: str) -> Entry:
-        first, side = job.inputs[0], job.sides[0]
-        scans = read_input(first, self.config, side)
-        if len(job.inputs) == 1:
-            ready = self._slices(scans, side) if len(scans) > 1 else [self._alone(scans[0], side)]
+        scans = self._read(job)
+        apart = next((one for some in scans for one in some if len(one) > 1), None)
+        if apart is None:
+            ready = [self._together(job, [[one[0] for one in some] for some in scans])]
+        elif len(job.inputs) == 1:
+            ready = self._slices(apart, job.sides[0])
         else:
-            partners = read_input(job.inputs[1], self.config, job.sides[1])
-            if len(scans) > 1 or len(partners) > 1:
-                raise InputRefused(
-                    f"{first.source} or {job.inputs[1].source} is no regular volume",
-                    rule="the two volumes of a pair lie at one place in space",
-                    remedy="set pairs: none",
-                )
-            ready = [self._pair(scans[0], partners[0])]
+            raise InputRefused(
+                f"{apart[0].source.parent} is no regular volume",
+                rule="the two volumes of a pair lie at one place in space",
+                remedy="set pairs: none",
+            )
         return self.store.put(key, ready)
+
+    def _read(self, job: Job) -> list[list[list[Scan]]]:
+        """The scans of each image of each input; all that cannot be used are noted."""
+        read: list[list[list[Scan]]] = []
+        is_refused = False
+        for side, found in zip(job.sides, job.inputs, strict=True):
+            read.append([])
+            for image in found.images:
+                try:
+                    read[-1].append(read_image(image, self.config, side))
+                except InputRefused as error:
+                    self.refused.append((side, error))
+                    is_refused = True
+        if is_refused:
+            raise _Refused
+        return read
 
     def _slices(self, scans: Sequence[Scan], side: Side) -> list[tuple[Meta, Stored]]:
         """Prepare the slices of a series one by one, and leave out those that show no body."""
         ready, refused = [], []
         for number, scan in enumerate(scans):
             try:
-                ready.append(self._alone(scan, side, part=number))
+                prepared, _ = prepare_scan(scan, body_of(scan, None)[1], self.config.task(side))
+                meta = _meta([scan], {side: 1}, prepared.normal, part=number)
+                ready.append((meta, pack([prepared.values], prepared.body)))
             except InputRefused as error:
                 refused.append(error)
         if not ready:
             raise refused[0]
         return ready
 
-    def _alone(self, scan: Scan, side: Side, *, part: int | None = None) -> tuple[Meta, Stored]:
-        ready, _ = prepare_scan(scan, self.config.task(side))
-        return _meta(scan, ready.normal, part=part), pack([ready.values], ready.body)
+    def _together(self, job: Job, scans: list[list[Scan]]) -> tuple[Meta, Stored]:
+        """Prepare the channels of a side, or of both sides of a pair, on the grid of the first."""
+        mask = next((found.mask for found in job.inputs if found.mask is not None), None)
+        scans[0][0], body = body_of(scans[0][0], mask)
+        first, images = scans[0][0], []
+        ready, onto = prepare_scan(first, body, self.config.task(job.sides[0]))
+        for side, found, some in zip(job.sides, job.inputs, scans, strict=True):
+            # another contrast has the same body; the other of a pair is asked for its own
+            its = body if side == job.sides[0] else body_of(some[0], found.mask)[1]
+            for scan in some:
+                if scan is first:
+                    images.append(ready.values)
+                    continue
+                task = self.config.task(side)
+                images.append(prepare_partner(scan, onto, task, first=first, body=its))
+        flat = [scan for some in scans for scan in some]
+        counts = {side: len(some) for side, some in zip(job.sides, scans, strict=True)}
+        meta = _meta(flat, counts, ready.normal)
+        return meta, pack(images, ready.body)
 
-    def _pair(self, scan: Scan, partner: Scan) -> tuple[Meta, Stored]:
-        ready, prepared = prepare_scan(scan, self.config.task("a"))
-        second = prepare_partner(partner, prepared, self.config.task("b"), partner_of=scan)
-        meta = _meta(scan, ready.normal, partner=partner)
-        return meta, pack([ready.values, second], ready.body)
+
+class _Refused(Exception):
+    """Inputs of a job cannot be used; why is noted already."""
 
 
-def _meta(scan: Scan, normal: int, *, part: int | None = None, partner: Scan | None = None) -> Meta:
-    scans = [scan] if partner is None else [scan, partner]
+def _meta(
+    scans: Sequence[Scan], counts: Mapping[Side, int], normal: int, *, part: int | None = None
+) -> Meta:
     return Meta(
-        part=part, normal=normal, plane=scan.is_plane, facts=tuple(_facts(one) for one in scans)
+        part=part,
+        normal=normal,
+        plane=scans[0].is_plane,
+        facts=tuple(_facts(one) for one in scans),
+        channels=(counts.get("a", 0), counts.get("b", 0)),
     )
 
 
@@ -152,15 +184,26 @@ def _facts(scan: Scan) -> Facts:
         shape=geometry.shape,
         spacing_mm=geometry.spacing_mm,
         values=(float(voxels.min()), float(voxels.max())),
-        warnings=scan.warnings,
+        warnings=tuple(path_text(said) for said in scan.warnings),
     )
 
 
-def _digest(found: Input) -> str:
+def _digest(paths: Sequence[Path]) -> str:
     try:
-        return digest_of(found.paths)
+        return digest_of(paths)
     except OSError as error:
         raise InputRefused(
-            f"{found.source}: cannot be read ({error.strerror or type(error).__name__})",
+            f"{paths[0]}: cannot be read ({error.strerror or type(error).__name__})",
             remedy="check its permissions",
         ) from error
+
+
+def _refuse_one_content(found: Input, digests: Sequence[str]) -> None:
+    """Refuse an input of which two channels are the same file."""
+    if len(set(digests)) < len(digests):
+        sources = ", ".join(str(image.source) for image in found.images)
+        raise InputRefused(
+            f"{found.name}: two of its channels have the same content: {sources}",
+            rule="each channel is an image of its own",
+            remedy="give the image that belongs to each",
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -37,23 +37,15 @@ class Augment(BaseModel):
     intensity: frozenset[Side] = frozenset({"a"})
 
 
-class DataConfig(BaseModel):
-    """Two sides, the grid that both are brought to, and how slabs are drawn; units in the names.
+class Sides(BaseModel):
+    """Two sides, and the grid that both are brought to; units in the names.
 
-    ``spacing_mm``, ``thick_slice_mm``, ``depth`` and ``plane_px`` are those of ``Task``.
-
-    ``size_px`` is the edge of a patch; smaller images are padded with what their side has for air.
-    ``pairs`` "by-name": two inputs of the same relative name, endings aside, show the same anatomy,
-    aligned; ``validation_pairs`` says the same of the folders for validation.
-    ``matched_noise`` is the share of the items that are pairs made from B alone, by the noise that
-    A has beyond B; both sides must then have the same unit and scaling.
-    ``position_matched`` takes, for volumes that are no pair, slabs from the same relative height.
-    ``validation_share`` is the share of subjects held back where no folders for validation are
-    given. ``subjects`` "name" finds the subject in the file's name or header, "file" takes every
-    file for a subject of its own.
+    ``spacing_mm``, ``thick_slice_mm``, ``depth`` and ``plane_px`` are those of ``Task``;
+    ``task_name`` is its name, by default the two modalities.
     """
 
     model_config = _FROZEN
+    task_name: Annotated[str, Field(min_length=1)] | None = None
     a: Domain
     b: Domain
     spacing_mm: Annotated[float, Field(gt=0, le=10)] | None = 1.0
@@ -61,25 +53,11 @@ class DataConfig(BaseModel):
     depth: Annotated[int, Field(ge=1, le=31)] = 5
     plane_px: Annotated[int, Field(ge=16, le=4096)] | None = None
     size_px: Annotated[int, Field(ge=16, le=1024)] = 128
-    pairs: Literal["none", "by-name"] = "none"
-    validation_pairs: Literal["none", "by-name"] = "by-name"
-    matched_noise: _Share = 0.0
-    position_matched: bool = True
-    validation_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    subjects: Literal["name", "file"] = "name"
-    augment: Augment = Augment()
-    cache: Literal["memory", "disk"] = "memory"
 
     @model_validator(mode="after")
-    def _tasks_are_valid(self) -> DataConfig:
+    def _tasks_are_valid(self) -> Self:
         self.task("a")
         self.task("b")
-        return self
-
-    @model_validator(mode="after")
-    def _noise_can_be_compared(self) -> DataConfig:
-        if self.matched_noise and (self.a.unit, self.a.scaling) != (self.b.unit, self.b.scaling):
-            raise ValueError("matched_noise needs the same unit and scaling on both sides")
         return self
 
     def domain(self, side: Side) -> Domain:
@@ -94,8 +72,9 @@ class DataConfig(BaseModel):
         start, end = (self.a, self.b) if source == "a" else (self.b, self.a)
         if isinstance(end.scaling, Percentiles):
             end = end.model_copy(update={"scaling": OUTPUT_WINDOW})
+        forward = source == "a" and self.task_name is not None
         return Task(
-            name=f"{start.modality}-{end.modality}".lower(),
+            name=str(self.task_name) if forward else f"{start.modality}-{end.modality}".lower(),
             source=start,
             target=end,
             spacing_mm=self.spacing_mm,
@@ -103,3 +82,40 @@ class DataConfig(BaseModel):
             depth=self.depth,
             plane_px=self.plane_px,
         )
+
+
+class DataConfig(Sides):
+    """Images in folders: how they are paired, drawn and changed.
+
+    ``size_px`` is the edge of a patch; smaller images are padded with what their side has for air.
+    ``pairs`` "by-name": two inputs of the same case, told by their names as ``evaluate`` tells it,
+    show the same anatomy, aligned; ``validation_pairs`` says the same of what is given for
+    validation. ``masks`` "auto" takes images named as masks for those of the bodies of their cases,
+    "none" leaves them out and finds each body.
+    ``matched_noise`` is the share of the items that are pairs made from B alone, by the noise that
+    A has beyond B; both sides must then have the same unit and scaling.
+    ``position_matched`` takes, for volumes that are no pair, slabs from the same relative height,
+    and for pictures one of a body of about the same outline; each from the same place in it.
+    ``validation_share`` is the share of subjects held back where no folders for validation are
+    given. ``subjects`` "name" finds the subject in the file's name or header, "file" takes every
+    file for a subject of its own.
+    """
+
+    kind: Literal["folders"] = "folders"
+    pairs: Literal["none", "by-name"] = "none"
+    validation_pairs: Literal["none", "by-name"] = "by-name"
+    masks: Literal["auto", "none"] = "auto"
+    matched_noise: _Share = 0.0
+    position_matched: bool = True
+    validation_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    subjects: Literal["name", "file"] = "name"
+    augment: Augment = Augment()
+    cache: Literal["memory", "disk"] = "memory"
+
+    @model_validator(mode="after")
+    def _noise_can_be_compared(self) -> DataConfig:
+        if self.matched_noise and (self.a.unit, self.a.scaling) != (self.b.unit, self.b.scaling):
+            raise ValueError("matched_noise needs the same unit and scaling on both sides")
+        if self.matched_noise and max(len(self.a.channels), len(self.b.channels)) > 1:
+            raise ValueError("matched_noise needs one channel on either side")
+        return self

@@ -22,7 +22,8 @@ from medcyclegan.transforms.grid import SAGITTAL
 class FolderSlabs(Dataset[Sample]):
     """Endless: item n depends on the seed and n alone, in whatever process it is made.
 
-    An item is a slab (depth, P, P) in [-1, 1] of each side. ``pairs`` hold both sides; where one is
+    An item is a slab (depth, P, P) in [-1, 1] of each side, (C, depth, P, P) of one with several
+    channels. ``pairs`` hold both sides; where one is
     drawn, both slabs are of the same place and changed alike. Else the slab of B comes from any
     case of B, or with ``position_matched`` from the same place in the body of another volume,
     brought to the size of the first and changed like it.
@@ -44,6 +45,7 @@ class FolderSlabs(Dataset[Sample]):
         self.side_b = Chooser([*b, *pairs])
         self.config = config
         self.seed = seed
+        self.channels_b = max(1, len(config.b.channels))
         self.augmenter = Augmenter(config.augment, size_px=config.size_px)
         self.noise = self._measured_noise() if config.matched_noise else None
 
@@ -53,16 +55,19 @@ class FolderSlabs(Dataset[Sample]):
             return self._pair_by_noise(self.noise, rng)
         case, slice_index = self.side_a.any_slice(rng)
         place = self._place(case, slice_index, rng)
-        other = None if case.meta.paired else self._same_height(case, slice_index, rng)
+        other = None if case.meta.paired else self._matched(case, slice_index, rng)
+        depth_b = depth * self.channels_b
         if case.meta.paired:
-            a, b = self._changed(self._cut(case, place), case.meta.normal, rng).chunk(2)
+            both = self._changed(self._cut(case, place), case.meta.normal, rng)
+            a, b = both[:-depth_b], both[-depth_b:]
         elif other is not None:
             there = same_place(case, place, *other)
-            both = torch.cat([self._cut(case, place), self._cut(other[0], there)[-depth:]])
-            a, b = self._changed(both, case.meta.normal, rng).chunk(2)
+            both = torch.cat([self._cut(case, place), self._cut(other[0], there)[-depth_b:]])
+            both = self._changed(both, case.meta.normal, rng)
+            a, b = both[:-depth_b], both[-depth_b:]
         else:
             a = self._changed(self._cut(case, place), case.meta.normal, rng)
-            b = self._any_slab(self.side_b, rng)[-depth:]
+            b = self._any_slab(self.side_b, rng)[-depth_b:]
         return Sample(
             self._contrast("a", a, rng),
             self._contrast("b", b, rng),
@@ -70,16 +75,21 @@ class FolderSlabs(Dataset[Sample]):
             torch.tensor(other is not None),
         )
 
-    def _same_height(
+    def _matched(
         self, case: Case, slice_index: int, rng: np.random.Generator
     ) -> tuple[Case, int] | None:
-        """A volume of B and its slice, or None where there is none or it is not asked for."""
-        if not self.config.position_matched or case.meta.plane:
+        """A case of B and its slice that show about the same, or None.
+
+        Where there is none, or it is not asked for.
+        """
+        if not self.config.position_matched:
             return None
+        if case.meta.plane:
+            return self.side_b.picture_like(case, rng)
         return self.side_b.slice_at(case.relative_height(slice_index), case.meta.normal, rng)
 
     def _any_slab(self, side: Chooser, rng: np.random.Generator) -> Tensor:
-        """(depth, P, P), or (2 * depth, P, P) of a pair, from anywhere."""
+        """(channels * depth, P, P), of a pair with those of both sides, from anywhere."""
         case, slice_index = side.any_slice(rng)
         slab = self._cut(case, self._place(case, slice_index, rng))
         return self._changed(slab, case.meta.normal, rng)
@@ -116,10 +126,12 @@ class FolderSlabs(Dataset[Sample]):
         return excess_noise(lambda: patch(self.side_a, 0), lambda: patch(self.side_b, -1))
 
     def _contrast(self, side: Side, slab: Tensor, rng: np.random.Generator) -> Tensor:
-        is_mr = self.config.domain(side).modality == "MR"
-        if not is_mr or side not in self.config.augment.intensity:
-            return slab.contiguous()
-        return self.augmenter.change_contrast(slab, rng).contiguous()
+        """(channels * depth, P, P) -> a slab as an item has it, of MR with another contrast."""
+        domain, depth = self.config.domain(side), self.config.depth
+        channels = list(slab.split(depth))
+        if domain.modality == "MR" and side in self.config.augment.intensity:
+            channels = [self.augmenter.change_contrast(one, rng) for one in channels]
+        return torch.stack(channels) if len(channels) > 1 else channels[0].contiguous()
 
 
 def _mirrored(slab: Tensor, depth: int, normal: int) -> Tensor:

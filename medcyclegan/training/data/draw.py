@@ -22,6 +22,8 @@ _TRIES = 32
 _BOX_REACH = 2
 # By how much a body may be stretched or shrunk to the size of another.
 _ZOOMS = (0.75, 1.35)
+# Pictures that a picture is matched with: this share of all, those of the most similar outline.
+_ALIKE_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Chooser:
             normal: np.array([n for n in volumes if cases[n].meta.normal == normal])
             for normal in normals
         }
+        self.planes = np.array([n for n, case in enumerate(cases) if case.meta.plane], dtype=int)
+        self.plane_sizes = np.array([_box_size(cases[n]) for n in self.planes]).reshape(-1, 2)
 
     def any_slice(self, rng: np.random.Generator) -> tuple[Case, int]:
         """A case and the index of one of its slices."""
@@ -72,6 +76,19 @@ class Chooser:
         first, last = int(case.slices[0]), int(case.slices[-1])
         at = first + min(max(wanted, 0.0), 1.0) * (last - first)
         return case, int(case.slices[np.abs(case.slices - at).argmin()])
+
+    def picture_like(self, case: Case, rng: np.random.Generator) -> tuple[Case, int] | None:
+        """One of the pictures whose body is about as high and as wide, and its only slice.
+
+        How high in a body a picture was taken is not known; the outline tells it in part. None
+        where there are no pictures.
+        """
+        if not len(self.planes):
+            return None
+        apart = np.abs(np.log(self.plane_sizes / _box_size(case))).sum(axis=1)
+        count = max(1, round(_ALIKE_SHARE * len(apart)))
+        chosen = self.cases[int(self.planes[int(rng.choice(np.argsort(apart)[:count]))])]
+        return chosen, int(chosen.slices[0])
 
 
 def draw_place(case: Case, slice_index: int, rng: np.random.Generator, *, size_px: int) -> Place:
@@ -131,6 +148,12 @@ def cut(case: Case, place: Place, *, depth: int, size_px: int) -> Tensor:
     if (height, width) == (size_px, size_px):
         return slab
     return functional.interpolate(slab[None], size=(size_px, size_px), mode="bilinear")[0]
+
+
+def _box_size(case: Case) -> NDArray[np.float64]:
+    """Rows and columns of the body in the first slice that has some."""
+    top, bottom, left, right = (float(edge) for edge in case.boxes[int(case.slices[0])])
+    return np.array([bottom - top + 1.0, right - left + 1.0])
 
 
 def _moved_in(middle: int, extent: int, size_px: int) -> int:

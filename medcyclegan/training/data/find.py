@@ -1,164 +1,176 @@
-"""Find the images of one side below a folder, by name and, for DICOM, by header."""
+"""Find the inputs of one side: below a folder, in whatever layout, or by a table."""
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from medcyclegan.errors import InputRefused, MedcycleganError
-from medcyclegan.io.dicom.find import is_image
-from medcyclegan.io.dicom.header import DicomFile, dicom_start, load_header
-from medcyclegan.io.dicom.radiograph import is_radiograph
-from medcyclegan.io.dicom.values import text
-from medcyclegan.task import Modality, fits_modality
-from medcyclegan.training.data.subjects import subject_of_id, subject_of_path
-
-_VOLUMES = {
-    ".nii.gz": "NIfTI",
-    ".nii": "NIfTI",
-    ".hdr": "NIfTI",
-    ".hdr.gz": "NIfTI",
-    ".mha": "MetaImage",
-    ".mhd": "MetaImage",
-    ".nrrd": "NRRD",
-    ".nhdr": "NRRD",
-}
-_PLANES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}
-_READ = {**_VOLUMES, **_PLANES}
-# The voxels of a header that is a file of its own.
-_PAYLOADS = (".img", ".img.gz", ".raw", ".zraw")
+from medcyclegan.training.data.inputs import Found, Image, Input, Part, Wanted, shown
+from medcyclegan.training.data.layouts import OTHER_SIDE, Label, label, layout_of
+from medcyclegan.training.data.table import TableImages, part_of, rows_of
+from medcyclegan.training.data.tree import look_through
 
 
 @dataclass(frozen=True, eq=False)
-class Input:
-    """One image to be read: a file, or the files of a DICOM series.
-
-    ``name`` is its path below the folder of its side without the ending, with ``/``; ``dicom``
-    holds the headers of a series and is empty for other formats.
-    """
+class _Labelled:
+    """An image with all that its place tells of it."""
 
     name: str
-    subject: str
-    format: str
-    paths: tuple[Path, ...]
-    dicom: tuple[DicomFile, ...] = ()
-
-    @property
-    def source(self) -> Path:
-        """What messages name: the file, or the folder of a series of several."""
-        return self.paths[0] if len(self.paths) == 1 else self.paths[0].parent
+    label: Label
+    image: Image
+    mask: Path | None = None
+    part: Part = ""
 
 
-@dataclass(frozen=True, eq=False)
-class Found:
-    """The inputs of a folder, by name; what was passed over; and what cannot be read at all."""
-
-    inputs: tuple[Input, ...]
-    warnings: tuple[str, ...]
-    refused: tuple[MedcycleganError, ...]
-
-
-@dataclass
-class _Collected:
+@dataclass(eq=False)
+class _Gathered:
     inputs: list[Input] = field(default_factory=list)
-    series: dict[str, list[DicomFile]] = field(default_factory=dict)
-    passed_over: Counter[str] = field(default_factory=Counter)
     refused: list[MedcycleganError] = field(default_factory=list)
 
 
-def find_inputs(folder: Path, modality: Modality) -> Found:
-    """Find all images below ``folder``; only DICOM headers are opened.
+def find_inputs(place: Path, wanted: Wanted) -> Found:
+    """Find all images of a side in a folder or by a table; only DICOM headers are opened.
 
-    DICOM of another modality than ``modality`` is passed over, as are files of other kinds.
+    DICOM of another modality is passed over, as are files of other kinds; each is counted.
 
     Raises
     ------
     InputRefused
-        If ``folder`` is no folder that can be read.
+        If ``place`` is neither a folder that can be read nor a table.
     """
-    if not folder.is_dir():
-        raise InputRefused(f"{folder} is no folder", rule="the images of a side lie in one")
-    collected = _Collected()
-    for path in _files(folder, collected.passed_over):
-        relative = path.relative_to(folder)
-        ending = _ending(path)
-        if ending is not None:
-            name = relative.as_posix()[: -len(ending)]
-            found = Input(name, subject_of_path(relative), _READ[ending], (path,))
-            collected.inputs.append(found)
-        elif not path.name.lower().endswith(_PAYLOADS):
-            _collect_other(path, modality, collected)
-    for files in collected.series.values():
-        collected.inputs.append(_series(folder, files))
-    inputs = sorted(collected.inputs, key=lambda found: (found.name, found.paths))
-    said = tuple(
-        f"{folder}: {what} passed over: {count}."
-        for what, count in sorted(collected.passed_over.items())
-    )
-    return Found(tuple(inputs), said, tuple(collected.refused))
-
-
-def _files(folder: Path, passed_over: Counter[str]) -> Iterator[Path]:
-    """All files below ``folder`` that are not hidden, in the order of their names.
-
-    Links to folders are not followed, so that no loop can arise; they are counted.
-    """
-
-    def refuse(error: OSError) -> None:
-        raise InputRefused(
-            f"{error.filename}: cannot be read ({error.strerror})", remedy="check its permissions"
-        ) from error
-
-    for here, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        links = sum(Path(here, name).is_symlink() for name in folders)
-        passed_over.update({"links to folders": links} if links else {})
-        for name in sorted(names):
-            if not name.startswith(".") and Path(here, name).is_file():
-                yield Path(here, name)
-
-
-def _ending(path: Path) -> str | None:
-    name = path.name.lower()
-    return next((ending for ending in _READ if name.endswith(ending)), None)
-
-
-def _collect_other(path: Path, modality: Modality, into: _Collected) -> None:
-    """Put a file into its series if it is DICOM of the modality asked for."""
-    try:
-        has_prefix, looks_bare = dicom_start(path)
-        file = load_header(path) if has_prefix or looks_bare else None
-        if file is None:
-            into.passed_over[f"files ending in {path.suffix or 'nothing'}"] += 1
-        elif not is_image(file):
-            into.passed_over["DICOM objects without an image"] += 1
-        elif not fits_modality(term := text(file.header, "Modality", path), modality):
-            into.passed_over[f"DICOM images of modality {term or 'none'}"] += 1
+    if place.suffix.lower() == ".csv":
+        return _by_table(place, wanted)
+    tree = look_through(place, wanted.domain.modality)
+    layout = layout_of(tree)
+    images, masks = [], defaultdict(list)
+    left_out: dict[str, int] = defaultdict(int)
+    for candidate, told in zip(tree.candidates, label(tree, layout, wanted), strict=True):
+        if told.is_mask:
+            masks[told.case].append(candidate.image.paths[0])
+        elif told.why:
+            left_out[told.why] += 1
         else:
-            uid = text(file.header, "SeriesInstanceUID", path)
-            alone = is_radiograph(file) or not uid
-            into.series.setdefault(str(path) if alone else uid, []).append(file)
-    except MedcycleganError as error:
-        into.refused.append(error)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        into.refused.append(
-            InputRefused(f"{path}: cannot be read ({reason})", remedy="check its permissions")
+            images.append(_Labelled(candidate.name, told, candidate.image))
+    gathered = _gather(images, wanted, place)
+    said = [f"{place}: {why} left out: {n}." for why, n in left_out.items() if why != OTHER_SIDE]
+    inputs = gathered.inputs
+    if masks and wanted.masks:
+        inputs, refused, more = _with_masks(inputs, masks, place)
+        gathered.refused += refused
+        said += more
+    return Found(
+        place,
+        tuple(sorted(inputs, key=lambda found: (found.name, found.images[0].paths))),
+        (*tree.warnings(), *said),
+        (*tree.refused, *gathered.refused),
+        layout,
+    )
+
+
+def _by_table(path: Path, wanted: Wanted) -> Found:
+    rows, said = rows_of(path, wanted)
+    table = TableImages(path, rows, wanted)
+    images = [
+        _Labelled(
+            row.path, Label(case, row.subject, channel=row.channel), image, mask, part_of(row)
         )
+        for (row, image, mask), case in zip(table.images, table.cases, strict=True)
+    ]
+    gathered = _gather(images, wanted, path)
+    return Found(
+        path,
+        tuple(sorted(gathered.inputs, key=lambda found: found.name)),
+        said,
+        (*table.refused, *gathered.refused),
+        "table",
+    )
 
 
-def _series(folder: Path, files: list[DicomFile]) -> Input:
-    """A series is named by the folder that it lies in, a single image by its file."""
-    paths = tuple(file.path for file in files)
-    relative = paths[0].relative_to(folder)
-    where: PurePath = relative.with_suffix("")
-    if len(files) > 1:
-        common = os.path.commonpath([path.parent for path in paths])
-        where = Path(common).relative_to(folder)
-    patient = text(files[0].header, "PatientID", paths[0])
-    subject = subject_of_id(patient) if patient else subject_of_path(relative)
-    name = folder.name if where == PurePath(".") else where.as_posix()
-    return Input(name, subject, "DICOM", paths, tuple(files))
+def _gather(images: Sequence[_Labelled], wanted: Wanted, place: Path) -> _Gathered:
+    """One input an image; where several channels are asked for, one a case."""
+    gathered = _Gathered()
+    if len(wanted.channels) < 2:
+        gathered.inputs = [_input(one.name, [one]) for one in images]
+        return gathered
+    cases: dict[str, list[_Labelled]] = defaultdict(list)
+    for one in images:
+        cases[one.label.case].append(one)
+    for case, some in sorted(cases.items()):
+        try:
+            gathered.inputs.append(_input(case, _one_a_channel(case, some, wanted, place)))
+        except InputRefused as error:
+            gathered.refused.append(error)
+    return gathered
+
+
+def _input(name: str, images: Sequence[_Labelled]) -> Input:
+    first = images[0]
+    return Input(
+        name=name,
+        case=first.label.case,
+        subject=first.label.subject,
+        images=tuple(one.image for one in images),
+        mask=next((one.mask for one in images if one.mask is not None), None),
+        part=first.part,
+    )
+
+
+def _one_a_channel(
+    case: str, images: Sequence[_Labelled], wanted: Wanted, place: Path
+) -> list[_Labelled]:
+    """The images of a case in the order of the channels.
+
+    Raises
+    ------
+    InputRefused
+        If a channel has none or several.
+    """
+    chosen, wrong = [], []
+    for number, channel in enumerate(wanted.channels):
+        fitting = [one for one in images if one.label.channel == number]
+        chosen += fitting
+        if not fitting:
+            wrong.append(f"no image for the channel {channel}")
+        elif len(fitting) > 1:
+            names = shown([one.image.source for one in fitting])
+            wrong.append(f"{len(fitting)} images that could be the channel {channel}: {names}")
+    if wrong:
+        raise InputRefused(
+            f"{place}: {case} of side {wanted.side.upper()} has {'; '.join(wrong)}",
+            rule=f"each has one image of {', '.join(wanted.channels)}, told by the name of the "
+            "file or its folder",
+            remedy="add or take out images, or change channels",
+        )
+    return chosen
+
+
+def _with_masks(
+    inputs: Iterable[Input], masks: dict[str, list[Path]], place: Path
+) -> tuple[list[Input], list[MedcycleganError], list[str]]:
+    """Each input with the mask of its case; errors of cases with several; what is to be said."""
+    ready, refused, used, bare = [], list[MedcycleganError](), set[str](), 0
+    for found in inputs:
+        fitting = masks.get(found.case, [])
+        if len(fitting) > 1:
+            refused.append(
+                InputRefused(
+                    f"{found.source}: {len(fitting)} masks could be its: {shown(fitting)}",
+                    remedy="take all but one out, or set data.masks=none",
+                )
+            )
+        used.add(found.case)
+        bare += not fitting
+        mask = fitting[0] if fitting else None
+        ready.append(Input(found.name, found.case, found.subject, found.images, mask, found.part))
+    said = []
+    unused = sorted(masks.keys() - used)
+    if unused:
+        said.append(f"{place}: masks without an image: {len(unused)} ({shown(unused)}).")
+    if bare and bare < len(ready):
+        said.append(
+            f"{place}: images without a mask beside others with one: {bare}; their body is found."
+        )
+    return ready, refused, said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +13,13 @@ from medcyclegan.foreground import body_mask_ct, body_mask_mr
 from medcyclegan.io.dicom.read import read_files
 from medcyclegan.io.read import read_scan
 from medcyclegan.io.scan import Scan
-from medcyclegan.plausibility import refuse_ct
+from medcyclegan.plausibility import refuse_ct, refuse_no_ct
 from medcyclegan.task import Domain, Task, Window
 from medcyclegan.training.data.config import DataConfig, Side
-from medcyclegan.training.data.find import Input
+from medcyclegan.training.data.inputs import Image
 from medcyclegan.transforms.grid import AXIAL, slice_axis
 from medcyclegan.transforms.prepare import Prepared, on_grid, prepare, prepare_plane
-from medcyclegan.transforms.resample import to_geometry
+from medcyclegan.transforms.resample import mask_on, to_geometry
 from medcyclegan.transforms.scaling import fit_window
 from medcyclegan.volume import Volume
 
@@ -26,6 +27,14 @@ from medcyclegan.volume import Volume
 PLANE_BODY_ABOVE = 0.05
 # With less of the picture above it, all of the picture is drawn from.
 PLANE_BODY_LEAST_SHARE = 0.01
+
+# A mask with less of the body that is found is told of: it may mark an organ or a lesion.
+LEAST_MASKED_SHARE = 0.5
+SMALL_MASK = (
+    f"The body mask covers less than {LEAST_MASKED_SHARE:.0%} of what looks like the body: slabs "
+    "are drawn inside the mask alone; with data.masks=none the body is found."
+)
+_ALIGN = "register them; unregistered, pairs are trained with data.pairs=none"
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,35 +49,75 @@ class Ready:
     normal: int
 
 
-def read_input(found: Input, config: DataConfig, side: Side) -> list[Scan]:
-    """Read an input and hold it against its domain.
+class OtherModality(InputRefused):
+    """An image that does not look like the modality of its side: a CT among MR, or the reverse."""
+
+
+def read_image(image: Image, config: DataConfig, side: Side) -> list[Scan]:
+    """Read an image and hold it against its domain.
 
     A series that is no regular volume comes as one scan a slice where that makes no difference:
     slabs are of one slice and values are not scaled by what the whole body shows.
 
     Raises
     ------
+    OtherModality
+        If it looks like a CT on a side of MR, or not like one on a side in HU.
     InputRefused
         If it cannot be read, or does not fit the domain.
     """
     domain = config.domain(side)
-    slices = len(found.dicom) > 1 and config.depth == 1 and isinstance(domain.scaling, Window)
+    slices = (
+        len(image.dicom) > 1
+        and config.depth == 1
+        and isinstance(domain.scaling, Window)
+        and len(domain.channels) < 2
+    )
     try:
-        scans = [_read(found, domain)]
+        scans = [_read(image, domain)]
     except InputRefused:
         if not slices:
             raise
-        scans = [read_files([file], source=file.path) for file in found.dicom]
+        scans = [read_files([file], source=file.path) for file in image.dicom]
     return [replace(scan, volume=_in_unit(scan, domain)) for scan in scans]
 
 
-def prepare_scan(scan: Scan, task: Task) -> tuple[Ready, Prepared]:
-    """Find the body and bring a scan to the model grid of ``task.source``."""
+def body_of(scan: Scan, mask: Path | None) -> tuple[Scan, Volume | None]:
+    """The body mask of a volume on its own grid, from a file or else found; None of a picture.
+
+    The scan comes back with a warning if the mask leaves out much of what looks like the body.
+
+    Raises
+    ------
+    InputRefused
+        If the mask cannot be read or marks nothing of the scan, or no body is found.
+    """
     if scan.is_plane:
+        return scan, None
+    if mask is None:
+        return scan, find_body(scan.volume)
+    body = mask_on(read_scan(mask).volume, scan.volume.geometry)
+    if not body.voxels.any():
+        raise InputRefused(
+            f"{mask} marks nothing of {scan.source}",
+            rule="a body mask lies where its image does, and is above 0 in the body",
+            remedy="check that the mask belongs to this image, or set data.masks=none",
+        )
+    try:
+        seen = find_body(scan.volume).voxels > 0
+    except InputRefused:
+        return scan, body
+    if (body.voxels[seen] > 0).mean() < LEAST_MASKED_SHARE:
+        scan = replace(scan, warnings=(*scan.warnings, SMALL_MASK))
+    return scan, body
+
+
+def prepare_scan(scan: Scan, body: Volume | None, task: Task) -> tuple[Ready, Prepared]:
+    """Bring a scan to the model grid of ``task.source``; ``body`` None is for pictures."""
+    if body is None:
         prepared = prepare_plane(scan.volume, task)
         values = prepared.values.numpy()
         return Ready(values, _plane_body(values), AXIAL), prepared
-    body = find_body(scan.volume)
     normal = slice_axis(scan.volume.geometry, task)
     prepared = prepare(scan.volume, body, task, normal=normal)
     moved = to_geometry(body, prepared.geometry, fill=0.0)
@@ -76,23 +125,26 @@ def prepare_scan(scan: Scan, task: Task) -> tuple[Ready, Prepared]:
 
 
 def prepare_partner(
-    scan: Scan, onto: Prepared, task: Task, *, partner_of: Scan
+    scan: Scan, onto: Prepared, task: Task, *, first: Scan, body: Volume | None
 ) -> NDArray[np.float32]:
-    """Bring the second image of a pair to the grid of the first; (D, H, W) in [-1, 1].
+    """Bring a further image of the same anatomy to the grid of the first; (D, H, W) in [-1, 1].
+
+    ``body``, on any grid, is where its percentiles are taken.
 
     Raises
     ------
     InputRefused
         If one is a picture and the other a volume, pictures differ in size, or volumes lie apart.
     """
-    first, second = partner_of.volume.geometry, scan.volume.geometry
-    if scan.is_plane != partner_of.is_plane or (scan.is_plane and first.shape != second.shape):
+    one, other = first.volume.geometry, scan.volume.geometry
+    if scan.is_plane != first.is_plane or (scan.is_plane and one.shape != other.shape):
         raise InputRefused(
-            f"{scan.source} ({_size(second.shape)}) and {partner_of.source} ({_size(first.shape)})",
-            rule="a pair shows the same anatomy, aligned: pictures of one size, or two volumes",
-            remedy="align them, or set pairs: none",
+            f"{scan.source} ({_size(other.shape)}) and {first.source} ({_size(one.shape)})",
+            rule="a pair, or the channels of one side, show the same anatomy, aligned: pictures of "
+            "one size, or volumes",
+            remedy=_ALIGN,
         )
-    if scan.is_plane:
+    if body is None:
         return prepare_plane(scan.volume, task).values.numpy()
     inside = to_geometry(
         scan.volume.with_voxels(np.ones_like(scan.volume.voxels), unit="mask"),
@@ -101,11 +153,11 @@ def prepare_partner(
     )
     if inside.voxels.mean() < 0.5:
         raise InputRefused(
-            f"{scan.source} covers {inside.voxels.mean():.0%} of {partner_of.source}",
-            rule="the two volumes of a pair lie at one place in space",
-            remedy="register them, or set pairs: none",
+            f"{scan.source} covers {inside.voxels.mean():.0%} of {first.source}",
+            rule="the volumes of a pair, or of the channels of one side, lie at one place in space",
+            remedy=_ALIGN,
         )
-    window = fit_window(scan.volume, find_body(scan.volume), task.source)
+    window = fit_window(scan.volume, mask_on(body, other), task.source)
     return on_grid(scan.volume, onto.geometry, window).values.numpy()
 
 
@@ -114,10 +166,10 @@ def find_body(volume: Volume) -> Volume:
     return (body_mask_ct if volume.unit == "HU" else body_mask_mr)(volume)
 
 
-def _read(found: Input, domain: Domain) -> Scan:
-    if found.dicom:
-        return read_files(list(found.dicom), source=found.source)
-    return read_scan(found.paths[0], modality=domain.modality)
+def _read(image: Image, domain: Domain) -> Scan:
+    if image.dicom:
+        return read_files(list(image.dicom), source=image.source)
+    return read_scan(image.paths[0], modality=domain.modality)
 
 
 def _in_unit(scan: Scan, domain: Domain) -> Volume:
@@ -131,12 +183,22 @@ def _in_unit(scan: Scan, domain: Domain) -> Volume:
             rule=f"this side of the training has the unit {domain.unit}",
             remedy="take the file out, or change the unit and scaling in the configuration",
         )
-    if domain.modality == "MR" and not scan.is_plane:
-        refuse_ct(volume, source=scan.source)
+    _refuse_other_modality(scan, domain)
     window = domain.scaling
     if isinstance(window, Window) and domain.unit == "a.u.":
         _refuse_outside(scan, window)
     return volume
+
+
+def _refuse_other_modality(scan: Scan, domain: Domain) -> None:
+    """Refuse what a conversion would refuse: a CT for an MR, and for a CT what has no HU."""
+    try:
+        if domain.modality == "MR" and not scan.is_plane:
+            refuse_ct(scan.volume, source=scan.source)
+        if domain.unit == "HU":
+            refuse_no_ct(scan.volume, source=scan.source)
+    except InputRefused as error:
+        raise OtherModality(error.found, rule=error.rule, remedy=error.remedy) from error
 
 
 def _refuse_outside(scan: Scan, window: Window) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from medcyclegan.errors import InputRefused
+from medcyclegan.training.data.collect import Cases
 from medcyclegan.training.data.config import DataConfig
-from medcyclegan.training.data.find import Input
+from medcyclegan.training.data.inputs import Input, shown
 from medcyclegan.training.data.subjects import held_back
 
 _SHOWN = 5
@@ -35,6 +36,42 @@ def named_subjects(inputs: Sequence[Input], config: DataConfig) -> tuple[Input, 
     return tuple(replace(found, subject=found.name) for found in inputs)
 
 
+def joined_subjects(
+    a: Sequence[Input], b: Sequence[Input], pairs: Sequence[tuple[Input, Input]]
+) -> tuple[tuple[Input, ...], tuple[Input, ...]]:
+    """Both sides, with one subject for the two of a pair, whatever each is called by its file."""
+    joined: dict[str, str] = {}
+
+    def of(subject: str) -> str:
+        while subject in joined:
+            subject = joined[subject]
+        return subject
+
+    for one, other in pairs:
+        first, second = sorted((of(one.subject), of(other.subject)))
+        if first != second:
+            joined[second] = first
+    named = [[replace(found, subject=of(found.subject)) for found in side] for side in (a, b)]
+    return tuple(named[0]), tuple(named[1])
+
+
+def all_digests(cases: Cases) -> dict[str, str]:
+    """The digests of the files of both sides, by path."""
+    return cases.digests["a"] | cases.digests["b"]
+
+
+def on_both_sides(cases: Cases) -> tuple[str, ...]:
+    """A sentence if files are on side A and on side B, whatever their names."""
+    by_content = {digest: path for path, digest in cases.digests["a"].items()}
+    same = [path for path, digest in sorted(cases.digests["b"].items()) if digest in by_content]
+    if not same:
+        return ()
+    return (
+        f"{len(same)} images of B are on side A too ({shown(same)}): what is learned from them is "
+        "to change nothing.",
+    )
+
+
 def split_by_subject(
     a: Sequence[Input], b: Sequence[Input], config: DataConfig, *, seed: int
 ) -> Split:
@@ -56,7 +93,7 @@ def split_by_subject(
         return split
     alone = sorted({found.subject for found in (*a, *b)})
     said = (
-        f"No subject is held back for validation, as there are too few: {_shown(alone)}. The "
+        f"No subject is held back for validation, as there are too few: {shown(alone)}. The "
         "subject is the folder of an image or the part of its name before the first _ or .; with "
         "subjects: file every file is a subject of its own.",
     )
@@ -82,7 +119,7 @@ def split_by_folders(
     both = sorted({found.subject for found in (*validation_a, *validation_b)} & trained)
     if both and config.subjects == "name":
         raise InputRefused(
-            f"Subjects in training and in validation: {len(both)} ({_shown(both)})",
+            f"Subjects in training and in validation: {len(both)} ({shown(both)})",
             rule="a subject is trained on or validated with, never both",
             remedy="move their images to one of the two; if these names mean no subjects, set "
             "subjects: file",
@@ -110,7 +147,3 @@ def refuse_same_files(train: dict[str, str], validation: dict[str, str]) -> None
             rule="what is validated with was never trained on",
             remedy="take it out of one of the two",
         )
-
-
-def _shown(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")

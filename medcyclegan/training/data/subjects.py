@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import PurePath
+
+from medcyclegan.io.case_names import patient, stem
+from medcyclegan.pathtext import path_text
 
 _BIDS = re.compile(r"(?:^|[/_])(sub-[A-Za-z0-9]+)")
 
 
-def subject_of_path(relative: PurePath) -> str:
+def subject_of_path(relative: PurePath, *, kinds: Collection[str] = ()) -> str:
     """The subject of a file that tells none, from its path below the folder of its side.
 
-    The entity ``sub-XX`` of BIDS where there is one; else the first folder, for files in folders;
-    else the part of the file's name before the first ``_`` or ``.``: several slices or contrasts of
-    one patient must never be told apart.
+    The entity ``sub-XX`` of BIDS where there is one; else the first folder that does not just name
+    a kind of image (as ``mr`` or one of ``kinds``), for files in folders; else the part of the
+    file's name before the first ``_`` or ``.``: several slices or contrasts of one patient must
+    never be told apart.
     """
     found = _BIDS.search(relative.as_posix())
     if found:
         return found.group(1)
-    if len(relative.parts) > 1:
-        return relative.parts[0]
-    return re.split(r"[_.]", relative.name, maxsplit=1)[0] or relative.name
+    folders = [part for part in relative.parent.parts if patient(part, kinds=kinds)]
+    if folders:
+        return path_text(folders[0])
+    name = relative.name
+    start = re.split(r"[_.]", name, maxsplit=1)[0]
+    if start and not patient(start, kinds=kinds):  # mr_P01
+        start = re.split(r"[_.]", patient(stem(name), kinds=kinds), maxsplit=1)[0]
+    return path_text(start or name)
 
 
 def subject_of_id(patient_id: str) -> str:

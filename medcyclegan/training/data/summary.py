@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from medcyclegan.training.data.case import Case, Facts
 from medcyclegan.training.data.collect import Cases
-from medcyclegan.training.data.config import DataConfig
-from medcyclegan.training.data.folders import Folders
+from medcyclegan.training.data.config import DataConfig, Side
+from medcyclegan.training.data.inputs import Found, shown
 from medcyclegan.training.data.types import DataSummary, Range, SideSummary
 
 # A side of many alike files gives many alike warnings; each is told once with its count.
@@ -18,59 +17,63 @@ _MOST_WARNINGS = 20
 
 def summarise(
     config: DataConfig,
-    folders: Folders,
+    found: Sequence[Found],
     *,
     train: Cases,
     validation: Cases,
     warnings: Sequence[str],
     seconds: float,
 ) -> DataSummary:
-    """Count and measure; ``warnings`` are those of finding and splitting."""
-    channel_b = 1  # of a pair
-    sides = []
-    for folder, unit, own, channel in (
-        (folders.a, config.a.unit, (train.a, validation.a), 0),
-        (folders.b, config.b.unit, (train.b, validation.b), channel_b),
-    ):
-        trained = [(case, case.meta.facts[0]) for case in own[0]]
-        trained += [(case, case.meta.facts[channel]) for case in train.pairs]
-        held = [(case, case.meta.facts[0]) for case in own[1]]
-        held += [(case, case.meta.facts[channel]) for case in validation.pairs]
-        sides.append(_side(folder, unit, trained, held))
+    """Count and measure; ``found`` begins with A and B, ``warnings`` are those of finding."""
     everything = [
         facts
         for some in (train, validation)
         for case in (*some.a, *some.b, *some.pairs)
         for facts in case.meta.facts
     ]
+    trained = {"a": (*train.a, *train.pairs), "b": (*train.b, *train.pairs)}
+    held = {"a": (*validation.a, *validation.pairs), "b": (*validation.b, *validation.pairs)}
+    mixed = (*_mixed("A", trained["a"]), *_mixed("B", trained["b"]))
     return DataSummary(
-        sides[0],
-        sides[1],
+        _side("a", config, found[0], trained["a"], held["a"]),
+        _side("b", config, found[1], trained["b"], held["b"]),
         training_pairs=len(train.pairs),
         validation_pairs=len(validation.pairs),
-        warnings=(*warnings, *_counted(everything)),
+        warnings=(*warnings, *mixed, *_counted(everything)),
         seconds=seconds,
     )
 
 
 def _side(
-    folder: Path,
-    unit: str,
-    trained: Sequence[tuple[Case, Facts]],
-    held: Sequence[tuple[Case, Facts]],
+    side: Side, config: DataConfig, found: Found, trained: Sequence[Case], held: Sequence[Case]
 ) -> SideSummary:
-    facts = [some for _, some in (*trained, *held)]
+    cases = (*trained, *held)
+    facts = [some for case in cases for some in case.meta.facts_of(side)]
     return SideSummary(
-        folder=folder,
-        unit=unit,
-        formats=dict(sorted(Counter(case.format for case, _ in (*trained, *held)).items())),
+        folder=found.place,
+        unit=config.domain(side).unit,
+        formats=dict(sorted(Counter(case.format for case in cases).items())),
         shape=tuple(_range([some.shape[axis] for some in facts]) for axis in range(3)),
         spacing_mm=tuple(_range([some.spacing_mm[axis] for some in facts]) for axis in range(3)),
         values=_range([value for some in facts for value in some.values]),
         training_inputs=len(trained),
-        training_subjects=len({case.subject for case, _ in trained}),
+        training_subjects=len({case.subject for case in trained}),
         validation_inputs=len(held),
-        validation_subjects=len({case.subject for case, _ in held}),
+        validation_subjects=len({case.subject for case in held}),
+        layout=found.layout,
+        channels=config.domain(side).channels,
+        masks=sum(one.mask is not None for one in found.inputs),
+    )
+
+
+def _mixed(side: str, cases: Sequence[Case]) -> tuple[str, ...]:
+    """A sentence if there are pictures among the volumes of a side, as screenshots may be."""
+    planes = [case.name for case in cases if case.meta.plane]
+    if not planes or len(planes) == len(cases):
+        return ()
+    return (
+        f"Side {side} has pictures among its volumes: {len(planes)} ({shown(planes)}); their "
+        "pixels count as 1 mm.",
     )
 
 

@@ -18,8 +18,9 @@ Range = tuple[float, float]
 class ValidationCase:
     """One held-back image of a side, or a pair of both; tensors (D, H, W) on the model grid.
 
-    ``a`` and ``b`` are float32 in [-1, 1]; at least one is there. ``mask`` is bool, the body of
-    ``a`` (of ``b`` where there is no ``a``). ``paired``: both show the same anatomy, aligned.
+    ``a`` and ``b`` are float32 in [-1, 1]; at least one is there; a side of several channels is
+    (C, D, H, W). ``mask`` is bool, the body of ``a`` (of ``b`` where there is no ``a``), as given
+    or as found. ``paired``: both show the same anatomy, aligned.
     """
 
     name: str
@@ -34,7 +35,9 @@ class SideSummary:
     """What was found for one side, training and validation together.
 
     ``formats`` counts inputs by format. ``shape`` (voxels) and ``spacing_mm`` hold the least and
-    the greatest of all inputs along i, j and k, ``values`` those in ``unit``.
+    the greatest of all inputs along i, j and k, ``values`` those in ``unit``. ``layout`` is how the
+    folder is laid out, ``channels`` as ``Domain`` has them, ``masks`` how many body masks were
+    found with the images.
     """
 
     folder: Path
@@ -47,6 +50,9 @@ class SideSummary:
     training_subjects: int
     validation_inputs: int
     validation_subjects: int
+    layout: str = "folders"
+    channels: tuple[str, ...] = ()
+    masks: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,16 @@ class DataSummary:
     seconds: float
 
 
+@dataclass(frozen=True)
+class SimulatedSource:
+    """What simulated data are drawn from: label maps, some of them held back to validate with."""
+
+    labels: Path
+    heads: int
+    held_back_heads: int
+    warnings: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingData:
     """``train`` is map-style and endless: item n depends on the seed and n alone.
@@ -74,4 +90,4 @@ class TrainingData:
 
     train: Dataset[Sample]
     validation: Sequence[ValidationCase]
-    summary: DataSummary
+    summary: DataSummary | SimulatedSource

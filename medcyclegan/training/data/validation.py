@@ -13,11 +13,7 @@ class HeldBack(Sequence[ValidationCase]):
     """Pairs first, then the images of A and of B alone; each is unpacked when it is asked for."""
 
     def __init__(self, a: Sequence[Case], b: Sequence[Case], pairs: Sequence[Case]) -> None:
-        self.cases = (
-            *((case, "pair") for case in pairs),
-            *((case, "a") for case in a),
-            *((case, "b") for case in b),
-        )
+        self.cases = (*pairs, *a, *b)
 
     def __len__(self) -> int:
         return len(self.cases)
@@ -29,11 +25,11 @@ class HeldBack(Sequence[ValidationCase]):
     def __getitem__(self, index: int | slice) -> ValidationCase | list[ValidationCase]:
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(len(self)))]
-        case, kind = self.cases[index]
+        case = self.cases[index]
         return ValidationCase(
             name=case.name,
-            a=None if kind == "b" else case.values(0),
-            b=None if kind == "a" else case.values(1 if kind == "pair" else 0),
+            a=case.values("a"),
+            b=case.values("b"),
             mask=case.body(),
-            paired=kind == "pair",
+            paired=case.meta.paired,
         )

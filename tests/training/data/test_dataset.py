@@ -157,7 +157,7 @@ def crescent() -> np.ndarray:
 
 def test_patches_are_drawn_from_inside_the_body() -> None:
     body = crescent()
-    meta = Meta(part=None, normal=2, plane=True, facts=())
+    meta = Meta(part=None, normal=2, plane=True, facts=(), channels=(1, 0))
     case = make_case("c", "c", "PNG", meta, InMemory(np.stack([body, body]).astype(np.int16)))
     rng = np.random.default_rng(0)
     places = [draw_place(case, 0, rng, size_px=1) for _ in range(200)]
@@ -170,7 +170,7 @@ def test_patches_are_drawn_from_inside_the_body() -> None:
 
 def test_a_patch_stays_in_a_large_image_and_a_small_one_lies_in_its_middle() -> None:
     values = np.full((1, 60, 30), 32767, dtype=np.int16)
-    meta = Meta(part=None, normal=2, plane=True, facts=())
+    meta = Meta(part=None, normal=2, plane=True, facts=(), channels=(1, 0))
     case = make_case("c", "c", "PNG", meta, InMemory(np.stack([values, values // 32767])))
     rng = np.random.default_rng(0)
     for _ in range(30):
@@ -250,7 +250,7 @@ def test_matched_slabs_show_the_same_place_of_bodies_brought_to_one_size(tmp_pat
 
 
 def test_a_place_goes_to_another_body_and_back() -> None:
-    meta = Meta(part=None, normal=2, plane=False, facts=())
+    meta = Meta(part=None, normal=2, plane=False, facts=(), channels=(1, 0))
     cases = []
     for first, last in ((10, 29), (16, 40)):
         body = np.zeros((9, 60, 60), np.int16)

@@ -13,6 +13,7 @@ from pydicom import Dataset
 from medcyclegan.errors import InputRefused, UsageError
 from medcyclegan.training.data.find import find_inputs
 from medcyclegan.training.data.folders import Folders
+from medcyclegan.training.data.inputs import wanted_of
 from medcyclegan.training.data.open import open_data
 from tests.dicom_factory import make_series
 from tests.training.data.data_factory import (
@@ -69,9 +70,9 @@ def test_mixed_formats_at_any_depth(tmp_path: Path) -> None:
     assert "links to folders passed over: 1" in said
     assert "DICOM images of modality MR passed over: 24" in said
     assert data.train[0].a.shape == (3, 20, 20)
-    names = [found.name for found in find_inputs(tmp_path / "b", "CT").inputs]
-    assert names == ["ct00", "p/series", "y"]
-    assert "4711" not in find_inputs(tmp_path / "b", "CT").inputs[1].subject
+    inputs = find_inputs(tmp_path / "b", wanted_of(config(), "b", shared=False)).inputs
+    assert [found.name for found in inputs] == ["ct00", "p/series", "y"]
+    assert "4711" not in inputs[1].subject
 
 
 def test_every_unfit_file_is_named_at_once(tmp_path: Path) -> None:

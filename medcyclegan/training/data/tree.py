@@ -1,0 +1,231 @@
+"""All images below a folder, told by the endings of names and, for DICOM, by headers."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+
+from medcyclegan.errors import InputRefused, MedcycleganError
+from medcyclegan.io.dicom.find import is_image
+from medcyclegan.io.dicom.header import DicomFile, dicom_start, load_header
+from medcyclegan.io.dicom.radiograph import is_radiograph
+from medcyclegan.io.dicom.values import text
+from medcyclegan.pathtext import path_text
+from medcyclegan.task import Modality, fits_modality
+from medcyclegan.training.data.inputs import Image, shown
+
+_VOLUMES = {
+    ".nii.gz": "NIfTI",
+    ".nii": "NIfTI",
+    ".hdr": "NIfTI",
+    ".hdr.gz": "NIfTI",
+    ".mha": "MetaImage",
+    ".mhd": "MetaImage",
+    ".nrrd": "NRRD",
+    ".nhdr": "NRRD",
+}
+_PLANES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}
+_READ = {**_VOLUMES, **_PLANES}
+# The voxels of a header that is a file of its own.
+_PAYLOADS = (".img", ".img.gz", ".raw", ".zraw")
+
+NOWHERE = "links that lead nowhere"
+OUTSIDE = "links to files outside of the folder are read"
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """An image at a path below the folder; ``patient_id`` is that of DICOM, else empty."""
+
+    relative: PurePath
+    image: Image
+    patient_id: str = ""
+
+    @property
+    def name(self) -> str:
+        """The path without the ending."""
+        name = self.relative.as_posix()
+        ending = "" if self.image.dicom else ending_of(self.relative.name)
+        return path_text(name[: len(name) - len(ending)])
+
+    @property
+    def is_volume(self) -> bool:
+        """Whether it is a file of a format of volumes."""
+        return self.image.format in _VOLUMES.values()
+
+
+@dataclass(eq=False)
+class Tree:
+    """What lies below ``root``; ``passed_over`` names files and links by what they are."""
+
+    root: Path
+    candidates: list[Candidate] = field(default_factory=list)
+    passed_over: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    outside: list[str] = field(default_factory=list)
+    refused: list[MedcycleganError] = field(default_factory=list)
+
+    def warnings(self) -> tuple[str, ...]:
+        """What was passed over, and which links were followed, each with its count."""
+        said = [
+            f"{self.root}: {what} passed over: {len(names)}{_named(what, names)}."
+            for what, names in sorted(self.passed_over.items())
+        ]
+        if self.outside:
+            said.append(f"{self.root}: {OUTSIDE}: {len(self.outside)} ({shown(self.outside)}).")
+        return tuple(path_text(sentence) for sentence in said)
+
+
+def look_through(root: Path, modality: Modality) -> Tree:
+    """Find all images below a folder; of DICOM those of ``modality``.
+
+    Raises
+    ------
+    InputRefused
+        If ``root`` is no folder that can be read.
+    """
+    if not root.is_dir():
+        raise InputRefused(
+            f"{root} is no folder",
+            rule="the images of a side lie in one, or are listed in a table that ends in .csv",
+        )
+    tree = Tree(root)
+    series: dict[str, list[DicomFile]] = {}
+    lost: dict[Path, list[str]] = defaultdict(list)
+    for path in _files(tree, lost):
+        ending = ending_of(path.name)
+        if ending:
+            image = Image(_READ[ending], (path,))
+            tree.candidates.append(Candidate(path.relative_to(root), image))
+        elif not path.name.lower().endswith(_PAYLOADS):
+            _collect_other(path, modality, series, tree)
+    for files in series.values():
+        missing = [name for folder in {f.path.parent for f in files} for name in lost[folder]]
+        if len(files) > 1 and missing:
+            tree.refused.append(_partly_lost(files[0].path.parent, missing))
+        else:
+            tree.candidates.append(series_candidate(root, files))
+    tree.candidates.sort(key=lambda found: (found.name, found.image.paths))
+    return tree
+
+
+def ending_of(name: str) -> str:
+    """The ending of a name that tells a format which is read, else nothing."""
+    lower = name.lower()
+    return next((ending for ending in _READ if lower.endswith(ending)), "")
+
+
+def series_candidate(root: Path, files: list[DicomFile]) -> Candidate:
+    """A series is named by the folder that it lies in, a single image by its file."""
+    paths = tuple(file.path for file in files)
+    where: PurePath = paths[0].relative_to(root).with_suffix("")
+    if len(files) > 1:
+        where = Path(os.path.commonpath([path.parent for path in paths])).relative_to(root)
+    relative = PurePath(root.name) if where == PurePath() else where
+    patient_id = text(files[0].header, "PatientID", paths[0])
+    return Candidate(relative, Image("DICOM", paths, tuple(files)), patient_id)
+
+
+def read_one(path: Path) -> Image | None:
+    """The image that a path names: a file, or a folder of one DICOM series; None if it is none."""
+    ending = ending_of(path.name)
+    if ending and path.is_file():
+        return Image(_READ[ending], (path,))
+    inside = sorted(path.iterdir()) if path.is_dir() else [path]
+    files = [file for part in inside if part.is_file() and (file := _header(part)) is not None]
+    series = {text(file.header, "SeriesInstanceUID", file.path) for file in files}
+    if not files or len(series) > 1:
+        return None
+    return Image("DICOM", tuple(file.path for file in files), tuple(files))
+
+
+def _named(what: str, names: list[str]) -> str:
+    return f" ({shown(names)})" if what.startswith("links") else ""
+
+
+def _files(tree: Tree, lost: dict[Path, list[str]]) -> Iterator[Path]:
+    """All files below the root that are not hidden, in the order of their names.
+
+    Links to folders are not followed, so that no loop can arise; they are counted. Into ``lost`` go
+    the names of links that lead nowhere and may have been slices, by their folder.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise InputRefused(
+            f"{error.filename}: cannot be read ({error.strerror})", remedy="check its permissions"
+        ) from error
+
+    real_root = Path(os.path.realpath(tree.root))
+    for here, folders, names in os.walk(tree.root, onerror=refuse):
+        folder = Path(here)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in folders:
+            if (folder / name).is_symlink():
+                tree.passed_over["links to folders"].append(_relative(folder / name, tree))
+        for name in sorted(name for name in names if not name.startswith(".")):
+            path = folder / name
+            if path.is_file():
+                if path.is_symlink() and not _leads_into(path, real_root):
+                    tree.outside.append(_relative(path, tree))
+                yield path
+            elif path.is_symlink() and not path.exists():
+                tree.passed_over[NOWHERE].append(_relative(path, tree))
+                if not ending_of(name):
+                    lost[folder].append(name)
+            else:
+                tree.passed_over["pipes, sockets and devices"].append(_relative(path, tree))
+
+
+def _relative(path: Path, tree: Tree) -> str:
+    return path.relative_to(tree.root).as_posix()
+
+
+def _leads_into(path: Path, root: Path) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(root)
+
+
+def _partly_lost(folder: Path, names: list[str]) -> InputRefused:
+    return InputRefused(
+        f"{folder}: a series beside {len(names)} {NOWHERE} ({shown(sorted(names))})",
+        rule="a series is read whole",
+        remedy="bring back the files that the links stand for, or remove the links",
+    )
+
+
+def _header(path: Path) -> DicomFile | None:
+    """The header of a DICOM image, None for any other file."""
+    has_prefix, looks_bare = dicom_start(path)
+    file = load_header(path) if has_prefix or looks_bare else None
+    return file if file is not None and is_image(file) else None
+
+
+def _collect_other(
+    path: Path, modality: Modality, series: dict[str, list[DicomFile]], tree: Tree
+) -> None:
+    """Put a file into its series if it is DICOM of the modality asked for."""
+    try:
+        has_prefix, looks_bare = dicom_start(path)
+        file = load_header(path) if has_prefix or looks_bare else None
+        if file is None:
+            what = f"files ending in {path.suffix or 'nothing'}"
+        elif not is_image(file):
+            what = "DICOM objects without an image"
+        elif not fits_modality(term := text(file.header, "Modality", path), modality):
+            what = f"DICOM images of modality {term or 'none'}"
+        else:
+            uid = text(file.header, "SeriesInstanceUID", path)
+            alone = is_radiograph(file) or not uid
+            # UIDs of two patients may be equal where software made them up
+            whose = f"{text(file.header, 'PatientID', path)} {uid}"
+            series.setdefault(str(path) if alone else whose, []).append(file)
+            return
+        tree.passed_over[what].append(_relative(path, tree))
+    except MedcycleganError as error:
+        tree.refused.append(error)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        tree.refused.append(
+            InputRefused(f"{path}: cannot be read ({reason})", remedy="check its permissions")
+        )

@@ -1,0 +1,99 @@
+"""The supervised engine: losses by hand, pairs alone count, it learns with each optimiser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from medcyclegan.training.config import TrainConfig
+from medcyclegan.training.engines.base import Losses, Moment
+from medcyclegan.training.losses import l1_loss, l2_loss, two_hot_cross_entropy
+from medcyclegan.training.parallel import Crew
+from medcyclegan.training.sample import Sample
+from medcyclegan.training.state import TrainState
+from tests.training.tiny_training import differing, fresh, shapes, tiny_config
+
+LEVELS = (-1.0, 0.0, 1.0)
+WITH_LEVELS = {"widths": (4, 4), "levels": LEVELS}
+KINDS = pytest.mark.parametrize(
+    "generator",
+    [WITH_LEVELS, {"widths": (4, 4)}, {"widths": (4, 4), "residual": True}],
+    ids=["levels", "plain", "residual"],
+)
+
+
+def batch(*numbers: int, paired: tuple[bool, ...] | None = None) -> Sample:
+    """Smooth noise, and as its target the negative of half of it."""
+    a = torch.stack([shapes(number) for number in numbers])
+    return Sample(a, -0.5 * a, torch.tensor(paired or (True,) * len(numbers)))
+
+
+def step(state: TrainState, part: Sample) -> Losses:
+    losses = state.engine.step([part], Moment(state.step, 0.0, 1.0), Crew())
+    state.step += 1
+    return losses
+
+
+def config(**changes: Any) -> TrainConfig:
+    return tiny_config(engine="supervised", **changes)
+
+
+def test_the_losses_are_those_of_the_output() -> None:
+    made = config(border_weight=0.0, volume_weight=0.0)
+    state, part = fresh(made), batch(0, 1)
+    generator = state.engine.generators()["a-to-b"]
+    with torch.no_grad():
+        fake = generator(part.a)
+        logits = generator.head.logits(generator.features(part.a))
+    expected = {
+        "l1": float(l1_loss(fake, part.b)),
+        "l2": float(l2_loss(fake, part.b)),
+        "levels": float(two_hot_cross_entropy(logits, part.b, torch.tensor(LEVELS)).mean()),
+    }
+    expected["generator"] = expected["l1"] + 3.0 * expected["l2"] + 0.3 * expected["levels"]
+    found = step(state, part)
+    assert {name: float(loss) for name, loss in found.items()} == pytest.approx(expected, rel=1e-4)
+    assert set(state.engine.loss_names()) == set(found)
+
+
+def test_bone_has_losses_where_the_target_is_in_hu() -> None:
+    assert {"border", "volume"} < set(step(fresh(config()), batch(0)))
+    data = config().data.model_dump()
+    data["b"] = {"modality": "MR", "unit": "a.u.", "scaling": data["b"]["scaling"]}
+    assert not {"border", "volume"} & set(step(fresh(config(data=data)), batch(0)))
+
+
+def test_items_that_are_no_pairs_teach_nothing() -> None:
+    mixed, alone, both = (fresh(config()) for _ in range(3))
+    strange = batch(0, 1, paired=(True, False))
+    strange.b[1] = float("nan")  # other anatomy, or nothing
+    losses = step(mixed, strange)
+    assert all(bool(torch.isfinite(loss)) for loss in losses.values())
+    half = step(alone, batch(0))
+    assert float(losses["l1"]) == pytest.approx(0.5 * float(half["l1"]), rel=1e-5)
+    step(both, batch(0, 1))  # the control
+    assert float(losses["l1"]) != pytest.approx(float(step(both, batch(0, 1))["l1"]), rel=1e-3)
+
+
+@KINDS
+@pytest.mark.parametrize("optimiser", ["muon", "adamw"])
+def test_it_learns(generator: dict[str, Any], optimiser: str) -> None:
+    changes = {"generator": generator, "optimiser": optimiser, "learning_rate": 2e-2}
+    state, idle = fresh(config(**changes)), fresh(config(**changes | {"learning_rate": 1e-9}))
+    for number in range(60):
+        step(state, batch(2 * number, 2 * number + 1))
+        step(idle, batch(2 * number, 2 * number + 1))
+    held_back = batch(500, 501)
+
+    def error(of: TrainState) -> float:
+        with torch.no_grad():  # the moving average is the model that ships
+            return float(l1_loss(of.engine.exported()["a-to-b"](held_back.a), held_back.b))
+
+    assert error(state) < 0.6 * error(idle)
+
+
+def test_the_seed_fixes_the_first_weights() -> None:
+    assert differing(fresh(config()), fresh(config())) == []
+    assert differing(fresh(config()), fresh(config(seed=4))) != []
