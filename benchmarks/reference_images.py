@@ -21,6 +21,7 @@ from medcyclegan import read_scan
 from medcyclegan.geometry import Geometry
 from medcyclegan.io.scan import ItkPassport, Scan
 from medcyclegan.quality.calibration import ImageSet, ReferenceImage
+from medcyclegan.simulate.contrasts import standard_signal
 from medcyclegan.simulate.label_heads import draw_upright, geometry_of
 from medcyclegan.simulate.labelmaps import HeadAnatomy
 from medcyclegan.simulate.low_dose import Exposure, scan_and_limit
@@ -28,7 +29,7 @@ from medcyclegan.simulate.phantom import default_geometry, make_phantom
 from medcyclegan.simulate.slab_ct import render_ct
 from medcyclegan.simulate.slab_grid import SlabGrid
 from medcyclegan.simulate.slab_images import render_mr
-from medcyclegan.simulate.slab_sides import clean_side, noisy_ct, standard_signal
+from medcyclegan.simulate.slab_sides import clean_side, noisy_ct
 from medcyclegan.transforms.grid import AXIAL
 from medcyclegan.transforms.resample import to_geometry
 from medcyclegan.volume import Volume

@@ -29,12 +29,12 @@ from medcyclegan.geometry import Geometry
 from medcyclegan.io.scan import ItkPassport, Scan
 from medcyclegan.models.card import Score
 from medcyclegan.models.store import Model
+from medcyclegan.simulate.contrasts import standard_signal
 from medcyclegan.simulate.labelmaps import HeadAnatomy
 from medcyclegan.simulate.slab_anatomy import TissueSlab, draw_tissue, middle_voxel
 from medcyclegan.simulate.slab_ct import render_ct
 from medcyclegan.simulate.slab_grid import SlabGrid
 from medcyclegan.simulate.slab_images import render_mr
-from medcyclegan.simulate.slab_sides import standard_signal
 from medcyclegan.transforms.grid import AXIAL
 from medcyclegan.volume import Volume
 

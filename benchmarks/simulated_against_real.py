@@ -3,7 +3,8 @@
     python -m benchmarks.simulated_against_real --labels LABELMAPS --heads 1 3 7 15 --out DIR
 
 Writes ``simulated_ct.csv``, a line a head and draw, and prints a table in Markdown: the range of
-the simulated heads beside that of the real CTs. ``--ct SERIES`` measures a real CT in the same way.
+the simulated heads beside that of the real CTs, and percentiles over ``--slabs`` slabs of the vault
+of each head, which take a second each. ``--ct SERIES`` measures a real CT in the same way.
 """
 
 from __future__ import annotations
@@ -21,12 +22,17 @@ from medcyclegan import read_scan
 from medcyclegan.foreground import body_mask_ct
 from medcyclegan.simulate.label_heads import LabelSlices, draw_upright, geometry_of
 from medcyclegan.simulate.labelmaps import HeadAnatomy
+from medcyclegan.simulate.slab_anatomy import draw_tissue
 from medcyclegan.simulate.slab_ct import render_ct
+from medcyclegan.simulate.slab_grid import SlabGrid
+from medcyclegan.simulate.tissues import Tissue
 from medcyclegan.volume import Volume
 
 BONE_HU, AIR_HU = 250.0, -400.0
 # The vault is what lies within this of the top of the head.
 VAULT_MM = 70.0
+# The middle of slabs of the vault lies so far below the top of the map.
+VAULT_BELOW_MM = 45.0
 # Half the thickness of bone of 7 to 12 mm, whose middle is diploe.
 HALF_THICK_MM = (3.5, 6.0)
 # Four real CTs of heads, soft and sharp kernels: range of the figures.
@@ -82,6 +88,29 @@ def simulate(head: HeadAnatomy, *, seed: int) -> Volume:
     return Volume(voxels, geometry_of(grid), "HU")
 
 
+def vault_figures(head: HeadAnatomy, *, seed: int) -> tuple[float, float, float, float]:
+    """Of eight slices of the vault: 99th percentile and median of bone, quartiles of marrow, HU."""
+    rng = np.random.default_rng(seed)
+    centre = np.asarray(head.maps.shape[:3]) // 2
+    centre[2] = head.maps.shape[2] - round(VAULT_BELOW_MM / head.spacing_mm[2])
+    slab = draw_tissue(head, SlabGrid(8, 230, 1.0, 1.0, 1.0, 2), rng, place=lambda *_: centre)
+    hu = render_ct(slab, rng)
+    bone, marrow = hu[hu > BONE_HU], hu[slab.tissue == Tissue.MARROW]
+    low, high = np.percentile(marrow, (25.0, 75.0)) if marrow.size else (np.nan, np.nan)
+    return float(np.percentile(bone, 99.0)), float(np.median(bone)), float(low), float(high)
+
+
+def print_vault(found: list[tuple[float, float, float, float]]) -> None:
+    """Print percentiles of the draws in Markdown."""
+    shown = (0.0, 10.0, 50.0, 90.0, 100.0)
+    print(f"| {len(found)} slabs of the vault | " + " | ".join(f"{p:.0f} %" for p in shown) + " |")
+    print("| --- " * (len(shown) + 1) + "|")
+    names = ("bone_p99_hu", "vault_median_hu", "diploe_low_hu", "diploe_high_hu")
+    for name, values in zip(names, np.transpose(found), strict=True):
+        row = np.nanpercentile(values, shown)
+        print(f"| {name} | " + " | ".join(f"{value:.0f}" for value in row) + " |")
+
+
 def main() -> None:
     """Measure, write, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -89,12 +118,15 @@ def main() -> None:
     parser.add_argument("--heads", type=int, nargs="+", default=[1, 3, 7, 15])
     parser.add_argument("--prepared", type=Path)
     parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--slabs", type=int, default=10)
     parser.add_argument("--ct", type=Path, nargs="*", default=[])
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
+    vault: list[tuple[float, float, float, float]] = []
     found = [(path.name, 0, measure(read_scan(path).volume)) for path in given.ct]
     for number in given.heads:
         head = read_head(given.labels, number, prepared=given.prepared)
+        vault += [vault_figures(head, seed=1000 * number + draw) for draw in range(given.slabs)]
         for draw in range(given.draws):
             seed = 1000 * number + draw
             found.append((f"head {number}", draw, measure(simulate(head, seed=seed))))
@@ -104,7 +136,9 @@ def main() -> None:
         writer = csv.writer(file)
         writer.writerow(["subject", "draw", *(field.name for field in fields(Figures))])
         writer.writerows([name, draw, *asdict(figures).values()] for name, draw, figures in found)
-    print_table([figures for name, _, figures in found if name.startswith("head ")])
+    print_vault(vault)
+    if whole := [figures for name, _, figures in found if name.startswith("head ")]:
+        print_table(whole)
 
 
 def print_table(simulated: list[Figures]) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medcyclegan.simulate.sequences import (
+    SEQUENCES,
     InversionRecovery,
     Sequence,
     SpinEcho,
@@ -63,6 +64,7 @@ _GADOLINIUM_SHARE = 0.3
 _GADOLINIUM_T1_MS = {
     Tissue.BLOOD: (150.0, 450.0), Tissue.MUCOSA: (450.0, 800.0), Tissue.DURA: (250.0, 600.0),
 }  # fmt: skip
+_ENHANCED_DURA_T2_MS = (25.0, 60.0)
 _GADOLINIUM_T1_FACTOR = {
     Tissue.MUSCLE: 0.8,
     Tissue.SKIN: 0.7,
@@ -73,7 +75,7 @@ _GADOLINIUM_T1_FACTOR = {
 # Echo trains keep muscle and skin brighter than their T2 lets expect, by stimulated echoes and
 # early echoes in the middle of k-space (Hennig, Concepts MR 1991, 3:179), and fat by J-coupling
 # (Henkelman et al., JMRI 1992, 2:533).
-_TRAIN_T2_MS = {Tissue.MUSCLE: (32.0, 68.0), Tissue.SKIN: (30.0, 90.0), Tissue.TENDON: (3.0, 10.0)}
+_TRAIN_T2_MS = {Tissue.MUSCLE: (32.0, 68.0), Tissue.SKIN: (30.0, 120.0), Tissue.TENDON: (3.0, 10.0)}
 _FAT_T2_GAIN = (1.0, 2.2)
 # Skin holds 45 to 75 % of its weight in water, the horny layer far less.
 _SKIN_DENSITY = (0.45, 1.15)
@@ -115,6 +117,27 @@ class Contrast:
     dephasing: float = 0.0
 
 
+def standard_signal(kind: str) -> NDArray[np.float64]:
+    """The mean signal of every tissue in a sequence of ``SEQUENCES``, (number of tissues,).
+
+    The largest is 1. Nothing is drawn: values are the means of what ``contrast_in`` draws, at the
+    table's field and without an agent.
+    """
+    t2_ms = column("t2_ms")
+    t2_ms[Tissue.FAT] *= np.mean(_FAT_T2_GAIN)
+    if not reads_gradient_echoes(SEQUENCES[kind]):
+        for tissue, range_ms in _TRAIN_T2_MS.items():
+            t2_ms[tissue] = np.mean(range_ms)
+    signal = SEQUENCES[kind].signal(column("proton_density"), column("t1_ms"), t2_ms)
+    signal[Tissue.MARROW] = 0.7 * (0.55 * signal[Tissue.FAT] + 0.45 * signal[Tissue.MUSCLE])
+    signal[Tissue.BLOOD] *= 0.7
+    signal[Tissue.AIR] = 0.0
+    brain = max(signal[Tissue.GREY_MATTER], signal[Tissue.WHITE_MATTER])
+    signal[Tissue.CORTICAL_BONE] = _BONE_TO_BRAIN / 3.0 * brain  # the mean of r^2 is a third
+    signal[Tissue.TOOTH] = _TOOTH_TO_BRAIN / 3.0 * brain
+    return np.asarray(signal / signal.max())
+
+
 def contrast_of(signal: NDArray[np.float64], rng: Rng) -> Contrast:
     """Return the contrast of given signals (number of tissues,), read out by spin echoes."""
     power = rng.uniform(*_TRABECULAR_POWER)
@@ -142,7 +165,7 @@ def contrast_in(kind: str, sequence: Sequence, rng: Rng) -> Contrast:
     density, t1_ms, t2_ms = _draw_tissues(rng)
     _scale_to_field(t1_ms, field_t)
     if kind in _T1_WEIGHTED and rng.random() < _GADOLINIUM_SHARE:
-        _enhance(t1_ms, rng)
+        _enhance(t1_ms, t2_ms, rng)
     if kind in _ECHO_TRAINS:
         for tissue, range_ms in _TRAIN_T2_MS.items():
             t2_ms[tissue] = rng.uniform(*range_ms)
@@ -212,8 +235,12 @@ def _time_for_field(sequence: Sequence, kind: str, field_t: float) -> Sequence:
     return sequence
 
 
-def _enhance(t1_ms: NDArray[np.float64], rng: Rng) -> None:
-    """Shorten T1 where an agent goes: blood, mucosa, dura, and less so what they supply."""
+def _enhance(t1_ms: NDArray[np.float64], t2_ms: NDArray[np.float64], rng: Rng) -> None:
+    """Shorten T1 where an agent goes: blood, mucosa, dura, and less so what they supply.
+
+    What enhances in dura is the water between its fibres, which has a longer T2 than they.
+    """
+    t2_ms[Tissue.DURA] = rng.uniform(*_ENHANCED_DURA_T2_MS)
     for tissue, range_ms in _GADOLINIUM_T1_MS.items():
         t1_ms[tissue] = min(t1_ms[tissue], rng.uniform(*range_ms))
     for tissue, factor in _GADOLINIUM_T1_FACTOR.items():

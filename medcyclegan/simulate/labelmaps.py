@@ -16,8 +16,15 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from medcyclegan.errors import InputRefused
-from medcyclegan.geometry import closest_axes
 from medcyclegan.simulate.bone_surface import bone_surface, is_bone, signed_distance, smoothed
+from medcyclegan.simulate.label_cleaning import (
+    box_with_air,
+    fill,
+    fill_gaps,
+    outside_air,
+    to_ras_order,
+    to_tissues,
+)
 from medcyclegan.simulate.landmarks import HeadFrame, find_frame
 from medcyclegan.simulate.skull_regions import (
     AirKind,
@@ -31,30 +38,10 @@ from medcyclegan.simulate.skull_regions import (
 from medcyclegan.simulate.tissues import Tissue
 from medcyclegan.volume import Volume
 
-_LABELS_OF: dict[Tissue, tuple[int, ...]] = {
-    Tissue.AIR: (0,),
-    Tissue.WHITE_MATTER: (2, 7, 16, 41, 46, 77, 85, 530),
-    Tissue.GREY_MATTER: (3, 8, 17, 18, 25, 42, 47, 53, 54, 57),
-    Tissue.DEEP_GREY: (10, 11, 12, 13, 26, 28, 49, 50, 51, 52, 58, 60, 136, 137, 163, 164),
-    Tissue.CSF: (4, 5, 14, 15, 24, 43, 44, 72),
-    Tissue.BLOOD: (30, 62, 502, 514),
-    Tissue.EYE_FLUID: (506,),
-    Tissue.MUSCLE: (507, 508),
-    Tissue.MUCOSA: (509,),
-    Tissue.SKIN: (511,),
-    Tissue.CORD: (512,),
-    Tissue.CORTICAL_BONE: (515,),
-    Tissue.MARROW: (516,),
-}
-
-# A hole of fewer voxels (of about 1 mm) than this is a gap of the labelling, not air: the
-# smallest ethmoid cells are some 3 mm wide.
-GAP_VOXELS = 30
 # How far orbital fat reaches around the globe.
 ORBIT_MM = 13.0
 DISTANCE_STEP_MM = 0.25
 _DISTANCE_ZERO = 128
-_UNKNOWN = 255
 # How far the distances reach; nothing depends on what lies beyond, and files are smaller.
 _OUTSIDE_MM, _DEPTH_MM, _AIR_MM, _SINUS_MM, _OTIC_MM = 2.0, 16.0, 5.0, 7.0, 12.0
 _BONE_MM = (-4.0, 4.0)
@@ -229,90 +216,16 @@ def prepare_head(labels: Volume) -> HeadAnatomy:
     InputRefused
         If the map holds labels that have no tissue here, or no bone.
     """
-    ordered, spacing_mm = _to_ras_order(labels)
-    tissue = fill_gaps(_to_tissues(ordered))
-    outside = _outside_air(tissue != Tissue.AIR)
-    box = _box_with_air(~outside)
+    ordered, spacing_mm = to_ras_order(labels)
+    tissue = fill_gaps(to_tissues(ordered))
+    outside = outside_air(tissue != Tissue.AIR)
+    box = box_with_air(~outside)
     tissue, outside = tissue[box], outside[box]
     inner_air = (tissue == Tissue.AIR) & ~outside
     frame = find_frame(ordered[box], tissue, inner_air, spacing_mm)
     maps = _pad_with_air(_stack_maps(tissue, outside, frame, spacing_mm))
     # Channel by channel in memory, so that a file of it is a third as large.
     return HeadAnatomy(np.asfortranarray(maps), spacing_mm)
-
-
-def _box_with_air(head: NDArray[np.bool_]) -> tuple[slice, ...]:
-    """The head's box and two voxels more, where the map goes on: the air that skin is seen by.
-
-    Where the map ends with the head, as at the neck, the box ends too, and there is no skin.
-    """
-    box = ndimage.find_objects(head.astype(np.uint8))[0]
-    return tuple(slice(max(0, part.start - 2), part.stop + 2) for part in box)
-
-
-def _to_ras_order(labels: Volume) -> tuple[NDArray[np.int32], tuple[float, float, float]]:
-    """Permute and flip to R, A, S by whole axes; no interpolation."""
-    axes = closest_axes(labels.geometry.directions_ras)
-    order = [0, 0, 0]
-    for axis, (world, _) in enumerate(axes):
-        order[world] = axis
-    voxels = labels.voxels.astype(np.int32).transpose(order)
-    flips = tuple(slice(None, None, axes[axis][1]) for axis in order)
-    spacing = labels.geometry.spacing_mm
-    return voxels[flips], (spacing[order[0]], spacing[order[1]], spacing[order[2]])
-
-
-def _to_tissues(labels: NDArray[np.int32]) -> NDArray[np.uint8]:
-    table = np.full(1024, _UNKNOWN, dtype=np.uint8)
-    for meant, numbers in _LABELS_OF.items():
-        table[list(numbers)] = meant
-    if labels.min() < 0 or labels.max() >= table.size:
-        raise InputRefused(
-            f"Labels from {labels.min()} to {labels.max()}", rule="they must lie in 0..1023"
-        )
-    tissue: NDArray[np.uint8] = table[labels]
-    if (tissue == _UNKNOWN).any():
-        unknown = sorted(set(labels[tissue == _UNKNOWN].tolist()))
-        raise InputRefused(
-            f"Unknown labels {unknown}",
-            rule="labels follow FreeSurfer and SynthSeg's extended set",
-            remedy="map them to known labels first",
-        )
-    if not (tissue == Tissue.CORTICAL_BONE).any():
-        raise InputRefused("No voxel is labelled bone (515)", rule="a CT needs bone")
-    return tissue
-
-
-def fill_gaps(tissue: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Close small holes by their nearest tissue, and drop specks that float outside the head."""
-    body, _ = ndimage.label(tissue != Tissue.AIR)
-    sizes = np.bincount(body.ravel())
-    sizes[0] = 0
-    cleaned = np.where(body == sizes.argmax(), tissue, np.uint8(Tissue.AIR))
-    holes, _ = ndimage.label(cleaned == Tissue.AIR)
-    hole_sizes = np.bincount(holes.ravel())
-    gap = (hole_sizes < GAP_VOXELS)[holes] & (holes > 0)
-    return _fill(cleaned, gap)
-
-
-def _fill(tissue: NDArray[np.uint8], gap: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Give air where ``gap`` is set the nearest tissue."""
-    nearest = ndimage.distance_transform_edt(
-        tissue == Tissue.AIR, return_distances=False, return_indices=True
-    )
-    filled: NDArray[np.uint8] = np.where(gap, tissue[tuple(nearest)], tissue)
-    return filled
-
-
-def _outside_air(body: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Air around the head, without what lies in nose, airway and ears (closing over 8 voxels)."""
-    padded = np.pad(body[::2, ::2, ::2], 8)
-    closed = ndimage.binary_closing(padded, iterations=4)
-    filled = ndimage.binary_fill_holes(closed)[8:-8, 8:-8, 8:-8]
-    full = filled.repeat(2, 0).repeat(2, 1).repeat(2, 2)
-    full = full[: body.shape[0], : body.shape[1], : body.shape[2]]
-    outside: NDArray[np.bool_] = ~(full | body)
-    return outside
 
 
 def _stack_maps(
@@ -327,7 +240,7 @@ def _stack_maps(
     kind = air_kinds(inner_air, depth, part, frame=frame, spacing_mm=spacing_mm)
     # There is no air in the vault but that of the frontal sinuses: gaps of the labelling.
     gap = inner_air & (part == BonePart.VAULT) & (kind == AirKind.AIRWAY) & (depth > 0.0)
-    tissue = _fill(tissue, gap)
+    tissue = fill(tissue, gap)
     inner_air &= ~gap
     bone = is_bone(tissue)
     sinus = is_sinus(kind)

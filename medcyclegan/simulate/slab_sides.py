@@ -15,9 +15,10 @@ from medcyclegan.simulate.contrasts import (
     draw_acquisition,
     draw_kind,
     draw_sequence_of,
+    standard_signal,
 )
 from medcyclegan.simulate.fields import Field
-from medcyclegan.simulate.sequences import SEQUENCES, Sequence, reads_gradient_echoes
+from medcyclegan.simulate.sequences import SEQUENCES, Sequence
 from medcyclegan.simulate.slab_anatomy import TissueSlab
 from medcyclegan.simulate.slab_ct import render_ct
 from medcyclegan.simulate.slab_grid import Rng
@@ -45,10 +46,7 @@ _WATERY = [
 ]  # fmt: skip
 _T1_SHARE, _T2_SHARE, _LESION_WATER = 0.05, 0.08, 4.0
 _LARGEST_CHANGE = 0.15
-# The means of what ``contrast_in`` draws: fat, muscle and skin in echo trains, and how the signal
-# of marrow falls with the share of bone in it.
-_FAT_T2_GAIN = 1.6
-_TRAIN_T2_MS = {Tissue.MUSCLE: 55.0, Tissue.SKIN: 55.0}
+# How the signal of marrow falls with the share of bone in it: the middle of what is drawn.
 _TRABECULAR_POWER = 1.2
 
 
@@ -93,22 +91,6 @@ def clean_side(kind: str, slab: TissueSlab, water: Field | None, rng: Rng) -> Fi
     values = darken_marrow(values, slab, _TRABECULAR_POWER)
     mr = ndimage.gaussian_filter(slab.grid.average_sub_slices(values), (0.0, 0.5, 0.5))
     return np.asarray(mr * np.float32(MR_UNITS / display_range(signal)), dtype=np.float32)
-
-
-def standard_signal(kind: str) -> NDArray[np.float64]:
-    """The mean signal of every tissue, (number of tissues,), in a sequence of ``SEQUENCES``."""
-    t2_ms = column("t2_ms")
-    t2_ms[Tissue.FAT] *= _FAT_T2_GAIN
-    if not reads_gradient_echoes(SEQUENCES[kind]):
-        for tissue, train_ms in _TRAIN_T2_MS.items():
-            t2_ms[tissue] = train_ms
-    signal = SEQUENCES[kind].signal(column("proton_density"), column("t1_ms"), t2_ms)
-    signal[Tissue.MARROW] = 0.7 * (0.55 * signal[Tissue.FAT] + 0.45 * signal[Tissue.MUSCLE])
-    signal[Tissue.BLOOD] *= 0.7
-    signal[Tissue.AIR] = 0.0
-    signal[Tissue.CORTICAL_BONE] = 0.06 * signal.max()
-    signal[Tissue.TOOTH] = 0.04 * signal.max()
-    return np.asarray(signal / signal.max())
 
 
 def noisy_ct(ct: Field, rng: Rng) -> Field:

@@ -7,11 +7,11 @@ import pytest
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.geometry import Geometry
+from medcyclegan.simulate.label_cleaning import fill_gaps
 from medcyclegan.simulate.labelmaps import (
     CHANNELS,
     HeadAnatomy,
     Labelled,
-    fill_gaps,
     prepare_head,
     to_mm,
     unpacked,
