@@ -59,11 +59,7 @@ def find_candidates(root: Path, *, modality: str, skip: Path, takes: Takes = "sc
     _check_root(root)
     walk = _Walk(root, skip, Counter())
     is_hospital = takes == "scans"
-    dicom: SeriesCollector | RadiographCollector
-    if is_hospital:
-        dicom = SeriesCollector(root, modality)
-    else:
-        dicom = RadiographCollector(root, walk.passed_over)
+    dicom = SeriesCollector(root, modality) if is_hospital else RadiographCollector(root)
     candidates: list[Candidate] = []
     for folder, names in walk:
         images = ordinary_files(names)
@@ -80,6 +76,7 @@ def find_candidates(root: Path, *, modality: str, skip: Path, takes: Takes = "sc
         candidates += linked_candidates(root, walk.links, dicom, modality, walk.passed_over)
     else:
         dicom.add_links(walk.links)
+        walk.passed_over.update(dicom.passed_over)
     candidates += walk.refused + dicom.candidates()
     ordered = sorted(candidates, key=lambda found: (found.source.parts, found.series_uid))
     return Catalogue(tuple(ordered), dict(sorted((+walk.passed_over).items())))
