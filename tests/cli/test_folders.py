@@ -148,6 +148,21 @@ def test_hu_from_pictures_become_tiff_and_a_shared_warning_is_counted(
     assert "3 images in all" in err
 
 
+def test_outputs_below_the_inputs_are_not_taken_for_inputs(run: Run, tmp_path: Path) -> None:
+    model = model_of(tmp_path, "image-ct")
+    (tmp_path / "in").mkdir()
+    write_input(tmp_path / "in" / "a.png", "image")
+    given = ("translate", "--model", model, "--input", tmp_path / "in", "--out")
+    assert run(*given, tmp_path / "in" / "made")[0] == 0
+    code, _, err = run(*given, tmp_path / "other")
+    assert (code, "folder of outputs of another run: 1" in err) == (0, True)
+    assert written(tmp_path / "other") == {"a.png"}
+    # Named itself, such a folder is taken: what was enhanced may be translated.
+    again = ("translate", "--model", model, "--input", tmp_path / "other", "--out")
+    assert run(*again, tmp_path / "third")[0] == 0
+    assert written(tmp_path / "third") == {"a.png"}
+
+
 def test_names_that_would_be_one_are_told_apart(run: Run, tmp_path: Path) -> None:
     model = model_of(tmp_path, "image-ct")
     (tmp_path / "in").mkdir()
