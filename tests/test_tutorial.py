@@ -89,6 +89,29 @@ def test_what_is_committed_was_run_in_order_and_tells_no_paths() -> None:
     assert PATH.stat().st_size < 1_000_000
 
 
+def errors_of(printed: str) -> dict[str, list[float]]:
+    """The MAE of each subject by the table of scores: of the training, then of water."""
+    rows = [line.split() for line in printed.splitlines()[1:]]
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        found.setdefault(row[0], []).append(float(row[-4]))
+    return found
+
+
+def wins_clearly(printed: str) -> bool:
+    """Whether the error of the training is below three quarters of water's for every subject."""
+    return all(trained < 0.75 * water for trained, water in errors_of(printed).values())
+
+
+def test_the_first_training_of_a_newcomer_wins_clearly() -> None:
+    notebook = nbformat.read(PATH, as_version=4)
+    printed = texts_of(code_cells(notebook)[-1])
+    assert len(errors_of(printed)) == 2
+    assert wins_clearly(printed)
+    control = "case method MAE PSNR SSIM Dice\nsubject-007 this training 220 21.0 0.62 0.42\n"
+    assert not wins_clearly(control + "subject-007 water 218 19.8 0.56 0.00\n")
+
+
 def absolute_paths(text: str) -> list[str]:
     """Words that look like a path from the root of a computer."""
     return re.findall(r"(?<![\w.])(?:/\w[^\s]*/|[A-Z]:\\)\S*", text)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from medcyclegan.batch.candidate import Candidate, Takes
 from medcyclegan.batch.files import candidate_of_file, is_image_name, ordinary_files
+from medcyclegan.batch.item import STATE_FOLDER
 from medcyclegan.batch.linked import linked_candidates
 from medcyclegan.batch.series import SeriesCollector
 from medcyclegan.batch.single_images import (
@@ -57,13 +58,9 @@ def find_candidates(root: Path, *, modality: str, skip: Path, takes: Takes = "sc
         If ``root`` is no folder that can be read.
     """
     _check_root(root)
-    walk = _Walk(root, skip, Counter())
+    walk = _Walk(root, skip, Counter(), without_outputs=takes != "scans")
     is_hospital = takes == "scans"
-    dicom: SeriesCollector | RadiographCollector
-    if is_hospital:
-        dicom = SeriesCollector(root, modality)
-    else:
-        dicom = RadiographCollector(root, walk.passed_over)
+    dicom = SeriesCollector(root, modality) if is_hospital else RadiographCollector(root)
     candidates: list[Candidate] = []
     for folder, names in walk:
         images = ordinary_files(names)
@@ -80,6 +77,7 @@ def find_candidates(root: Path, *, modality: str, skip: Path, takes: Takes = "sc
         candidates += linked_candidates(root, walk.links, dicom, modality, walk.passed_over)
     else:
         dicom.add_links(walk.links)
+        walk.passed_over.update(dicom.passed_over)
     candidates += walk.refused + dicom.candidates()
     ordered = sorted(candidates, key=lambda found: (found.source.parts, found.series_uid))
     return Catalogue(tuple(ordered), dict(sorted((+walk.passed_over).items())))
@@ -113,11 +111,16 @@ def _dicom_image(path: Path) -> DicomFile | None:
 
 @dataclass
 class _Walk:
-    """The folders below ``root`` with the names of their files, all sorted."""
+    """The folders below ``root`` with the names of their files, all sorted.
+
+    ``without_outputs``: a folder below that holds the records of a batch is not looked into; what
+    is in it may have the names of the inputs, and would be taken twice.
+    """
 
     root: Path
     skip: Path
     passed_over: Counter[str]
+    without_outputs: bool = False
 
     def __post_init__(self) -> None:
         self.refused: list[Candidate] = []
@@ -127,6 +130,10 @@ class _Walk:
         real_root, skip = Path(os.path.realpath(self.root)), Path(os.path.realpath(self.skip))
         for here, folders, names in os.walk(real_root, onerror=self._refuse):
             folder = Path(here)
+            if self.without_outputs and STATE_FOLDER in folders and folder != real_root:
+                self.passed_over["folder of outputs of another run"] += 1
+                folders.clear()
+                continue
             self.passed_over["hidden"] += sum(name.startswith(".") for name in folders + names)
             self.passed_over["hidden"] -= COMPLETION_RECORD in names
             folders[:] = sorted(f for f in folders if not f.startswith(".") and folder / f != skip)

@@ -100,8 +100,8 @@ def plan_batch(order: Order, *, maker: Maker, threads: int = 0) -> tuple[Plan, S
     ModelRefused
         If the model cannot be opened, or takes no volumes.
     """
+    _refuse_around(order)
     root, out = Path(os.path.realpath(order.root)), Path(os.path.realpath(order.out))
-    _refuse_around(out, root)
     model = load_model(order.model) if order.model or not order.methods else None
     if model is not None and order.takes == "scans":
         _refuse_pictures(model)
@@ -187,7 +187,7 @@ def run_batch(order: Order, crew: Crew, *, maker: Maker, watcher: Watcher) -> Ou
     DeviceError
         If the scheduler asked for does not answer.
     """
-    _refuse_around(Path(os.path.realpath(order.out)), Path(os.path.realpath(order.root)))
+    _refuse_around(order)
     with _held(order.out):
         plan, settings = plan_batch(order, maker=maker, threads=crew.threads)
         refuse_all_set_aside(plan, order)
@@ -244,10 +244,11 @@ def _held(out: Path) -> Iterator[None]:
         lock.release()
 
 
-def _refuse_around(out: Path, root: Path) -> None:
+def _refuse_around(order: Order) -> None:
+    root, out = Path(os.path.realpath(order.root)), Path(os.path.realpath(order.out))
     if out == root or out in root.parents:
         raise CannotWrite(
-            f"--out {out} is the folder of the inputs, or around it",
+            f"--out {order.out} is the folder of the inputs, or around it",
             rule="outputs go into a folder apart from the inputs, or below it",
             remedy="name another folder",
         )

@@ -39,9 +39,9 @@ class RadiographCollector:
     ``passed_over``.
     """
 
-    def __init__(self, root: Path, passed_over: Counter[str]) -> None:
+    def __init__(self, root: Path) -> None:
+        self.passed_over: Counter[str] = Counter()
         self._root = root
-        self._passed_over = passed_over
         self._found: list[Candidate] = []
 
     def add(self, path: Path, file: DicomFile) -> None:
@@ -50,7 +50,7 @@ class RadiographCollector:
             raise InputRefused("it is cut off before its pixel data")
         if not is_radiograph(file):
             modality = text(file.header, "Modality", path) or "no modality"
-            self._passed_over[f"DICOM of {modality}, no radiographs"] += 1
+            self.passed_over[f"DICOM of {modality}, no radiographs"] += 1
             return
         label = text(file.header, "SeriesDescription", path)
         uid = series_uid(file) or str(path)
@@ -73,7 +73,7 @@ class RadiographCollector:
                 why = why_not_followed(self._root / link)
                 self._found.append(Candidate(link, (), "", (str(link),), refused=why))
             else:
-                self._passed_over["links that are no images"] += 1
+                self.passed_over["links that are no images"] += 1
 
     def candidates(self) -> list[Candidate]:
         """Return what was added."""

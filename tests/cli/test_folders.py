@@ -16,7 +16,7 @@ from medcyclegan.io.read import read_scan
 from tests.cli.conversion_inputs import Run, runner, tree_hash
 from tests.radiographs import write_radiograph
 from tests.tiny_model import tiny_folder
-from tests.tiny_tasks import picture, task_of, write_input
+from tests.tiny_tasks import picture, task_of, write_ct_series, write_input
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
@@ -107,9 +107,13 @@ def test_radiographs_one_by_one_also_where_a_series_holds_several(run: Run, tmp_
     cut = write_radiograph(tmp_path / "in" / "p2", modality="DX")
     cut.write_bytes(cut.read_bytes()[:500])
     write_input(tmp_path / "in" / "c.png", "XR")
+    (tmp_path / "in" / "d.png").symlink_to(tmp_path / "nowhere.png")
+    slices = len(write_ct_series(tmp_path / "in" / "ct"))
     code, _, err = run("translate", "--model", model, "--input", tmp_path / "in")
     assert code == 8
     assert "p2/IM0001.dcm: refused" in err
+    assert "d.png: refused: a link that leads nowhere" in err
+    assert f"Passed over, DICOM of CT, no radiographs: {slices}" in err
     out = tmp_path / "in_tiny"
     names = {name.rsplit("/", 1)[0] for name in written(out)}
     assert names == {"c.png", "p1/IM0001", "p1/IM0002"}
@@ -142,6 +146,21 @@ def test_hu_from_pictures_become_tiff_and_a_shared_warning_is_counted(
     assert written(tmp_path / "in_tiny") == {"a.tif", "b.tif", "c.tif"}
     assert err.count("neighbouring slices") == 2
     assert "3 images in all" in err
+
+
+def test_outputs_below_the_inputs_are_not_taken_for_inputs(run: Run, tmp_path: Path) -> None:
+    model = model_of(tmp_path, "image-ct")
+    (tmp_path / "in").mkdir()
+    write_input(tmp_path / "in" / "a.png", "image")
+    given = ("translate", "--model", model, "--input", tmp_path / "in", "--out")
+    assert run(*given, tmp_path / "in" / "made")[0] == 0
+    code, _, err = run(*given, tmp_path / "other")
+    assert (code, "folder of outputs of another run: 1" in err) == (0, True)
+    assert written(tmp_path / "other") == {"a.png"}
+    # Named itself, such a folder is taken: what was enhanced may be translated.
+    again = ("translate", "--model", model, "--input", tmp_path / "other", "--out")
+    assert run(*again, tmp_path / "third")[0] == 0
+    assert written(tmp_path / "third") == {"a.png"}
 
 
 def test_names_that_would_be_one_are_told_apart(run: Run, tmp_path: Path) -> None:
