@@ -136,23 +136,6 @@ SIGNS = {
     ),
 }
 
-_CALLED = {
-    "body_litres": "Body in view, litres",
-    "width_mm": "Width, mm",
-    "length_mm": "Length from back to front, mm",
-    "height_mm": "Height, mm",
-    "fill": "Body in the box around it",
-    "dark": "Dark in the body",
-    "middle": "Median signal in its range",
-    "bright": "Bright in the body",
-    "smoothness": "Correlation of neighbours",
-    "bone": "Bone in the result",
-    "air": "Air in the result",
-    "deep_soft": "Soft tissue deep in the body",
-    "view_disagreement_hu": "Difference of other views, HU",
-    "cycle_information": "Information of the way back",
-}
-
 
 def doubts_of(signs: Signs, card: Card) -> tuple[str, ...]:
     """Return a sentence for each sign that lies outside the reference ranges on the card.
