@@ -9,6 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from medcyclegan.channels import refuse_missing
 from medcyclegan.doubt.crosswise import Translated
 from medcyclegan.doubt.signs import Signs, signs_of
 from medcyclegan.doubt.verdict import doubts_of
@@ -21,6 +22,7 @@ from medcyclegan.stopwatch import Stopwatch
 from medcyclegan.task import Task
 from medcyclegan.transforms.bias import correct_bias
 from medcyclegan.transforms.grid import AXIAL, CORONAL, SAGITTAL, slice_axis
+from medcyclegan.transforms.resample import mask_on
 from medcyclegan.translator import DeviceName, Progress, choose_device, memory_refusals
 from medcyclegan.uncertainty import NOT_CALIBRATED, UncertaintyMap
 from medcyclegan.view import Run, View, at_home, view_of
@@ -95,11 +97,13 @@ def synthesize(
 
 def _synthesize(scan: Scan, model: Model, options: Options, run: Run) -> Synthesis:
     clock = Stopwatch()
-    clock.run("body", lambda: check_source(scan, model.task))
+    refuse_missing(scan, model.task)
+    for one in (scan, *scan.channels):
+        clock.run("body", partial(check_source, one, model.task))
     _refuse_unfit(scan, model.task, options)
     body = clock.run("body", lambda: find_body(scan, options.mask))
     if options.bias_correction:
-        scan = clock.run("bias", lambda: replace(scan, volume=correct_bias(scan.volume, body)))
+        scan = clock.run("bias", lambda: _without_shading(scan, body))
     made = _translated(scan, body, model, options, clock=clock, run=run)
     image = Volume(made.image.numpy(), scan.volume.geometry, model.task.target.unit)
     done = Translated(made.first.ready, made.first.fake, body)
@@ -160,12 +164,27 @@ def _signs(
         )
 
 
+def _without_shading(scan: Scan, body: Volume) -> Scan:
+    """Correct every image of a subject."""
+    corrected = [
+        replace(one, volume=correct_bias(one.volume, mask_on(body, one.volume.geometry)))
+        for one in scan.channels
+    ]
+    return replace(scan, volume=correct_bias(scan.volume, body), channels=tuple(corrected))
+
+
 def _refuse_unfit(scan: Scan, task: Task, options: Options) -> None:
     """Refuse options that do not go with the scan or the task."""
     if options.bias_correction and task.source.modality != "MR":
         raise UsageError(
             f"Bias correction of {task.source.modality}",
             rule="only MR has a shading of its coils",
+            remedy="leave it out",
+        )
+    if options.uncertainty and scan.channels:
+        raise UsageError(
+            "--uncertainty with several images of a subject",
+            rule="the map compares what becomes of one image",
             remedy="leave it out",
         )
     if 1 not in scan.volume.geometry.shape:

@@ -8,6 +8,7 @@ EXAMPLES = """\b
 Examples:
   medcyclegan config list
   medcyclegan config show mr_ct
+  medcyclegan config show mr_ct --all
 """
 
 
@@ -31,8 +32,25 @@ def list_() -> None:
 
 @config.command("show", epilog="Example:  medcyclegan config show mr_ct > mine.yaml")
 @click.argument("name")
-def show(name: str) -> None:
+@click.option("--all", "every", is_flag=True, help="Every key, with its default and what it means.")
+def show(name: str, every: bool) -> None:
     """Print the shipped configuration NAME, with its comments."""
     from medcyclegan.training.shipped import find_config
 
+    if every:
+        _show_all(name)
+        return
     click.echo(find_config(name).read_text(encoding="utf-8"), nl=False)
+
+
+def _show_all(name: str) -> None:
+    """Print a line for each key: what it is set to, its default where that differs, its meaning."""
+    from medcyclegan.training.config import TrainConfig
+    from medcyclegan.training.reference import as_yaml, settings_in
+    from medcyclegan.training.settings import read_settings
+    from medcyclegan.training.shipped import find_config
+
+    for setting in settings_in(read_settings(find_config(name), TrainConfig)):
+        value = as_yaml(setting.value)
+        default = "" if setting.default in (value, "required") else f" (default {setting.default})"
+        click.echo(f"{setting.key}={value}{default}  # {setting.help}")

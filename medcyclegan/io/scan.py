@@ -70,7 +70,8 @@ class Scan:
     ``modality`` is ``"MR"``, ``"CT"``, ``"XR"`` for radiographs of all kinds, or the DICOM term of
     another kind, where the source tells it, else empty. ``is_plane``: a picture or radiograph,
     which has no place in space, and whose pixels may have any size in the anatomy.
-    ``warnings`` are sentences for the user, without patient data.
+    ``warnings`` are sentences for the user, without patient data. ``channels`` are further images
+    of the same subject, where a model takes several.
     """
 
     volume: Volume
@@ -78,6 +79,7 @@ class Scan:
     source: Path
     modality: str = ""
     warnings: tuple[str, ...] = field(default_factory=tuple)
+    channels: tuple[Scan, ...] = ()
 
     @property
     def is_plane(self) -> bool:
