@@ -6,15 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from medcyclegan.models.card import Score
-from medcyclegan.models.store import CARD_NAME, read_card
-
-
-def update_card(folder: Path, **changes: object) -> None:
-    """Replace fields of the card in a model folder."""
-    updated = read_card(folder).model_copy(update=changes)
-    (folder / CARD_NAME).write_text(updated.model_dump_json(indent=2) + "\n", encoding="utf-8")
+from medcyclegan.models.rewrite import write_card
+from medcyclegan.models.store import read_card
 
 
 def put_scores(folder: Path, scores: Iterable[Score]) -> None:
     """Replace the scores on the card in a model folder."""
-    update_card(folder, scores=tuple(scores))
+    write_card(folder, read_card(folder).model_copy(update={"scores": tuple(scores)}))

@@ -32,8 +32,9 @@ from medcyclegan.models.store import Model
 from medcyclegan.simulate.labelmaps import HeadAnatomy
 from medcyclegan.simulate.sequences import SEQUENCES
 from medcyclegan.simulate.slab_anatomy import TissueSlab, draw_tissue, middle_voxel
+from medcyclegan.simulate.slab_ct import render_ct
 from medcyclegan.simulate.slab_grid import SlabGrid
-from medcyclegan.simulate.slab_images import render_ct, render_mr
+from medcyclegan.simulate.slab_images import render_mr
 from medcyclegan.simulate.tissues import column
 from medcyclegan.transforms.grid import AXIAL
 from medcyclegan.volume import Volume

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from medcyclegan import product
+from medcyclegan.doubt.verdict import judged, verdict_of
 from medcyclegan.errors import UsageError
 from medcyclegan.evaluation.columns import Names
 from medcyclegan.evaluation.report import ScanReport
@@ -42,6 +43,7 @@ def report_of(
     scan: Scan, synthesis: Synthesis, model: Model, *, seconds: float, version: str
 ) -> ScanReport:
     """Return what the report on a conversion tells."""
+    signs = synthesis.signs
     kinds = {DicomPassport: "DICOM series", NiftiPassport: "NIfTI"}
     return ScanReport(
         mr=scan.volume,
@@ -53,5 +55,10 @@ def report_of(
         version=version,
         warnings=synthesis.warnings,
         body=synthesis.body,
+        verdict="" if signs is None else verdict_of(signs, synthesis.doubts).rstrip("."),
+        is_doubtful=bool(synthesis.doubts),
+        signs=() if signs is None else judged(signs, model.card),
+        uncertainty=synthesis.uncertainty,
+        uncertainty_name="Spread" if model.card.uncertainty is None else "Expected error",
         names=Names(source=product.source_name(model.task), made=product.made_name(model.task)),
     )

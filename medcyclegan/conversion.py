@@ -18,17 +18,22 @@ from medcyclegan.io.dicom.deidentify import NO_DATE
 from medcyclegan.io.dicom.derive import Derivation, DerivedSeries, derive_series
 from medcyclegan.io.dicom.read import read_series
 from medcyclegan.io.naming import is_folder, output_path, report_path, uncertainty_path
-from medcyclegan.io.read import read_scan, refuse_irregular
+from medcyclegan.io.read import read_scan, refuse_unknown
 from medcyclegan.io.scan import Scan
 from medcyclegan.io.write import write_scan
 from medcyclegan.models.card import Card
 from medcyclegan.models.store import Model
-from medcyclegan.outputs import as_stored, refuse_report, refuse_unwritable
+from medcyclegan.outputs import as_stored, clipped_warning, refuse_report, refuse_unwritable
 from medcyclegan.request import Maker, Request
 from medcyclegan.synthesis import Options, Synthesis, synthesize
 from medcyclegan.translator import Progress
+from medcyclegan.volume import Volume
 
 __all__ = ["Conversion", "Maker", "Opened", "Request", "convert", "finish", "open_scan"]
+
+
+# Steps that are no part of the conversion itself.
+_BESIDE = ("imports", "report")
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,11 @@ class Opened:
 
 @dataclass(frozen=True, eq=False)
 class Conversion:
-    """What was written, from what, and how long each step took (wall seconds)."""
+    """What was written, from what, and how long each step took (wall seconds).
+
+    ``image`` holds the values that the file holds: HU whole and within what is stored, the grey
+    values of a picture in its own range. Of HU that is ``synthesis.image``, too.
+    """
 
     scan: Scan
     synthesis: Synthesis
@@ -65,6 +74,17 @@ class Conversion:
     report: Path | None
     seconds: dict[str, float] = field(default_factory=dict)
     uncertainty: Path | None = None
+    image: Volume | None = None
+
+    @property
+    def written(self) -> Volume:
+        """The image with the values that the file holds."""
+        return self.synthesis.image if self.image is None else self.image
+
+    @property
+    def conversion_s(self) -> float:
+        """From reading to writing, as a report tells it: without start and the report itself."""
+        return sum(s for step, s in self.seconds.items() if step not in _BESIDE)
 
 
 def convert(
@@ -97,7 +117,10 @@ def open_scan(request: Request, model: Model, *, maker: Maker) -> Opened:
         scan = read_series(request.files, source=request.source)
     else:
         scan = read_scan(
-            request.source, series_uid=request.series_uid, modality=model.task.source.modality
+            request.source,
+            series_uid=request.series_uid,
+            modality=model.task.source.modality,
+            untilt=request.untilt,
         )
     if request.others:
         modality = model.task.source.modality
@@ -124,7 +147,10 @@ def finish(opened: Opened, result: Synthesis, model: Model, *, maker: Maker) -> 
     """Do the last third of ``convert``: write the image, and what was asked for beside it."""
     started = time.perf_counter()
     overwrite, outputs, scan = opened.request.overwrite, opened.outputs, opened.scan
+    warnings = result.warnings + clipped_warning(result.image)
     image = as_stored(result.image, outputs.image, scan, model.task)
+    kept = image if image.unit == "HU" else result.image
+    result = replace(result, image=kept, warnings=warnings)
     images = [(image, outputs.image, opened.series)]
     if outputs.uncertainty is not None and result.uncertainty is not None:
         images.append((result.uncertainty, outputs.uncertainty, opened.map_series))
@@ -137,12 +163,14 @@ def finish(opened: Opened, result: Synthesis, model: Model, *, maker: Maker) -> 
         with atomic_file(outputs.report, overwrite=overwrite) as part:
             write_report(report_of(scan, result, model, seconds=total, version=version), part)
         seconds["report"] = time.perf_counter() - written
-    return Conversion(scan, result, outputs.image, outputs.report, seconds, outputs.uncertainty)
+    return Conversion(
+        scan, result, outputs.image, outputs.report, seconds, outputs.uncertainty, image
+    )
 
 
 def _checked_outputs(request: Request, card: Card) -> Outputs:
     """Return the paths of all outputs; refuse them, or the input, before any work."""
-    refuse_irregular(request.source)
+    refuse_unknown(request.source)
     output = output_path(
         request.source, out=request.out, format=request.format, suffix=product.suffix_of(card)
     )

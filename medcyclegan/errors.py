@@ -40,8 +40,10 @@ class MedcycleganError(Exception):
         self.found = found
         self.rule = rule
         self.remedy = remedy
-        text = "; ".join(part for part in (found, rule, remedy) if part)
-        super().__init__(text if text.endswith(".") else f"{text}.")
+        parts = [part.rstrip() for part in (found, rule, remedy) if part.strip()]
+        # a sentence within loses its full stop, the unit a.u. does not
+        inner = [p if p.endswith("a.u.") else p.removesuffix(".") for p in parts]
+        super().__init__("; ".join(inner).removesuffix(".") + ".")
 
 
 class InputRefused(MedcycleganError):

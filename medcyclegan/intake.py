@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.foreground import body_mask_ct, body_mask_mr
 from medcyclegan.io.scan import Scan
 from medcyclegan.plausibility import refuse_ct, refuse_no_ct, refuse_noise
-from medcyclegan.task import Domain, Task, Window, fits_modality
+from medcyclegan.task import Domain, Percentiles, Task, Window, fits_modality
 from medcyclegan.transforms.resample import mask_on
 from medcyclegan.volume import Volume
 
+# Signal of scanners and of programs that normalise it: left as it is.
+_USUAL_SIGNAL = (1.0, 2.0**17)
+_HIGH_PERCENTILE = 99.5
+# What other signal is brought to, in powers of two; and what squares may be taken of in float32.
+_USUAL_EXPONENT, _LARGEST_EXPONENT = 11, 40
 
-def check_source(scan: Scan, task: Task) -> None:
+
+def check_source(scan: Scan, task: Task, mask: Volume | None = None) -> None:
     """Refuse a scan that is not, or does not look like, what ``task`` translates.
+
+    ``mask``, on the scan's grid, is one that the user gave: noise is looked for inside it.
 
     Raises
     ------
@@ -35,19 +45,40 @@ def check_source(scan: Scan, task: Task) -> None:
     if wanted.unit == "HU":
         refuse_no_ct(scan.volume, source=scan.source)
     if wanted.modality != "image":  # a picture may be anything, fine grain too
-        refuse_noise(scan.volume, source=scan.source)
+        refuse_noise(scan.volume, source=scan.source, mask=mask)
 
 
-def find_body(scan: Scan, mask: Volume | None) -> Volume:
+def at_usual_scale(scan: Scan, task: Task) -> Scan:
+    """Return the scan with signal of some thousands, if its scale is far from that.
+
+    MR signal has no unit, and percentiles of it are what a network is given, so that any scale
+    gives the same. It is changed by a power of two, which is exact: sums and squares of what
+    float32 just holds would overflow.
+    """
+    if not isinstance(task.source.scaling, Percentiles) or scan.volume.unit != "a.u.":
+        return scan
+    size = np.abs(scan.volume.voxels)
+    high = float(np.percentile(size, _HIGH_PERCENTILE)) or float(size.max())
+    if high == 0.0 or _USUAL_SIGNAL[0] <= high <= _USUAL_SIGNAL[1]:
+        return scan
+    exponent = _USUAL_EXPONENT - int(np.frexp(high)[1])
+    # A single voxel may be far above the percentile.
+    exponent = min(exponent, _LARGEST_EXPONENT - int(np.frexp(float(size.max()))[1]))
+    voxels = np.ldexp(scan.volume.voxels.astype(np.float64), exponent).astype(np.float32)
+    return replace(scan, volume=scan.volume.with_voxels(voxels))
+
+
+def find_body(scan: Scan, mask: Volume | None, *, mask_name: str = "given") -> Volume:
     """Return what of the scan is looked at, as a mask on its grid.
 
-    That is ``mask``, given on any grid, if there is one; else the body. Of pictures and
+    That is ``mask``, given on any grid, if there is one; else the body. ``mask_name`` is what
+    messages call it. Of pictures and
     radiographs, which may fill their frame, it is all.
 
     Raises
     ------
     InputRefused
-        If no body is found, or a mask is given for a picture.
+        If no body is found, the mask marks nothing of the scan, or it is given for a picture.
     """
     if scan.is_plane:
         if mask is not None:
@@ -58,9 +89,28 @@ def find_body(scan: Scan, mask: Volume | None) -> Volume:
             )
         return scan.volume.with_voxels(np.ones_like(scan.volume.voxels), unit="mask")
     if mask is not None:
-        return mask_on(mask, scan.volume.geometry)
+        body = mask_on(mask, scan.volume.geometry)
+        _refuse_mask_beside(body, mask, scan, mask_name)
+        return body
     find = body_mask_ct if scan.volume.unit == "HU" else body_mask_mr
     return find(scan.volume)
+
+
+def _refuse_mask_beside(body: Volume, mask: Volume, scan: Scan, name: str) -> None:
+    """Refuse a mask that marks nothing of the scan, and say which of the two is to blame."""
+    if body.voxels.any():
+        return
+    if not (mask.voxels > 0).any():
+        raise InputRefused(
+            f"The mask {name} marks no voxel: none is above 0",
+            rule="it marks the body by values above 0",
+            remedy="check the mask",
+        )
+    raise InputRefused(
+        f"The mask {name} lies beside the scan {scan.source}: no voxel of it is marked",
+        rule="both must lie in one frame of reference, in millimetres",
+        remedy="give the mask of this scan, and check the position in the mask's header",
+    )
 
 
 def _refuse_other_unit(scan: Scan, wanted: Domain) -> None:

@@ -22,9 +22,11 @@ LEAST_FAT_SHARE = 0.001
 LEAST_CORRELATION = 0.3
 # Enough to tell 0.0 from 0.85, however large the scan.
 SAMPLED_VOXELS = 1_000_000
+OUTLIER_PERCENTILES = (0.5, 99.5)
 
-# A head has 10 to 20 % of bone; a slab of it above the eyes still has some per cent.
-BONE_HU = 300.0
+# Bone wherever it is counted: in scores, signs, warnings and reports. A head has 10 to 20 % of it;
+# a slab of it above the eyes still has some per cent.
+BONE_HU = 250.0
 LEAST_BONE_SHARE = 0.01
 
 # A model grid this much coarser than the pixels is told of; nearer ones keep the pixels.
@@ -57,29 +59,44 @@ def refuse_no_ct(volume: Volume, *, source: Path) -> None:
         )
 
 
-def refuse_noise(volume: Volume, *, source: Path) -> None:
-    """Raise InputRefused if neighbouring voxels have nothing to do with each other."""
-    correlation = neighbour_correlation(volume)
+def refuse_noise(volume: Volume, *, source: Path, mask: Volume | None = None) -> None:
+    """Raise InputRefused if neighbouring voxels have nothing to do with each other.
+
+    With a ``mask`` on the same grid those inside it are judged: the air of some images (MP2RAGE,
+    quotients of two images) is noise, and no fault.
+    """
+    correlation = neighbour_correlation(volume, mask)
     if correlation < LEAST_CORRELATION:
         raise InputRefused(
-            f"{source} looks like noise: the correlation of neighbouring voxels is "
-            f"{correlation:.2f}",
+            f"{source} looks like noise: the correlation of neighbouring voxels "
+            f"{'' if mask is None else 'in the mask '}is {correlation:.2f}",
             rule=f"that of an image is above {LEAST_CORRELATION:g}",
-            remedy="check that the right series was given, and that it was decoded rightly",
+            remedy="check that the right series was given, and that it was decoded rightly"
+            + ("; mark the head with --mask if the air alone is noise" if mask is None else ""),
         )
 
 
-def neighbour_correlation(volume: Volume) -> float:
-    """Return the largest correlation of neighbours along an axis, -1 to 1; 1 for one voxel."""
+def neighbour_correlation(volume: Volume, mask: Volume | None = None) -> float:
+    """Return the largest correlation of neighbours along an axis, -1 to 1; 1 for one voxel.
+
+    Values count up to the 0.5th and the 99.5th percentile: one voxel of a hundred times the signal
+    of all others is all that a correlation sees. With a ``mask`` on the same grid, both neighbours
+    must lie in it.
+    """
     voxels = volume.voxels
-    found = [1.0] if voxels.size == 1 else []
+    inside = np.ones(voxels.shape, dtype=np.bool_) if mask is None else mask.voxels > 0
+    if voxels.size == 1 or not inside.any():
+        return 1.0
     step = max(1, int(np.sqrt(voxels.size / SAMPLED_VOXELS)))
+    low, high = np.percentile(voxels[inside][::step], OUTLIER_PERCENTILES)
+    clipped = np.clip(voxels, low, high) if low < high else voxels
+    found = []
+    some = (slice(None), slice(None, None, step), slice(None, None, step))
     for axis in range(3):
-        lines = np.moveaxis(voxels, axis, 0)[:, ::step, ::step]
-        if len(lines) < 2:
-            continue
-        before, after = lines[:-1].ravel(), lines[1:].ravel()
-        if before.std() > 0 and after.std() > 0:
+        lines, within = np.moveaxis(clipped, axis, 0)[some], np.moveaxis(inside, axis, 0)[some]
+        both = within[1:] & within[:-1]
+        before, after = lines[:-1][both], lines[1:][both]
+        if before.size and before.std() > 0 and after.std() > 0:
             found.append(float(np.corrcoef(before, after)[0, 1]))
     return max(found, default=1.0)
 

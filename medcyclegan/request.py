@@ -19,6 +19,8 @@ class Request:
     ``source``. ``others`` are further images of the same subject, in the order of the model's
     channels after the first. ``uncertainty`` asks for a map of the error to expect beside the
     output. With a ``deidentifier``, for DICOM output, the series tells nothing of the patient.
+    ``untilt`` corrects the tilt of the gantry of a CT in DICOM; the output has a grid of its own
+    then.
     """
 
     source: Path
@@ -31,6 +33,7 @@ class Request:
     files: tuple[Path, ...] = ()
     deidentifier: Deidentifier | None = None
     others: tuple[Path, ...] = ()
+    untilt: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from medcyclegan.doubt.crosswise import Translated
 from medcyclegan.doubt.signs import Signs, signs_of
 from medcyclegan.doubt.verdict import doubts_of
 from medcyclegan.errors import InputRefused, UsageError
-from medcyclegan.intake import check_source, find_body
+from medcyclegan.intake import at_usual_scale, check_source, find_body
 from medcyclegan.io.scan import Scan
 from medcyclegan.models.store import Model
 from medcyclegan.plausibility import warnings_of
@@ -36,6 +36,8 @@ class Options:
     ``views`` 3 translates along all three axes and takes the median of the three. ``mask`` marks
     the body on any grid; without it, it is found from the image. ``uncertainty`` asks for a map
     of the error to expect, which takes some four times the time and leaves the image as it is.
+    ``mask_name`` is what messages call the mask; ``notes`` are warnings on what the options were
+    made of, which the result's begin with.
     """
 
     device: DeviceName = "auto"
@@ -43,6 +45,8 @@ class Options:
     bias_correction: bool = False
     mask: Volume | None = None
     uncertainty: bool = False
+    mask_name: str = "given"
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.views not in (1, 3):
@@ -54,8 +58,8 @@ class Synthesis:
     """The synthetic image on the scan's own grid, the body mask used, and what was noticed.
 
     ``doubts`` are sentences, among the ``warnings`` too, each on a sign by which the input is not
-    like what the model knows. ``signs`` holds all that was measured, None where the card does not
-    say what the model knows. ``uncertainty`` is the expected absolute error, if asked for.
+    like what the model knows. ``signs`` holds all that was measured, None where the card has no
+    reference ranges. ``uncertainty`` is the expected absolute error, if asked for.
     ``seconds`` holds the wall time of the steps: ``body``, ``bias``, ``prepare``, ``network``,
     ``home``, ``signs``.
     """
@@ -98,10 +102,19 @@ def synthesize(
 def _synthesize(scan: Scan, model: Model, options: Options, run: Run) -> Synthesis:
     clock = Stopwatch()
     refuse_missing(scan, model.task)
-    for one in (scan, *scan.channels):
-        clock.run("body", partial(check_source, one, model.task))
+    others = clock.run("body", lambda: _fit_others(scan, model.task))
+    scan = clock.run("body", lambda: at_usual_scale(scan, model.task))
+    scan = replace(scan, channels=others)
+    given = None
+    if options.mask is not None and not scan.is_plane:
+        given = clock.run(
+            "body", lambda: find_body(scan, options.mask, mask_name=options.mask_name)
+        )
+    clock.run("body", lambda: check_source(scan, model.task, given))
     _refuse_unfit(scan, model.task, options)
-    body = clock.run("body", lambda: find_body(scan, options.mask))
+    body = given or clock.run(
+        "body", lambda: find_body(scan, options.mask, mask_name=options.mask_name)
+    )
     if options.bias_correction:
         scan = clock.run("bias", lambda: _without_shading(scan, body))
     made = _translated(scan, body, model, options, clock=clock, run=run)
@@ -109,7 +122,7 @@ def _synthesize(scan: Scan, model: Model, options: Options, run: Run) -> Synthes
     done = Translated(made.first.ready, made.first.fake, body)
     signs = _signs(scan, image, done, model, clock=clock, run=run)
     doubts = doubts_of(signs, model.card) if signs is not None else ()
-    warnings = scan.warnings + doubts
+    warnings = scan.warnings + options.notes + doubts
     warnings += warnings_of(
         image, body, model.task, is_judged=signs is not None, is_plane=scan.is_plane
     )
@@ -155,13 +168,19 @@ def _translated(
 def _signs(
     scan: Scan, image: Volume, done: Translated, model: Model, *, clock: Stopwatch, run: Run
 ) -> Signs | None:
-    """Measure the signs of a volume, where the model's card says what it knows."""
-    if model.card.known is None or scan.is_plane or not model.task.makes_ct_of_mr:
+    """Measure the signs of a run, where the model's card has reference ranges."""
+    if model.card.reference_ranges is None or scan.channels:
         return None
     with run.turn:
-        return clock.run(
-            "signs", lambda: signs_of(scan.volume, image, done, model, device=run.device)
-        )
+        return clock.run("signs", lambda: signs_of(scan, image, done, model, device=run.device))
+
+
+def _fit_others(scan: Scan, task: Task) -> tuple[Scan, ...]:
+    """The further images of a subject, each checked as the first is."""
+    fit = tuple(at_usual_scale(one, task) for one in scan.channels)
+    for one in fit:
+        check_source(one, task, None)
+    return fit
 
 
 def _without_shading(scan: Scan, body: Volume) -> Scan:

@@ -10,8 +10,8 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
-# Far beyond any image, far within float32.
-_Value = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+# Within float32, differences of two values too: MR signal may have any scale.
+_Value = Annotated[float, Field(ge=-1e38, le=1e38, allow_inf_nan=False)]
 
 # XR: radiographs; image: pictures of any kind, whose values are grey values.
 Modality = Literal["MR", "CT", "XR", "image"]

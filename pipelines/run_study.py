@@ -12,16 +12,16 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from medcyclegan import __version__, load_model, read_scan, synthesize, write_scan
-from medcyclegan.errors import ExitCode, InputRefused
+from medcyclegan.errors import ExitCode, InputRefused, MedcycleganError
 from medcyclegan.evaluation.metrics import Protocol
 from medcyclegan.evaluation.study.find import find_images
 from medcyclegan.evaluation.study.plan import Method, StudyRequest
 from medcyclegan.evaluation.study.run import evaluate_study
 from medcyclegan.io.scan import ItkPassport
+from medcyclegan.training.settings import read_settings
 
 
 class MethodConfig(BaseModel):
@@ -72,7 +72,7 @@ def make_sct(model_name: str, mr_folder: Path, target: Path) -> None:
 
 def run_study(path: Path) -> int:
     """Make what is to be made, score it, and return the exit code."""
-    config = StudyConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    config = read_settings(path, StudyConfig)
     here = path.parent
     methods = []
     for name, method in config.methods.items():
@@ -103,4 +103,8 @@ def run_study(path: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_study(Path(sys.argv[1])))
+    try:
+        sys.exit(run_study(Path(sys.argv[1])))
+    except MedcycleganError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)

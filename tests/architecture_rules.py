@@ -28,10 +28,12 @@ def _room(floor: float, third_parties: str = "", lazy: str = "") -> Room:
 # A room is a folder or a file; the longest name that fits a module counts.
 ROOMS = {
     "cli": _room(9, "click rich", lazy="rich numpy pydicom torch yaml"),
-    "enhanced_files": _room(8, "numpy"),
+    "enhanced_files": _room(7.5, "numpy"),
     "batch": _room(8, "dask distributed filelock numpy pydantic torch"),
     "conversion": _room(7),
     "synthesis": _room(6, "numpy torch"),
+    "quality": _room(7, "numpy"),
+    "quality.spread_curve": _room(6, "numpy scipy torch"),
     "request": _room(6),
     "beside": _room(6.5),
     "uncertainty": _room(5.8, "torch"),
@@ -46,7 +48,7 @@ ROOMS = {
     "training.data": _room(5, "torch pydantic numpy monai"),
     "training.data.check": _room(5, "torch numpy matplotlib rich"),
     "product": _room(5),
-    "outputs": _room(5),
+    "outputs": _room(5, "numpy"),
     "intake": _room(5, "numpy"),
     "simulated_data": _room(4, "numpy"),
     "models": _room(4, "safetensors torch pydantic"),
@@ -76,6 +78,9 @@ ROOMS = {
     "geometry": _room(1, "numpy"),
     "task": _room(1, "numpy pydantic"),
     "stopwatch": _room(0),
+    "pathtext": _room(0),
+    "wording": _room(0),
+    "bounded_text": _room(0, "yaml"),
     "errors": _room(0),
 }
 

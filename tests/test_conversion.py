@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 from pydicom import dcmread
@@ -11,11 +12,13 @@ from pydicom.config import disable_value_validation
 
 from medcyclegan.conversion import Request, convert, derivation_of
 from medcyclegan.errors import CannotWrite, InputRefused
+from medcyclegan.geometry import geometry_from_spacing
 from medcyclegan.io.read import read_scan
 from medcyclegan.models.store import Model, load_model
 from medcyclegan.synthesis import Options
+from medcyclegan.task import Domain, Window
 from tests.cli.conversion_inputs import NOW, head_mr, maker, oblique, tree_hash, write_mr
-from tests.tiny_model import tiny_folder
+from tests.tiny_model import head_on, identity_model, tiny_folder
 
 CPU = Options(device="cpu")
 
@@ -144,3 +147,24 @@ def test_what_is_left_out_of_the_headers_is_said_once(
     said = [record.getMessage() for record in caplog.records]
     assert said.count("PatientAge of the source is not valid for DICOM: left out") == 1
     assert all("PatientAge" not in dcmread(path) for path in done.output.glob("*.dcm"))
+
+
+@pytest.mark.parametrize("out", ["made.nii.gz", "made.nrrd", "made"])
+def test_what_is_told_of_the_image_is_what_the_file_holds(tmp_path: Path, out: str) -> None:
+    """A CT with metal beyond 3071 HU through a network that gives back what it gets."""
+    source = Domain(modality="CT", unit="HU", scaling=Window(lower=-1024.0, upper=9000.0))
+    model = identity_model(source=source, target=source)
+    mr, _ = head_on(geometry_from_spacing((20, 20, 20), (8.0, 8.0, 8.0)))
+    hu = np.where(mr.voxels > 0, mr.voxels / 10.0, -1000.0).astype(np.float32)
+    hu[9:11, 9:11, 9:11] = 8000.0
+    path = tmp_path / "ct.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(hu, mr.geometry.affine_ras), path)
+    format_ = "dicom" if out == "made" else None
+    request = Request(source=path, out=tmp_path / out, format=format_)
+    done = convert(request, model, maker=maker(), options=Options(device="cpu"))
+    held = read_scan(tmp_path / out, modality="CT").volume.voxels
+    assert (float(held.max()), float(held.min())) == (3071.0, float(done.written.voxels.min()))
+    assert float(done.written.voxels.max()) == 3071.0
+    assert done.synthesis.image.voxels.max() == 3071.0
+    (warning,) = (w for w in done.synthesis.warnings if "beyond" in w)
+    assert "stored as its ends" in warning

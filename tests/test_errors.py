@@ -42,6 +42,8 @@ def test_every_error_is_of_the_family_and_has_its_own_code() -> None:
     [
         ({}, "Shape (0, 1, 1)."),
         ({"rule": "at least one voxel"}, "Shape (0, 1, 1); at least one voxel."),
+        ({"rule": "one voxel."}, "Shape (0, 1, 1); one voxel."),
+        ({"rule": "one voxel.", "remedy": "crop less"}, "Shape (0, 1, 1); one voxel; crop less."),
         ({"remedy": "crop less."}, "Shape (0, 1, 1); crop less."),
         ({"rule": "one voxel", "remedy": "crop less"}, "Shape (0, 1, 1); one voxel; crop less."),
     ],
@@ -51,6 +53,12 @@ def test_a_message_joins_its_parts(parts: dict[str, str], message: str) -> None:
     assert str(error) == message
     assert error.found == "Shape (0, 1, 1)"
     assert (error.rule, error.remedy) == (parts.get("rule", ""), parts.get("remedy", ""))
+
+
+def test_a_part_that_is_a_sentence_leaves_no_stop_inside_the_message() -> None:
+    cause = InputRefused("a.nii is empty", rule="an image has voxels")
+    said = str(InputRefused(str(cause), remedy="copy it again"))
+    assert said == "a.nii is empty; an image has voxels; copy it again."
 
 
 def test_rule_and_remedy_are_named() -> None:

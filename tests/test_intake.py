@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from medcyclegan.errors import InputRefused
-from medcyclegan.geometry import geometry_from_spacing
-from medcyclegan.intake import check_source, find_body
+from medcyclegan.geometry import Geometry, geometry_from_spacing
+from medcyclegan.intake import at_usual_scale, check_source, find_body
 from medcyclegan.io.scan import PlanePassport, Scan
 from medcyclegan.task import Domain
 from medcyclegan.volume import Volume
@@ -90,3 +90,40 @@ def test_the_unit_decides_which_ct() -> None:
     picture = plane(RAMP, modality="CT")
     with pytest.raises(InputRefused, match="takes CT in HU"):
         check_source(picture, task_of("ct-mr"))
+
+
+@pytest.mark.parametrize("factor", [1e-38, 1e-10, 1e-4, 1e4, 1e10, 1e34])
+def test_signal_of_any_scale_is_brought_to_some_thousands(factor: float) -> None:
+    head = head_of("MR")
+    scaled = scan_of(head.with_voxels((head.voxels * np.float64(factor)).astype(np.float32)))
+    usual = at_usual_scale(scaled, task_of("mr-ct")).volume.voxels
+    assert 1.0 <= np.percentile(usual, 99.5) <= 2.0**17
+    ratio = usual[head.voxels > 1] / head.voxels[head.voxels > 1]
+    assert ratio == pytest.approx(ratio[0], rel=1e-5)
+
+
+def test_usual_scales_and_hu_are_left_as_they_are() -> None:
+    for name, modality in (("mr-ct", "MR"), ("ct-mr", "CT")):
+        scan = scan_of(head_of(modality), modality=modality)
+        assert at_usual_scale(scan, task_of(name)) is scan
+
+
+def test_one_voxel_far_above_all_does_not_overflow() -> None:
+    head = head_of("MR").voxels * np.float32(1e-6)
+    head[1, 1, 1] = 3e38
+    scan = scan_of(head_of("MR").with_voxels(head))
+    assert np.isfinite(np.square(at_usual_scale(scan, task_of("mr-ct")).volume.voxels)).all()
+
+
+def test_a_mask_beside_the_scan_is_named_and_an_empty_one_too() -> None:
+    mr, inside = head_on(geometry_from_spacing((20, 20, 20), (8.0, 8.0, 8.0)))
+    assert find_body(scan_of(mr), inside, mask_name="m.nii").voxels.any()  # the control
+    affine = inside.geometry.affine_ras.copy()
+    affine[0, 3] += 900.0
+    away = Volume(inside.voxels, Geometry(inside.geometry.shape, affine), "mask")
+    with pytest.raises(InputRefused, match=r"The mask m.nii lies beside the scan") as refused:
+        find_body(scan_of(mr), away, mask_name="m.nii")
+    assert "position in the mask's header" in refused.value.remedy
+    empty = inside.with_voxels(np.zeros_like(inside.voxels))
+    with pytest.raises(InputRefused, match=r"The mask m.nii marks no voxel"):
+        find_body(scan_of(mr), empty, mask_name="m.nii")

@@ -23,6 +23,12 @@ def pinned() -> set[str]:
     return {canonicalize_name(line.split("==")[0]) for line in lines if "==" in line}
 
 
+def test_each_pin_stands_once_in_the_order_of_names() -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    names = [canonicalize_name(line.split("==")[0]) for line in lines if "==" in line]
+    assert names == sorted(set(names))
+
+
 def licence_of(found: Distribution) -> str:
     """What a package's metadata say: the expression, else the classifiers, else the first line."""
     if expression := found.metadata.get("License-Expression"):

@@ -21,9 +21,11 @@ from medcyclegan.plausibility import (
 )
 from medcyclegan.simulate.phantom import default_geometry, make_phantom
 from medcyclegan.volume import Volume
+from tests.tiny_model import head_on
 
 SOURCE = Path("scan.nii.gz")
 GRID = geometry_from_spacing((32, 30, 6), (1.0, 1.0, 5.0))
+WIDE = geometry_from_spacing((32, 30, 26), (4.0, 4.0, 5.0))
 
 
 def test_noise_is_refused_and_a_noisy_head_is_not() -> None:
@@ -82,3 +84,27 @@ def test_too_few_slices_and_coarse_pixels_are_warned_of() -> None:
     assert "there are 6" in slices_warning(image, depth=7)[0]
     assert coarse_warning(image, spacing_mm=1.04) == ()
     assert "1.5 mm and the image has 1 mm" in coarse_warning(image, spacing_mm=1.5)[0]
+
+
+def test_one_voxel_of_a_hundred_times_the_signal_is_no_noise() -> None:
+    head, _ = head_on(WIDE)
+    hot = head.voxels.copy()
+    hot[3, 4, 5] = 1e5
+    assert np.corrcoef(hot[:-1].ravel(), hot[1:].ravel())[0, 1] < 0.25  # the control
+    refuse_noise(head.with_voxels(hot), source=SOURCE)
+    hot[5, 5, 2:4] = -1e5
+    refuse_noise(head.with_voxels(hot), source=SOURCE)
+
+
+def test_noise_in_the_air_alone_is_judged_inside_the_mask() -> None:
+    head, mask = head_on(WIDE, radius_mm=40.0)
+    rng = np.random.default_rng(5)
+    noise = rng.uniform(0, 4095, WIDE.shape).astype(np.float32)
+    quotient = head.with_voxels(np.where(mask.voxels > 0, head.voxels, noise))
+    with pytest.raises(InputRefused, match="looks like noise") as refused:
+        refuse_noise(quotient, source=SOURCE)
+    assert "--mask" in refused.value.remedy
+    refuse_noise(quotient, source=SOURCE, mask=mask)
+    with pytest.raises(InputRefused, match="in the mask") as refused:  # the control
+        refuse_noise(head.with_voxels(noise), source=SOURCE, mask=mask)
+    assert "--mask" not in refused.value.remedy

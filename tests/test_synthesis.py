@@ -15,6 +15,7 @@ from medcyclegan.task import Domain
 from medcyclegan.volume import Volume
 from tests.image_factory import OBLIQUE, all_axis_orders
 from tests.tiny_model import HU_WINDOW, head_on, identity_model, scan_of
+from tests.tiny_tasks import MR_IN
 
 SIZE = (28, 30, 29)
 
@@ -232,3 +233,18 @@ def test_a_mirrored_head_gives_the_mirrored_image_where_the_task_says_so(
 
     assert apart(mirror=True) < 0.01
     assert apart(mirror=False) > 50.0
+
+
+@pytest.mark.parametrize("factor", [1e-30, 1e-10, 1e4, 1e30])
+def test_signal_of_any_scale_gives_the_same(factor: float) -> None:
+    geometry = geometry_from_spacing(SIZE, (4.2, 4.1, 4.4))
+    model = identity_model(source=MR_IN)
+    mr, _ = head_on(geometry, radius_mm=50.0)
+    scaled = mr.with_voxels((mr.voxels * np.float64(factor)).astype(np.float32))
+    expected, found = (
+        synthesize(scan_of(volume), model, options=Options(device="cpu")) for volume in (mr, scaled)
+    )
+    assert np.abs(found.image.voxels - expected.image.voxels).max() < 1.0
+    assert np.array_equal(found.body.voxels, expected.body.voxels)
+    assert found.warnings == expected.warnings
+    assert expected.image.voxels.std() > 100.0

@@ -9,14 +9,15 @@ import pytest
 import torch
 from pydicom import dcmread
 
-from benchmarks.score_uncertainty import Pairs, fitted, lines_of, map_of, rank, reliability
+from benchmarks.calibrate_shipped import rank, reliability, uncertainty_lines
 from medcyclegan.conversion import Request, convert
 from medcyclegan.doubt.spread import Spread, expected_error
 from medcyclegan.errors import InputRefused, UsageError
 from medcyclegan.geometry import geometry_from_spacing
 from medcyclegan.io.read import read_scan
-from medcyclegan.models.known import SpreadCalibration
+from medcyclegan.models.reference_ranges import SpreadCalibration
 from medcyclegan.models.store import Model, load_model
+from medcyclegan.quality.spread_curve import ErrorSample, fitted_curve, map_of
 from medcyclegan.synthesis import Options, synthesize
 from medcyclegan.uncertainty import NOT_CALIBRATED
 from tests.cli.conversion_inputs import maker, write_mr
@@ -88,19 +89,21 @@ def test_a_fit_is_made_and_tenths_tell_whether_it_holds() -> None:
     rng = np.random.default_rng(2)
     spread = rng.gamma(2.0, 40.0, 50_000)
     error = np.abs(rng.normal(0.0, 12.0 + 1.5 * spread))
-    pairs = Pairs("made", spread, error)
-    fit = fitted([pairs], "made")
+    sample = ErrorSample("head 1 made", spread, error)
+    fit = fitted_curve([sample], fitted_on="made")
     factor = np.sqrt(2.0 / np.pi)  # mean of |normal|
     wanted = factor * (12.0 + 1.5 * np.asarray(fit.spread))
     assert np.abs(np.asarray(fit.error) / wanted - 1.0).max() < 0.15
-    said = reliability(map_of(pairs, fit), error)
+    said = reliability(map_of(sample, fit), error)
     assert all(abs(one - true) < 0.1 * true + 3.0 for one, true in said)
     # The control: of a map without a relation to the error all tenths are alike.
     shuffled = reliability(rng.permutation(spread), error)
     assert max(true for _, true in shuffled) < 1.2 * min(true for _, true in shuffled)
-    text = "\n".join(lines_of([pairs], fit))
-    assert "| made | 0." in text
+    others = ErrorSample("head 2 made", spread[::2], error[::2])
+    text = "\n".join(uncertainty_lines([sample, others]))
+    assert "| head 1 made | 0." in text
     assert text.count("\n| 1") == 2
+    assert list(uncertainty_lines([sample]))[2:] == []  # nobody else to fit a curve on
 
 
 def test_a_single_slice_is_refused() -> None:

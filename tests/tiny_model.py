@@ -12,7 +12,7 @@ from torch import nn
 from medcyclegan.geometry import Geometry
 from medcyclegan.io.scan import ItkPassport, Scan
 from medcyclegan.models.card import Card
-from medcyclegan.models.known import Known, Range
+from medcyclegan.models.reference_ranges import CalibrationData, Range, ReferenceRanges
 from medcyclegan.models.store import Model, save_model
 from medcyclegan.networks.factory import GeneratorConfig, make_generator
 from medcyclegan.task import Domain, Percentiles, Task, Window
@@ -66,10 +66,13 @@ def tiny_folder(
     return folder
 
 
-def known(**ranges: tuple[float, float]) -> Known:
-    """What a model knows, by the ranges of some signs."""
-    limits = {name: Range(low=low, high=high) for name, (low, high) in ranges.items()}
-    return Known(measured_on="tests", **limits)
+def known(reverse_sha256: str | None = None, **ranges: tuple[float, float]) -> ReferenceRanges:
+    """Reference ranges of some signs."""
+    return ReferenceRanges(
+        measured_on=(CalibrationData(name="tests", licence="CC0-1.0", images=1),),
+        ranges={name: Range(low=low, high=high) for name, (low, high) in ranges.items()},
+        reverse_sha256=reverse_sha256,
+    )
 
 
 def model_of(generator: nn.Module, task: Task) -> Model:

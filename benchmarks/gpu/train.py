@@ -10,9 +10,10 @@ and the folder of this checkout as PYTHONPATH; nothing that reads scans. HEADS h
     medcyclegan train head_mr_ct --labels LABELMAPS --heads 12 --prepared HEADS --check
 
 ``--resume OUT/NAME`` goes on from what an earlier call left there. To OUT go, again and again and
-at the end: ``NAME.model.tar`` (model folder, tables of losses and scores, last panel) and, unless
-``--no-state``, ``NAME.state.tar.000`` and further parts of at most 15 MiB, from which a training is
-resumed exactly but for the time spent on loading. Several calls may share a card.
+at the end: ``NAME.model.tar.000`` and so on (model folder, tables of losses and scores, last panel)
+and, unless ``--no-state``, ``NAME.state.tar.000`` and so on, from which a training is resumed.
+``cat NAME.model.tar.* | tar x`` puts the parts, of at most 15 MiB, together. Several calls may
+share a card.
 """
 
 from __future__ import annotations
@@ -130,22 +131,22 @@ def pack(job: Job, out: Path, *, state: bool) -> None:
     export_run(job.folder, model, direction="a-to-b", version=__version__)
     tables = [path for path in (job.folder.metrics, job.folder.validation) if path.exists()]
     panels = sorted(job.folder.panels.glob("*.png"))[-1:]
-    write_tar(out / f"{name}.model.tar", [model, *tables, *panels], root, split=False)
+    write_tar(out / f"{name}.model.tar", [model, *tables, *panels], root)
     if state:
         kept = [job.folder.config, job.folder.about, *tables, job.folder.checkpoints / LAST]
-        write_tar(out / f"{name}.state.tar", kept, root, split=True)
+        write_tar(out / f"{name}.state.tar", kept, root)
 
 
-def write_tar(path: Path, members: Sequence[Path], root: Path, *, split: bool) -> None:
-    """Write an archive, with ``split`` in numbered parts of at most ``PART_BYTES``."""
+def write_tar(path: Path, members: Sequence[Path], root: Path) -> None:
+    """Write an archive in numbered parts of at most ``PART_BYTES``."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as archive:
         for member in members:
             archive.add(member, member.relative_to(root))
     view = content.getbuffer()
     parts = [view[at : at + PART_BYTES] for at in range(0, len(view), PART_BYTES)]
-    names = [path] if not split else [Path(f"{path}.{n:03d}") for n in range(len(parts))]
-    for name, part in zip(names, [view] if not split else parts, strict=True):
+    for number, part in enumerate(parts):
+        name = Path(f"{path}.{number:03d}")
         temporary = name.with_name(f".{name.name}.part")
         temporary.write_bytes(part)
         temporary.rename(name)

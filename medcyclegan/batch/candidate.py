@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from medcyclegan.batch.words import Contrast
+
+# What of a tree is looked at: scans of patients; every image, pictures and radiographs one by one
+# and volumes in files; or pictures and radiographs alone.
+Takes = Literal["scans", "images", "planes"]
 
 
 @dataclass(frozen=True)

@@ -78,14 +78,16 @@ def connected(crew: Crew) -> Iterator[Client]:
 
 
 def _local_cluster(workers: int) -> LocalCluster:
-    """Start worker processes that leave an interruption from the keyboard to this one.
+    """Start worker processes that leave Ctrl-C and SIGTERM to this one.
 
-    The thread that starts them, now and when one has died, has the signal blocked, and they
-    inherit that.
+    Both come to all processes of the group: from a terminal, from ``timeout`` and ``scancel``. This
+    process then ends the workers, who remove what they have begun. The thread that starts them,
+    now and when one has died, has the signals blocked, and they inherit that.
     """
     resource_tracker.ensure_running()  # later it would lift the block in that thread
     has_masks = hasattr(signal, "pthread_sigmask")
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if has_masks else None
+    ours = {signal.SIGINT, signal.SIGTERM}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ours) if has_masks else None
     try:
         return LocalCluster(
             n_workers=workers,
@@ -101,14 +103,19 @@ def _local_cluster(workers: int) -> LocalCluster:
 
 @contextmanager
 def _quiet_dask() -> Iterator[None]:
-    """Keep dask's log from the screen; what happens to workers is told in the rows."""
+    """Keep dask's log from the screen; what happens to workers is told in the rows.
+
+    If the block is interrupted it stays so: the cluster is closed when the process ends.
+    """
     logger = logging.getLogger("distributed")
     before = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
         yield
-    finally:
+    except Exception:
         logger.setLevel(before)
+        raise
+    logger.setLevel(before)
 
 
 def _client_of(address: str) -> Client:

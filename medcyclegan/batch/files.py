@@ -23,6 +23,10 @@ _ENDINGS = (".nii.gz", ".nii", ".mha", ".nrrd", *_HEADER_ENDINGS)
 _BIDS = re.compile(
     r"(?P<entities>sub-[a-zA-Z0-9]+(_[a-z]+-[a-zA-Z0-9]+)*)_(?P<suffix>[a-zA-Z0-9]+)"
 )
+# Phase and parts of complex signal: of BIDS, and as a word of its own.
+_PART = re.compile(
+    r"[_\-. ](part-(?:phase|real|imag)|phase(?:diff|\d)?|imaginary)(?=[_\-. ]|$)", re.IGNORECASE
+)
 # Of the suffixes of BIDS, those that show anatomy in one volume of usual contrast.
 _BIDS_CONTRASTS: dict[str, Contrast] = {"T1w": "T1w", "T2w": "T2w", "FLAIR": "FLAIR", "PDw": "PDw"}
 
@@ -65,6 +69,8 @@ def _why_aside(folder: Path, stem: str, bids: re.Match[str] | None, modality: st
         return "in a folder of derivatives"
     if bids is not None and modality == "MR" and bids["suffix"] not in _BIDS_CONTRASTS:
         return f"{bids['suffix']} is none of {', '.join(_BIDS_CONTRASTS)}"
+    if modality == "MR" and (part := _PART.search(f"_{stem}")):
+        return f"its name says that it is no magnitude ({part[1]})"
     by_folder = why_no_input(folder.name, modality=modality) if len(words(folder.name)) == 1 else ""
     return why_no_input(stem, modality=modality) or by_folder.replace("its name", "its folder")
 

@@ -6,12 +6,14 @@ import hashlib
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from medcyclegan.batch.words import Contrast
 from medcyclegan.conversion import Maker
-from medcyclegan.io.naming import Format
+from medcyclegan.io.naming import SUFFIX, Format
+from medcyclegan.pathtext import path_text
 from medcyclegan.synthesis import Options
 
 STATE_FOLDER = ".medcyclegan"
@@ -33,9 +35,24 @@ class Status(StrEnum):
 
 
 class Row(BaseModel):
-    """What the record of a batch says of one input; paths are relative, and there is no header."""
+    """What the record of a batch says of one input; paths are relative, and there is no header.
+
+    Bytes of a name that are no UTF-8 are escaped, as ``path_text`` does it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("source", "series", "reason", "output", "report", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        """Names on disk may be no text, which neither JSON nor CSV could hold."""
+        return path_text(value) if isinstance(value, str) else value
+
+    @field_validator("warnings", "doubts", mode="before")
+    @classmethod
+    def _all_as_text(cls, value: Any) -> Any:
+        return tuple(map(cls._as_text, value))
+
     source: str
     series: str = ""
     status: Status
@@ -71,8 +88,8 @@ class Item:
             :24
         ]
 
-    def row(self, status: Status, reason: str = "") -> Row:
-        """Say how it stands with it."""
+    def row(self, status: Status, reason: str = "", **facts: Any) -> Row:
+        """Say how it stands with it; ``facts`` are more of the row's fields."""
         return Row(
             source=self.source.as_posix(),
             series=self.series_name,
@@ -80,6 +97,7 @@ class Item:
             reason=reason,
             contrast=self.contrast,
             output=self.output.as_posix(),
+            **facts,
         )
 
 
@@ -95,8 +113,14 @@ class Settings:
         Name of a shipped model or a folder that every worker sees, and its weights' sha256.
     run:
         A name that no other run has.
+    suffix, unit:
+        What follows the input's name in that of the output, and the unit of what is made. A
+        PNG holds no HU: such pictures become TIFF.
     threads:
         Cores for the network in each worker process; 0 for as many as the worker has threads.
+    methods:
+        What each image is enhanced by before it is translated, as the user named it. With them the
+        model may be none, an empty name.
     """
 
     root: Path
@@ -106,10 +130,13 @@ class Settings:
     options: Options
     maker: Maker
     run: str
+    suffix: str = SUFFIX
+    unit: str = "HU"
     format: Format | None = None
     report: bool = False
     overwrite: bool = False
     threads: int = 0
+    methods: tuple[str, ...] = ()
 
     @property
     def state(self) -> Path:
@@ -125,10 +152,11 @@ class Settings:
         chosen = {
             f.name: str(getattr(self.options, f.name))
             for f in fields(self.options)
-            if f.name not in ("device", "mask", "uncertainty")
+            if f.name not in ("device", "mask", "mask_name", "notes", "uncertainty")
         }
         return {
             **chosen,
+            **({"methods": " ".join(self.methods)} if self.methods else {}),
             "model_sha256": self.model_sha256,
             "version": self.maker.version,
         }

@@ -13,10 +13,12 @@ from medcyclegan.batch.finding import Catalogue
 from medcyclegan.batch.item import Item, Row, Settings, Status
 from medcyclegan.batch.records import has_record, up_to_date
 from medcyclegan.batch.select import Rule, set_aside
-from medcyclegan.io.naming import SUFFIX, Format, output_path
+from medcyclegan.io.naming import is_png, output_path
+from medcyclegan.pathtext import path_text
 
 # Hashing reads files; a few at a time keep a disk or a network share busy.
 _HASHING_THREADS = 4
+_DICOM = ".dcm"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ def make_plan(catalogue: Catalogue, rule: Rule, settings: Settings) -> Plan:
     """Choose by the rule, name the outputs, and leave out what is up to date."""
     reasons = set_aside(catalogue.candidates, rule)
     taken = [c for c, reason in reasons.items() if not reason and not c.refused]
-    items = dict(zip(taken, _items(taken, settings.format), strict=True))
+    items = dict(zip(taken, _items(taken, settings), strict=True))
     standing = _standing(list(items.values()), settings)
     rows = []
     for candidate, reason in reasons.items():
@@ -73,9 +75,9 @@ def _standing(items: list[Item], settings: Settings) -> dict[Item, Row]:
         return dict(zip(items, pool.map(stand, items), strict=True))
 
 
-def _items(candidates: list[Candidate], format_: Format | None) -> list[Item]:
+def _items(candidates: list[Candidate], settings: Settings) -> list[Item]:
     """Give each candidate its output: the tree mirrored, and no two of one name."""
-    outputs = [_output(candidate, format_) for candidate in candidates]
+    outputs = [_output(candidate, settings, settings.suffix) for candidate in candidates]
     times = Counter(_folded(output) for output in outputs)
     return [
         Item(
@@ -84,33 +86,34 @@ def _items(candidates: list[Candidate], format_: Format | None) -> list[Item]:
             series_uid=candidate.series_uid,
             series_name=candidate.series_name,
             contrast=candidate.contrast,
-            output=output if times[_folded(output)] == 1 else _told_apart(output, candidate),
+            output=output if times[_folded(output)] == 1 else _told_apart(candidate, settings),
         )
         for candidate, output in zip(candidates, outputs, strict=True)
     ]
 
 
-def _output(candidate: Candidate, format_: Format | None) -> Path:
+def _output(candidate: Candidate, settings: Settings, suffix: str) -> Path:
     source, name = candidate.source, candidate.source.name or "series"
     if not candidate.series_uid:
-        return source.with_name(output_path(Path("/", name), out=None, format=format_).name)
+        made = output_path(Path("/", name), out=None, format=settings.format, suffix=suffix)
+        # PNG holds no numbers below 0.
+        made = made.with_suffix(".tif") if settings.unit == "HU" and is_png(made) else made
+        return source.with_name(made.name)
+    if candidate.files == (source,):  # a radiograph, told by its file
+        name = name[: -len(_DICOM)] if name.lower().endswith(_DICOM) else name
     stem = f"{name}_{candidate.series_name}" if candidate.series_name else name
-    ending = ".nii.gz" if format_ == "nifti" else ""
-    return (
-        source.with_name(f"{stem}{SUFFIX}{ending}")
-        if source.name
-        else Path(f"{stem}{SUFFIX}{ending}")
-    )
+    ending = ".nii.gz" if settings.format == "nifti" else ""
+    named = f"{stem}{suffix}{ending}"
+    return source.with_name(named) if source.name else Path(named)
 
 
 def _folded(path: Path) -> str:
-    """As file systems compare that do not tell capitals from small letters."""
-    return path.as_posix().casefold()
+    """As file systems compare that do not tell capitals from small letters, and as records do."""
+    return path_text(path).casefold()
 
 
-def _told_apart(output: Path, candidate: Candidate) -> Path:
+def _told_apart(candidate: Candidate, settings: Settings) -> Path:
     """Put eight digits of a hash of the input's path and series into the name."""
     text = f"{candidate.source.as_posix()}\n{candidate.series_uid}"
     digits = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:8]
-    stem, tail = output.name.rsplit(SUFFIX, 1)
-    return output.with_name(f"{stem}_{digits}{SUFFIX}{tail}")
+    return _output(candidate, settings, f"_{digits}{settings.suffix}")

@@ -22,8 +22,10 @@ def qa_figures(scan: Scan, synthesis: Synthesis) -> dict[str, float]:
     figures = {
         "minimum": round(float(image.voxels.min()), 1),
         "maximum": round(float(image.voxels.max()), 1),
-        "body_ml": round(inside.size * float(np.prod(image.geometry.spacing_mm)) / 1000.0, 1),
     }
+    if not scan.is_plane:
+        millilitres = inside.size * float(np.prod(image.geometry.spacing_mm)) / 1000.0
+        figures["body_ml"] = round(millilitres, 1)
     if image.unit == "HU" and inside.size:
         figures |= {
             "body_median_hu": round(float(np.median(inside)), 1),

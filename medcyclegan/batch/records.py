@@ -10,10 +10,12 @@ import hashlib
 import json
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from medcyclegan.batch.item import Item, Row, Settings, Status
+from medcyclegan.bounded_text import MOST_RECORD_BYTES, read_text
 from medcyclegan.io.atomic import atomic_file
+from medcyclegan.io.naming import report_path
 
 _CHUNK_BYTES = 2**20
 
@@ -94,7 +96,7 @@ def up_to_date(item: Item, settings: Settings) -> Row | None:
             record is None
             or record.fingerprint != settings.fingerprint()
             or record.output_bytes != _bytes_of(settings.out / item.output)
-            or (settings.report and not _has_report(record.row, settings))
+            or (settings.report and not _has_report(record.row, item, settings))
             or record.row.input_sha256 != hash_input(item, settings.root)
         ):
             return None
@@ -105,23 +107,24 @@ def up_to_date(item: Item, settings: Settings) -> Row | None:
     return record.row.model_copy(update={"status": Status.UP_TO_DATE})
 
 
-def _has_report(row: Row, settings: Settings) -> bool:
-    return bool(row.report) and (settings.out / row.report).is_file()
+def _has_report(row: Row, item: Item, settings: Settings) -> bool:
+    return bool(row.report) and report_path(settings.out / item.output).is_file()
 
 
 def _read_record(item: Item, settings: Settings) -> Record | None:
     try:
-        text = _record_path(item, settings).read_text(encoding="utf-8")
+        text = read_text(_record_path(item, settings), most_bytes=MOST_RECORD_BYTES)
         return Record.model_validate_json(text)
-    except (OSError, ValidationError, UnicodeDecodeError):
+    except (OSError, ValueError):
         return None  # none there, or damaged: the item is done again
 
 
 def read_mark(item: Item, settings: Settings) -> Mark | None:
     """Return the mark of an item that was begun and did not end, by whatever run."""
     try:
-        return Mark.model_validate_json(_mark_path(item, settings).read_text(encoding="utf-8"))
-    except (OSError, ValidationError, UnicodeDecodeError):
+        text = read_text(_mark_path(item, settings), most_bytes=MOST_RECORD_BYTES)
+        return Mark.model_validate_json(text)
+    except (OSError, ValueError):  # damage among them
         return None
 
 

@@ -13,6 +13,8 @@ from medcyclegan.batch.words import CONTRASTS, Contrast
 from medcyclegan.errors import UsageError
 
 AUTO = "auto"
+# In a data set in BIDS, beside the folders of the subjects.
+_NO_SUBJECTS = frozenset({"code", "stimuli", "phenotype"})
 
 
 class Rule(Protocol):
@@ -135,13 +137,24 @@ def _unknown(text: str, detail: str) -> UsageError:
     )
 
 
+def _why_by_place(candidate: Candidate) -> str:
+    """Why what lies there is no work: the folders of BIDS that hold no raw images of subjects."""
+    for folder in candidate.source.parts:
+        if folder == "sourcedata":
+            return "in a folder of source data, which the images beside it were made of"
+        if folder in _NO_SUBJECTS:
+            return f"in a folder {folder}/, which holds no images of subjects"
+    return ""
+
+
 def set_aside(candidates: Iterable[Candidate], rule: Rule) -> dict[Candidate, str]:
     """Return every candidate with the reason why it is not taken, empty if it is."""
     reasons: dict[Candidate, str] = {}
     groups: defaultdict[tuple[str, ...], list[Candidate]] = defaultdict(list)
     for candidate in candidates:
         bears = candidate.aside_unless_named and rule.names(candidate)
-        reasons[candidate] = "" if bears else candidate.aside
+        aside = candidate.aside or _why_by_place(candidate)
+        reasons[candidate] = "" if bears else aside
         if not reasons[candidate] and not candidate.refused:
             groups[candidate.group].append(candidate)
     for group in groups.values():

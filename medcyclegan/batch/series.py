@@ -14,23 +14,36 @@ from medcyclegan.batch.sequence import contrast_of_series, is_derived, why_not
 from medcyclegan.batch.words import is_contrast_enhanced
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.find import series_uid
-from medcyclegan.io.dicom.header import DicomFile
+from medcyclegan.io.dicom.header import DicomFile, load_header
+from medcyclegan.io.dicom.identity import PATIENT_PARTS, difference, patient_of
+from medcyclegan.io.dicom.linked import ending
 from medcyclegan.io.dicom.values import numbers, text, whole
+from medcyclegan.io.links import named
+from medcyclegan.wording import counted
 
 # Fewer slices than this do not make a head, at the thickest slices in use (about 10 mm).
 FEWEST_SLICES = 10
 _AXIAL, _SAGITTAL, _CORONAL = 0, 1, 2
 
 
+# A series: its UID and whose it is, as two patients may have the same UID; and the folder, of a
+# second series of both that holds other images.
+_Key = tuple[str, ...]
+
+
 @dataclass
 class _Series:
-    """What the files of one series have in common, and how many slices they are."""
+    """What the files of one series have in common, and how many slices they are.
+
+    ``images`` has the first file of each SOPInstanceUID, relative to the tree.
+    """
 
     first: DicomFile
     study: str
+    uid: str
     files: list[Path] = field(default_factory=list)
     slices: int = 0
-    homes: dict[str, Path] = field(default_factory=dict)  # folders by SOPInstanceUID
+    images: dict[str, Path] = field(default_factory=dict)
 
 
 class SeriesCollector:
@@ -38,15 +51,19 @@ class SeriesCollector:
 
     Parameters
     ----------
+    root:
+        The tree.
     modality:
         The DICOM term of what is translated.
     """
 
-    def __init__(self, modality: str) -> None:
+    def __init__(self, root: Path, modality: str) -> None:
+        self._root = root
         self._modality = modality
-        self._series: dict[str, _Series] = {}
+        self._series: dict[_Key, _Series] = {}
         self._damaged: dict[Path, str] = {}
-        self._copies: dict[Path, Path] = {}
+        self._copies: dict[Path, tuple[Path, int]] = {}
+        self._linked: dict[str, list[Path]] = {}
 
     def add(self, path: Path, file: DicomFile) -> None:
         """Add a file; ``path`` is relative to the tree.
@@ -56,54 +73,112 @@ class SeriesCollector:
         uid = series_uid(file)
         if not uid and file.pixel_offset is None:
             raise InputRefused("it tells no series and has no pixel data")
-        study = "\\".join(
-            (text(file.header, "StudyInstanceUID", path), text(file.header, "PatientID", path))
-        )
-        frames = whole(file.header, "NumberOfFrames", path, default=1)
-        series = self._series.setdefault(uid or str(path), _Series(file, study))
-        home = series.homes.setdefault(text(file.header, "SOPInstanceUID", path), path.parent)
-        if home != path.parent:
-            self._copies.setdefault(path.parent, home)
-            return
+        key = (uid or str(path), *patient_of(file))
+        series = self._of(key, path, file)
+        image = text(file.header, "SOPInstanceUID", path)
+        first = series.images.setdefault(image, path)
+        if first.parent != path.parent:
+            if self._is_copy(first, file):
+                home, count = self._copies.get(path.parent, (first.parent, 0))
+                self._copies[path.parent] = (home, count + 1)
+                return
+            series = self._of((*key, str(path.parent)), path, file)
         series.files.append(path)
-        series.slices += frames
+        series.slices += whole(file.header, "NumberOfFrames", path, default=1)
+
+    def _of(self, key: _Key, path: Path, file: DicomFile) -> _Series:
+        if key not in self._series:
+            study = "\\".join(
+                text(file.header, keyword, path) for keyword in ("StudyInstanceUID", "PatientID")
+            )
+            self._series[key] = _Series(file, study, key[0])
+        return self._series[key]
+
+    def _is_copy(self, first: Path, file: DicomFile) -> bool:
+        """Whether a file holds the image of another with its UID: of one patient, pixel by pixel.
+
+        A first file that can no longer be read has no copies.
+        """
+        before = load_header(self._root / first)
+        return before is not None and not difference(before, file)
 
     def add_damaged(self, path: Path, error: Exception) -> None:
         """Note a file that may be a slice of any series in its folder."""
         reason = getattr(error, "found", None) or getattr(error, "strerror", "") or "unreadable"
         self._damaged.setdefault(path.parent, f"{path} cannot be read as DICOM ({_short(reason)})")
 
+    def add_linked(self, link: Path, uids: set[str]) -> None:
+        """Note a link out of the tree behind which there are images of these series."""
+        for uid in uids:
+            self._linked.setdefault(uid, []).append(link)
+
+    def add_dead_links(self, folder: Path, links: list[Path]) -> list[Path]:
+        """Note links that lead nowhere, which may be slices; return those that cannot be.
+
+        A slice is named as the others of its folder are.
+        """
+        beside = [p for s in self._series.values() for p in s.files if p.parent == folder]
+        endings = {ending(path) for path in beside}
+        slices = [link for link in links if ending(link) in endings]
+        if slices:
+            said = f"{len(slices)} files of {folder} are links that lead nowhere ({named(slices)})"
+            self._damaged.setdefault(folder, said)
+        return [link for link in links if link not in slices]
+
     def candidates(self) -> list[Candidate]:
         """Return all series, and the folders that hold nothing but damaged files."""
         holders = Counter(folder for s in self._series.values() for folder in _folders(s))
-        found = [self._candidate(uid, s, holders) for uid, s in self._series.items()]
+        found = [self._candidate(key, s, holders) for key, s in self._series.items()]
         bare = self._damaged.keys() - holders.keys()
         damaged = [
             Candidate(folder, (), "", (str(folder),), refused=self._damaged[folder])
             for folder in bare
         ]
         copies = [
-            Candidate(folder, (), "", (str(folder),), aside=f"copies of the images in {home}")
-            for folder, home in self._copies.items()
+            Candidate(folder, (), "", (str(folder),), aside=_copies_said(home, count))
+            for folder, (home, count) in self._copies.items()
         ]
-        return found + damaged + copies
+        known = {series.uid for series in self._series.values()}
+        links = [_of_links(links) for uid, links in self._linked.items() if uid not in known]
+        return found + damaged + copies + links
 
-    def _candidate(self, uid: str, series: _Series, holders: Counter[Path]) -> Candidate:
+    def _candidate(self, key: _Key, series: _Series, holders: Counter[Path]) -> Candidate:
         folders = _folders(series)
         source = Path(os.path.commonpath(folders))
-        damaged = [self._damaged[folder] for folder in sorted(folders) if folder in self._damaged]
-        refused = damaged[0] + "; it might be a slice of the series" if damaged else ""
+        refused = self._why_refused(key, series)
         is_alone = len(folders) == 1 and holders[source] == 1
         number = _number_of(series)
         try:
-            found = self._described(uid, series, source)
+            found = self._described(series, source)
         except InputRefused as error:
             found = Candidate(source, tuple(sorted(series.files)), "", (series.study,))
             refused = refused or _short(error.found)
-        values = {**vars(found), "series_uid": uid, "refused": refused}
+        values = {**vars(found), "series_uid": series.uid, "refused": refused}
         return Candidate(**{**values, "series_name": "" if is_alone else f"series{number}"})
 
-    def _described(self, uid: str, series: _Series, source: Path) -> Candidate:
+    def _why_refused(self, key: _Key, series: _Series) -> str:
+        """Why a series cannot be vouched for: a UID of two, slices that are links, damage."""
+        others = [
+            (other, s) for other, s in self._series.items() if s.uid == series.uid and other != key
+        ]
+        if others:
+            other, twin = others[0]
+            is_same = other[: 1 + PATIENT_PARTS] == key[: 1 + PATIENT_PARTS]
+            whose = "the same patient with other pixels" if is_same else "another patient"
+            return (
+                f"its SeriesInstanceUID is that of {os.path.commonpath(_folders(twin))} too, of "
+                f"{whose}; a UID names one series: export one of them again, or convert them apart"
+            )
+        links = self._linked.get(series.uid)
+        if links:
+            return (
+                f"{len(links)} of its files are links out of the folder of the inputs "
+                f"({named(links)}); put the files in their place (cp -L)"
+            )
+        damaged = [self._damaged[f] for f in sorted(_folders(series)) if f in self._damaged]
+        return damaged[0] + "; it might be a slice of the series" if damaged else ""
+
+    def _described(self, series: _Series, source: Path) -> Candidate:
         """Fill in what the first header tells; raises InputRefused where it cannot be decoded."""
         header, path = series.first.header, series.first.path
         label = text(header, "SeriesDescription", path) or text(header, "ProtocolName", path)
@@ -113,7 +188,9 @@ class SeriesCollector:
         if not is_other:
             aside = why_not(series.first, label)
         if not aside and series.slices < FEWEST_SLICES:
-            aside = f"{series.slices} slices; fewer than {FEWEST_SLICES} do not make a head"
+            aside = (
+                f"{counted(series.slices, 'slice')}; fewer than {FEWEST_SLICES} do not make a head"
+            )
         contrast = contrast_of_series(series.first, label) if self._modality == "MR" else "other"
         return Candidate(
             source=source,
@@ -125,6 +202,17 @@ class SeriesCollector:
             aside=aside,
             aside_unless_named=not is_other,
         )
+
+
+def _copies_said(home: Path, count: int) -> str:
+    return f"copies of the images in {home} ({count}, of the same patient and pixels)"
+
+
+def _of_links(links: list[Path]) -> Candidate:
+    """A series all of whose files are links out of the tree."""
+    folder = links[0].parent
+    why = f"{len(links)} links out of the folder of the inputs ({named(links)}); give that folder"
+    return Candidate(folder, (), "", (str(folder),), refused=why)
 
 
 def _folders(series: _Series) -> set[Path]:

@@ -26,7 +26,7 @@ SCANS_IN_MEMORY = 3
 class Station:
     """One a process; ``files`` guards pydicom and matplotlib, which hold state for all threads."""
 
-    model: Model
+    model: Model | None
     seats: AbstractContextManager[object] = field(
         default_factory=lambda: threading.BoundedSemaphore(SCANS_IN_MEMORY)
     )
@@ -38,7 +38,7 @@ _opening = threading.Lock()
 
 
 def station(model: str, model_sha256: str, *, threads: int) -> Station:
-    """Return this process's station for a model, opened at the first call.
+    """Return this process's station for a model, opened at the first call; "" is no model.
 
     Raises
     ------
@@ -51,9 +51,8 @@ def station(model: str, model_sha256: str, *, threads: int) -> Station:
 
 @cache
 def _open(name: str, model_sha256: str, threads: int) -> Station:
-    model = load_model(name)
-    found = model.card.weights_sha256
-    if found != model_sha256:
+    model = load_model(name) if name else None
+    if model is not None and (found := model.card.weights_sha256) != model_sha256:
         raise ModelRefused(
             f"{name} has sha256 {found[:12]}… on this worker",
             rule=f"the run was started with {model_sha256[:12]}…",

@@ -54,9 +54,12 @@ class Table:
         facts = {
             "version": settings.maker.version,
             "finished": finished,
+            "model": Path(settings.model).name,
+            "unit": settings.unit,
             "rule": plan.rule,
             "options": settings.fingerprint(),
             "counts": counts(self._rows),
+            "with_warnings": warned(self._rows),
             "passed_over": plan.passed_over,
             "rows": [row.model_dump(mode="json") for row in self._rows],
         }
@@ -67,6 +70,21 @@ def counts(rows: list[Row] | tuple[Row, ...]) -> dict[str, int]:
     """How many rows there are of each status, in the order of the statuses."""
     found = Counter(row.status for row in rows)
     return {status.value: found[status] for status in Status if found[status]}
+
+
+def warned(rows: list[Row] | tuple[Row, ...]) -> int:
+    """How many inputs have an output that something was warned of; doubts are warnings, too."""
+    return sum(bool(row.warnings) for row in rows)
+
+
+def counts_said(rows: list[Row] | tuple[Row, ...]) -> str:
+    """The counts in words, with how many of each status were warned of."""
+    parts = []
+    for status, count in counts(rows).items():
+        with_warnings = warned([row for row in rows if row.status == status])
+        said = f" ({with_warnings} with warnings)" if with_warnings else ""
+        parts.append(f"{count} {status}{said}")
+    return ", ".join(parts)
 
 
 def _write(path: Path, text: str) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import Literal, get_args
 
+from medcyclegan.io.naming import suffix_for
+from medcyclegan.models.store import shipped_models
+
 Contrast = Literal["T1w", "T2w", "FLAIR", "PDw", "other"]
 CONTRASTS: tuple[Contrast, ...] = get_args(Contrast)
 
@@ -30,10 +33,12 @@ _MANNER = (
     r"sag\w*|tra\w*|ax\w*|cor|coronal|\dd|iso|tse|fse|se|gre|tfe|space|cube|vista|fs|fatsat|pre|"
     r"mm|dark|fluid|spc|blade|propeller|hr|highres|weighted|w"
 )
+# What a batch takes, and what a name says that is something else.
 _OTHER_MODALITIES = {
     "MR": r"ct|cbct|pet|dose|\w*tomogram",
     "CT": r"mr|mri|t1w?|t2w?|flair|pet|dose",
 }
+MODALITIES = tuple(_OTHER_MODALITIES)
 
 
 def words(text: str) -> list[str]:
@@ -68,21 +73,33 @@ def subject_words(text: str) -> str:
     return " ".join(word for word in words(text) if not re.fullmatch(drop, word))
 
 
+def why_synthetic(description: str) -> str:
+    """Why a series so described is not translated again; empty unless it says synthetic."""
+    return "synthetic, by its description" if _any(_SYNTHETIC, description) else ""
+
+
 def why_no_input(text: str, *, modality: str) -> str:
     """Why a file of this name is no scan to translate; empty if the name speaks against nothing."""
-    if _any(_SYNTHETIC, text):
+    if _any(_SYNTHETIC, text) or _named_by_a_model(text):
         return "its name says that it is synthetic"
     if _any(_MASK, text):
         return "its name says mask or labels"
-    if _any(_OTHER_MODALITIES[modality], text):
+    others = _OTHER_MODALITIES.get(modality)
+    if others is not None and _any(others, text):
         return f"its name says that it is no {modality}"
     return ""
 
 
+def _named_by_a_model(text: str) -> bool:
+    """Whether a name ends as those of what a shipped model makes do."""
+    endings = [suffix_for(name).lower() for name in shipped_models()]
+    return any(re.search(rf"{re.escape(ending)}(_|$)", text.lower()) for ending in endings)
+
+
 def why_no_anatomy(text: str) -> str:
     """Why a series so described does not show anatomy; empty if nothing speaks against it."""
-    if _any(_SYNTHETIC, text):
-        return "synthetic, by its description"
+    if why := why_synthetic(text):
+        return why
     if _any(_LOCALIZER, text):
         return "a localizer, by its description"
     if _any(_NO_ANATOMY, text):

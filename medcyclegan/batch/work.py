@@ -23,7 +23,11 @@ from medcyclegan.batch.records import (
 )
 from medcyclegan.batch.station import Station, station
 from medcyclegan.conversion import Conversion, Request, finish, open_scan
+from medcyclegan.enhanced_files.files import enhance_file
+from medcyclegan.enhanced_files.recipe import Recipe
+from medcyclegan.enhancement.methods import parse_step
 from medcyclegan.errors import InputRefused, MedcycleganError
+from medcyclegan.models.card import Card
 from medcyclegan.synthesis import synthesize
 
 # An input that was begun twice and ended neither time is given up.
@@ -65,6 +69,8 @@ def _marked(item: Item, settings: Settings, *, tries: int) -> Row:
     worker = get_worker()
     # An output that is there without a record is ours if a process died between the two.
     may_replace = settings.overwrite or was_begun(item, settings) or has_record(item, settings)
+    output = settings.out / item.output
+    was_there = output.exists()
     try:
         place = station(
             settings.model,
@@ -79,15 +85,29 @@ def _marked(item: Item, settings: Settings, *, tries: int) -> Row:
     except Exception as error:
         _log.debug("%s", item.source, exc_info=True)
         row = _row_of(error, item, settings)
-    remove_mark(item, settings)
+    is_without_record = row.status is Status.FAILED and not was_there and output.exists()
+    if not is_without_record:  # else the mark says to the next run that the output is ours
+        remove_mark(item, settings)
     return row
 
 
 def _convert(item: Item, settings: Settings, place: Station, *, may_replace: bool) -> Row:
     started = time.perf_counter()
-    model, maker = place.model, settings.maker
     request = _request(item, settings, overwrite=may_replace)
     request.out.parent.mkdir(parents=True, exist_ok=True)  # type: ignore[union-attr]
+    if settings.methods:
+        digest, row = _enhance(item, settings, place, request)
+    else:
+        digest, row = _translate(item, settings, place, request)
+    return row.model_copy(
+        update={"input_sha256": digest, "seconds": round(time.perf_counter() - started, 3)}
+    )
+
+
+def _translate(item: Item, settings: Settings, place: Station, request: Request) -> tuple[str, Row]:
+    """The sha256 of what was read, and the row of what was made of it."""
+    model, maker = place.model, settings.maker
+    assert model is not None  # an order without one has methods
     is_shared = item.series_uid or settings.format == "dicom" or settings.report
     files = place.files if is_shared else nullcontext()
     with files:
@@ -96,8 +116,25 @@ def _convert(item: Item, settings: Settings, place: Station, *, may_replace: boo
     result = synthesize(opened.scan, model, options=settings.options, turn=place.network)
     with files:
         done = finish(opened, result, model, maker=maker)
-    return _row_done(item, settings, done, place).model_copy(
-        update={"input_sha256": digest, "seconds": round(time.perf_counter() - started, 3)}
+    return digest, _row_done(item, settings, done, model.card)
+
+
+def _enhance(item: Item, settings: Settings, place: Station, request: Request) -> tuple[str, Row]:
+    """As ``_translate``, with the steps of enhancement before; one image at a time."""
+    steps = tuple(parse_step(method) for method in settings.methods)
+    recipe = Recipe(settings.methods, steps, place.model)
+    to, overwrite = settings.out / item.output, request.overwrite
+    with place.network, place.files:
+        digest = hash_input(item, settings.root)
+        done = enhance_file(
+            request.source, recipe, to=to, maker=settings.maker, overwrite=overwrite
+        )
+    card = place.model.card if place.model else None
+    return digest, item.row(
+        Status.DONE,
+        model=card.name if card else "",
+        model_sha256=card.weights_sha256 if card else "",
+        warnings=tuple(_without_roots(w, settings) for w in done.warnings),
     )
 
 
@@ -113,19 +150,18 @@ def _request(item: Item, settings: Settings, *, overwrite: bool) -> Request:
     )
 
 
-def _row_done(item: Item, settings: Settings, done: Conversion, place: Station) -> Row:
+def _row_done(item: Item, settings: Settings, done: Conversion, card: Card) -> Row:
     report = done.report.relative_to(settings.out).as_posix() if done.report else ""
     doubts = done.synthesis.doubts
-    return item.row(Status.DOUBTFUL if doubts else Status.DONE).model_copy(
-        update={
-            "report": report,
-            "seconds_by_step": {step: round(s, 3) for step, s in done.seconds.items()},
-            "model": place.model.card.name,
-            "model_sha256": place.model.card.weights_sha256,
-            "qa": qa_figures(done.scan, done.synthesis),
-            "doubts": doubts,
-            "warnings": tuple(_without_roots(w, settings) for w in done.synthesis.warnings),
-        }
+    return item.row(
+        Status.DOUBTFUL if doubts else Status.DONE,
+        report=report,
+        seconds_by_step={step: round(s, 3) for step, s in done.seconds.items()},
+        model=card.name,
+        model_sha256=card.weights_sha256,
+        qa=qa_figures(done.scan, done.synthesis),
+        doubts=doubts,
+        warnings=tuple(_without_roots(w, settings) for w in done.synthesis.warnings),
     )
 
 

@@ -24,6 +24,15 @@ DEFAULTS = {
     "t2-t1": ("head-t2-t1", "T2w"),
 }
 
+# Modalities of source and target, by which a model of one's own fits a task.
+SIDES = {
+    "mr-ct": ("MR", "CT"),
+    "ct-mr": ("CT", "MR"),
+    "ct-denoise": ("CT", "CT"),
+    "t1-t2": ("MR", "MR"),
+    "t2-t1": ("MR", "MR"),
+}
+
 EXAMPLES = """\b
 Examples:
   medcyclegan batch patients/ --out sct/ --dry-run
@@ -78,13 +87,15 @@ def batch(*, voice: Voice, patients: Path, task: str, dry_run: bool, **flags: An
     Run again, it does only what is missing or stale.
     """
     from medcyclegan.batch.cluster import Crew
-    from medcyclegan.batch.run import plan_batch, run_batch
+    from medcyclegan.batch.run import plan_batch, refuse_all_set_aside, run_batch
     from medcyclegan.cli.conversions import default_maker
 
     crew = Crew(workers=flags["workers"], scheduler=flags["scheduler"])
     order = _order(patients, task, flags)
     if dry_run:
-        show_plan(voice, plan_batch(order, maker=default_maker())[0])
+        plan, _ = plan_batch(order, maker=default_maker())
+        show_plan(voice, plan)
+        refuse_all_set_aside(plan, order)
         return
     view = BatchView(voice)
     with view:
@@ -121,13 +132,16 @@ def _order(patients: Path, task: str, flags: dict[str, Any]) -> Order:
 
 
 def _refuse_other_task(model: str, task: str) -> None:
+    """Refuse a model of other modalities than the task's; that it takes volumes is seen later."""
     from medcyclegan.models.store import find_model, read_card
 
     made_for = read_card(find_model(model)).task
-    found = f"{made_for.source.modality}-{made_for.target.modality}".lower()
-    if found != task:
-        raise ModelRefused(
-            f"The model {model} is for {found}",
-            rule=f"--task is {task}",
-            remedy="change --task or --model",
-        )
+    sides = (made_for.source.modality, made_for.target.modality)
+    if sides == SIDES[task] or sides[0] not in ("MR", "CT"):
+        return
+    fitting = [f"--task {name}" for name, known in SIDES.items() if known == sides]
+    raise ModelRefused(
+        f"The model {model} translates {sides[0]} to {sides[1]}",
+        rule=f"--task {task} is {SIDES[task][0]} to {SIDES[task][1]}",
+        remedy=f"give {' or '.join(fitting)}" if fitting else "name another --model",
+    )

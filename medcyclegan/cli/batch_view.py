@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medcyclegan.cli.common import RESEARCH_USE, Voice
+from medcyclegan.cli.common import RESEARCH_USE, RESEARCH_USE_OF_IMAGES, Voice
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,7 +25,7 @@ _WIDTH_IN_FILES = 160
 
 def show_plan(voice: Voice, plan: Plan) -> None:
     """Print what would be done with each input, and why what not."""
-    from medcyclegan.batch.table import counts
+    from medcyclegan.batch.table import counts, counts_said
 
     if voice.json:
         rows = [row.model_dump(mode="json") for row in plan.rows]
@@ -48,15 +48,22 @@ def show_plan(voice: Voice, plan: Plan) -> None:
     _print(voice, table)
     voice.say(f"Rule      {plan.rule}")
     if plan.passed_over:
-        passed = ", ".join(f"{n} {what}" for what, n in plan.passed_over.items())
-        voice.say(f"Passed over  {passed}")
-    voice.say("Counts    " + ", ".join(f"{n} {s}" for s, n in counts(plan.rows).items()))
+        voice.say(f"Passed over  {_passed_over(plan)}")
+    voice.say(f"Counts    {counts_said(plan.rows)}")
+
+
+def _passed_over(plan: Plan) -> str:
+    return ", ".join(f"{n} {what}" for what, n in plan.passed_over.items())
 
 
 class BatchView:
-    """Shows a batch while it runs; leaving its context takes the bar away."""
+    """Shows a batch while it runs; leaving its context takes the bar away.
 
-    def __init__(self, voice: Voice) -> None:
+    ``noun`` is what is counted beside the bar, ``note`` the last line if it is not to follow from
+    what was made.
+    """
+
+    def __init__(self, voice: Voice, *, noun: str = "patients", note: str = "") -> None:
         from rich.console import Console
         from rich.progress import (
             BarColumn,
@@ -69,10 +76,10 @@ class BatchView:
 
         console = Console(stderr=True)
         quiet = voice.level < 0 or voice.json or not console.is_terminal
-        self._voice = voice
+        self._voice, self._note = voice, note
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-            TextColumn("patients"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+            TextColumn(noun), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
             console=console, disable=quiet, transient=True,
         )  # fmt: skip
         self._task: Any = None
@@ -91,34 +98,59 @@ class BatchView:
 
     def planned(self, plan: Plan) -> None:
         """Say the rule and how much there is to do."""
-        from medcyclegan.batch.table import counts
+        from medcyclegan.batch.table import counts_said
 
         self._voice.say(f"Rule    {plan.rule}")
-        self._voice.say("Inputs  " + ", ".join(f"{n} {s}" for s, n in counts(plan.rows).items()))
-        self._task = self._bar.add_task("Translating", total=len(plan.items))
+        self._voice.say(f"Inputs  {counts_said(plan.rows)}")
+        if plan.passed_over:
+            self._voice.say(f"Passed over  {_passed_over(plan)}")
+        for row in plan.rows:
+            if row.status == "refused":
+                self._tell(row)
+        self.begin(len(plan.items))
+
+    def begin(self, total: int) -> None:
+        """Show the bar of so many inputs."""
+        self._task = self._bar.add_task("At work", total=total)
 
     def ended(self, row: Row) -> None:
-        """Move the bar on; tell of an input that was not done."""
+        """Move the bar on; tell of an input that was not done, and of every warning."""
         self._bar.advance(self._task)
+        self._tell(row)
+
+    def _tell(self, row: Row) -> None:
+        name = printable(_name(row))
         if row.status in ("refused", "failed"):
-            self._voice.warn(f"{_printable(_name(row))}: {row.status}: {_printable(row.reason)}")
+            self._voice.warn(f"{name}: {row.status}: {printable(row.reason)}")
         if row.status == "doubtful":
-            self._voice.warn(f"{_printable(_name(row))}: not to be trusted: {row.doubts[0]}")
+            self._voice.warn(f"{name}: not to be trusted: {row.doubts[0]}")
+        for warning in row.warnings:
+            if warning not in row.doubts[:1]:
+                self.warn_of(row, warning)
+
+    def warn_of(self, row: Row, warning: str) -> None:
+        """Tell of something about an input that was done."""
+        self._voice.warn(f"{printable(_name(row))}: {printable(warning)}")
 
     def summarise(self, outcome: Outcome, out: Path) -> None:
         """Print the table of all inputs, the longest lists cut, and where the record is."""
-        from medcyclegan.batch.table import CSV_NAME, JSON_NAME, counts
+        from medcyclegan.batch.table import CSV_NAME, JSON_NAME, counts, counts_said, warned
 
         rows = outcome.rows
+        note = self._note or (RESEARCH_USE if outcome.unit == "HU" else RESEARCH_USE_OF_IMAGES)
         if self._voice.json:
-            facts = {"exit_code": int(outcome.exit_code), "counts": counts(rows)}
+            facts = {
+                "exit_code": int(outcome.exit_code),
+                "counts": counts(rows),
+                "with_warnings": warned(rows),
+            }
             paths = {"record": str(out / JSON_NAME), "table": str(out / CSV_NAME)}
-            click.echo(json.dumps({**facts, **paths, "note": RESEARCH_USE}, indent=2))
+            click.echo(json.dumps({**facts, **paths, "note": note}, indent=2))
             return
         _print(self._voice, _result_table(rows))
-        self._voice.say("Inputs  " + ", ".join(f"{n} {s}" for s, n in counts(rows).items()))
+        self._voice.say(f"Inputs  {counts_said(rows)}")
         self._voice.say(f"Record  {out / JSON_NAME}, {out / CSV_NAME}")
-        self._voice.say(RESEARCH_USE)
+        self._voice.say(note)
 
 
 def _name(row: Row) -> str:
@@ -127,18 +159,21 @@ def _name(row: Row) -> str:
 
 
 def _result_table(rows: tuple[Row, ...]) -> Table:
-    """A line an input: those not done, those in doubt, then the others while there is room."""
+    """A line an input: those not done, in doubt, warned of, then the others while there is room."""
     bad = [row for row in rows if row.status in ("refused", "failed")]
     doubtful = [row for row in rows if row.status == "doubtful"]
     good = [row for row in rows if row.status in ("done", "skipped-up-to-date")]
+    good.sort(key=lambda row: not row.warnings)
     shown = [*bad, *doubtful, *good][:_MOST_ROWS_SHOWN]
-    table = _table("input", "status", "s", "output, or why not")
+    table = _table("input", "status", "s", "warnings", "output, or why not")
     for row in shown:
         seconds = "" if row.seconds is None else f"{row.seconds:.1f}"
-        _add(table, _name(row), row.status, seconds, row.reason if row in bad else row.output)
+        warnings = str(len(row.warnings) or "")
+        last = row.reason if row in bad else row.output
+        _add(table, _name(row), row.status, seconds, warnings, last)
     left = len(bad) + len(doubtful) + len(good) - len(shown)
     if left:
-        _add(table, f"and {left} more", "", "", "see the record")
+        _add(table, f"and {left} more", "", "", "", "see the record")
     return table
 
 
@@ -154,7 +189,7 @@ def _table(*columns: str) -> Table:
 def _add(table: Table, *cells: str) -> None:
     from rich.text import Text
 
-    table.add_row(*(Text(_printable(cell)) for cell in cells))
+    table.add_row(*(Text(printable(cell)) for cell in cells))
 
 
 def _print(voice: Voice, table: Table) -> None:
@@ -167,7 +202,7 @@ def _print(voice: Voice, table: Table) -> None:
         console.print(table)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Names on disk may be no valid text, or hold what moves a terminal's cursor."""
     kept = "".join(c if c.isprintable() else "?" for c in text)
     return kept.encode("utf-8", "replace").decode()

@@ -17,6 +17,16 @@ import click
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 RESEARCH_USE = "Research use only: a synthetic CT is not an acquired image."
+RESEARCH_USE_OF_IMAGES = "Research use only: a translated image is not an acquired image."
+
+
+class _LogLines(logging.Formatter):
+    """Warnings look as those that commands give; other records tell their module, for -v."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record."""
+        is_ours = record.levelno == logging.WARNING and record.exc_info is None
+        return f"Warning: {record.getMessage()}" if is_ours else super().format(record)
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,9 @@ class Voice:
     def start_logging(self) -> None:
         """Send the library's log to stderr, from warnings on, or all with ``--debug``."""
         level = logging.DEBUG if self.debug else logging.INFO if self.level > 0 else logging.WARNING
-        logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_LogLines("%(levelname)s %(name)s: %(message)s"))
+        logging.basicConfig(handlers=[handler])
         logging.getLogger("medcyclegan").setLevel(level)
         if not self.debug:
             warnings.simplefilter("ignore")  # of libraries; ours are sentences in the summary

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 EXAMPLES = """\b
@@ -20,14 +22,14 @@ def config() -> None:
 @config.command("list", epilog="Example:  medcyclegan config list")
 def list_() -> None:
     """List the shipped configurations, a line each."""
-    import yaml
-
+    from medcyclegan.bounded_text import MOST_SETTINGS_BYTES, parse_yaml, read_text
     from medcyclegan.training.shipped import shipped_configs
 
     shipped = shipped_configs()
     width = max(map(len, shipped))
     for name, path in shipped.items():
-        click.echo(f"{name:{width}} {yaml.safe_load(path.read_text(encoding='utf-8'))['summary']}")
+        content: Any = parse_yaml(read_text(path, most_bytes=MOST_SETTINGS_BYTES))
+        click.echo(f"{name:{width}} {content['summary']}")
 
 
 @config.command("show", epilog="Example:  medcyclegan config show mr_ct > mine.yaml")
@@ -35,12 +37,22 @@ def list_() -> None:
 @click.option("--all", "every", is_flag=True, help="Every key, with its default and what it means.")
 def show(name: str, every: bool) -> None:
     """Print the shipped configuration NAME, with its comments."""
+    from medcyclegan.bounded_text import MOST_SETTINGS_BYTES, parse_yaml, read_text
+    from medcyclegan.errors import UsageError
     from medcyclegan.training.shipped import find_config
 
     if every:
         _show_all(name)
         return
-    click.echo(find_config(name).read_text(encoding="utf-8"), nl=False)
+    path = find_config(name)
+    try:
+        text = read_text(path, most_bytes=MOST_SETTINGS_BYTES)
+        is_one = isinstance(parse_yaml(text), dict)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read as YAML ({error})") from error
+    if not is_one:
+        raise UsageError(f"{path} holds no keys", rule="a configuration is keys and values")
+    click.echo(text, nl=False)
 
 
 def _show_all(name: str) -> None:

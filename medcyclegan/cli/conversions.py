@@ -13,6 +13,7 @@ from medcyclegan.cli.common import Voice, voice_options
 from medcyclegan.cli.outcome import Outcome, patient_of
 
 if TYPE_CHECKING:
+    from medcyclegan.synthesis import Options
     from medcyclegan.task import Task
 
 OTHER_MODEL = "name another one with --model, or use: medcyclegan translate"
@@ -71,6 +72,13 @@ def bias_option(command: Command) -> Command:
     )(command)
 
 
+def untilt_option(command: Command) -> Command:
+    """Add ``--untilt``, for CT."""
+    return click.option(
+        "--untilt", is_flag=True, help="Correct the gantry tilt of a CT in DICOM, by its geometry."
+    )(command)
+
+
 def mask_option(text: str) -> Callable[[Command], Command]:
     """Add ``--mask``; ``text`` says in the help what it marks."""
     return click.option("--mask", type=click.Path(path_type=Path), help=text)
@@ -88,9 +96,7 @@ def run_conversion(
     from medcyclegan.channels import in_order
     from medcyclegan.conversion import Request, convert
     from medcyclegan.errors import ModelRefused
-    from medcyclegan.io.read import read_scan
     from medcyclegan.models.store import load_model
-    from medcyclegan.synthesis import Options
 
     imported = time.perf_counter()
     model = load_model(flags["model"])
@@ -105,24 +111,36 @@ def run_conversion(
         uncertainty=flags["uncertainty"],
         overwrite=flags["overwrite"],
         deidentifier=new_deidentifier() if flags["deidentify"] else None,
+        untilt=flags.get("untilt", False),
     )
     if refusal := check(model.task):
         sides = f"{model.task.source.modality} to {model.task.target.modality}"
         raise ModelRefused(
             f"The model {model.card.name} translates {sides}", rule=refusal, remedy=OTHER_MODEL
         )
-    mask_path = flags.get("mask")
-    options = Options(
-        device=flags["device"],
-        views=int(flags["views"]),
-        bias_correction=flags.get("bias_correction", False),
-        mask=read_scan(mask_path).volume if mask_path else None,
-    )
+    options = _options(flags)
     with voice.progress("Translating") as progress:
         done = convert(request, model, maker=default_maker(), options=options, progress=progress)
     done.seconds["imports"] = imported - started
     patient = patient_of(done) if flags["show_patient"] else ""
     return Outcome(done, model, time.perf_counter() - started, patient)
+
+
+def _options(flags: dict[str, Any]) -> Options:
+    """How to run, with the mask read; what its reader warned of goes into the result's warnings."""
+    from medcyclegan.io.read import read_mask
+    from medcyclegan.synthesis import Options
+
+    mask_path = flags.get("mask")
+    mask = read_mask(mask_path) if mask_path else None
+    return Options(
+        device=flags["device"],
+        views=int(flags["views"]),
+        bias_correction=flags.get("bias_correction", False),
+        mask=mask.volume if mask else None,
+        mask_name=str(mask_path),
+        notes=tuple(f"The mask {mask.source}: {said}" for said in mask.warnings) if mask else (),
+    )
 
 
 def new_deidentifier() -> Any:

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from medcyclegan.cli.common import Voice
-from medcyclegan.cli.conversions import conversion_options, mask_option, run_conversion
+from medcyclegan.cli.conversions import (
+    conversion_options,
+    mask_option,
+    run_conversion,
+    untilt_option,
+)
 from medcyclegan.cli.translate import summarise
 
 if TYPE_CHECKING:
@@ -37,6 +42,7 @@ Examples:
     "--model", default="ct-denoise", show_default=True, help="Name of a shipped model, or a folder."
 )
 @mask_option("Image that marks by > 0 what is denoised; default: the body, found by itself.")
+@untilt_option
 @conversion_options
 def denoise_ct(*, voice: Voice, ct: Path, **flags: Any) -> None:
     """Take the noise out of a CT: HU in, HU out, on the same grid."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from medcyclegan.cli.common import Voice, voice_options
+from medcyclegan.cli.folders import end, refuse_for_one, run_folder
 
 if TYPE_CHECKING:
-    from medcyclegan.enhanced_files.files import Enhanced
+    from medcyclegan.batch.run import Order
     from medcyclegan.enhanced_files.recipe import Recipe
+    from medcyclegan.evaluation.contact_sheet import Stages
+
+NOTE = "Research use only: an enhanced image is not an acquired image."
 
 METHODS = (
     "hist-eq", "clahe", "denoise-bilateral", "denoise-nlm", "denoise-tv", "unsharp", "edges",
@@ -28,7 +31,7 @@ Examples:
 @click.command("enhance-xray", epilog=EXAMPLES)
 @click.option(
     "--image", type=click.Path(path_type=Path), required=True,
-    help="PNG, JPEG, TIFF or DICOM file (CR, DX), or a folder of such files.",
+    help="PNG, JPEG, TIFF or DICOM file (CR, DX, RG), or a folder of such files at any depth.",
 )  # fmt: skip
 @click.option(
     "--method", "methods", multiple=True, required=True, metavar="NAME[:KEY=VALUE,...]",
@@ -50,8 +53,11 @@ def enhance_xray(
     *, voice: Voice, image: Path, methods: tuple[str, ...], out: Path | None,
     model: str | None, contact_sheet: bool, overwrite: bool,
 ) -> None:  # fmt: skip
-    """Enhance radiographs: contrast, noise, edges; the number of bits and the range are kept."""
-    from medcyclegan.enhanced_files.recipe import Recipe, images_in, output_for
+    """Enhance radiographs: contrast, noise, edges; the number of bits and the range are kept.
+
+    Of a folder of images each is enhanced, in its sub-folder; run again, it does what is missing.
+    """
+    from medcyclegan.enhanced_files.recipe import Recipe
     from medcyclegan.enhancement.methods import parse_step
     from medcyclegan.io.read import refuse_irregular
     from medcyclegan.models.store import load_model
@@ -60,64 +66,74 @@ def enhance_xray(
     recipe = Recipe(methods, steps, load_model(model) if model else None)
     refuse_irregular(image)
     if image.is_dir():
-        folder = out or image.with_name(f"{image.name}{recipe.suffix}")
-        sources = images_in(image)
-        targets = [output_for(path, suffix=recipe.suffix, folder=folder) for path in sources]
-        _make(folder)
-        sheet = folder / "contact_sheet.png"
+        order = _order(image, recipe, out=out, model=model or "", overwrite=overwrite)
+        _enhance_folder(voice, order, recipe, contact_sheet=contact_sheet)
     else:
-        sources, targets = [image], [out or output_for(image, suffix=recipe.suffix)]
-        sheet = targets[0].with_name(f"{targets[0].stem}_sheet.png")
-    done, refused = _enhance_all(sources, targets, recipe, overwrite=overwrite, voice=voice)
-    written = [one.output for one in done]
-    if contact_sheet and done:
-        written.append(_write_sheet(sheet, done, recipe, overwrite=overwrite))
-    voice.say_paths(written, refused=refused, methods=list(methods))
-    if refused:
-        from medcyclegan.errors import ExitCode
-
-        sys.exit(ExitCode.SOME_REFUSED)
+        _enhance_one(voice, image, recipe, out=out, sheet=contact_sheet, overwrite=overwrite)
 
 
-def _make(folder: Path) -> None:
-    from medcyclegan.io.targets import refusals_of
-
-    with refusals_of(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-
-
-def _enhance_all(
-    sources: list[Path], targets: list[Path], recipe: Recipe, *, overwrite: bool, voice: Voice
-) -> tuple[list[Enhanced], list[str]]:
-    """Enhance each; a single refused file is an error, one of a folder is named and left out."""
+def _enhance_one(
+    voice: Voice, image: Path, recipe: Recipe, *, out: Path | None, sheet: bool, overwrite: bool
+) -> None:
     from medcyclegan.cli.conversions import default_maker
     from medcyclegan.enhanced_files.files import enhance_file
-    from medcyclegan.errors import InputRefused
+    from medcyclegan.enhanced_files.recipe import output_for
 
-    done: list[Enhanced] = []
-    refused: list[str] = []
-    maker = default_maker()
-    with voice.progress("Enhancing") as progress:
-        for number, (source, to) in enumerate(zip(sources, targets, strict=True), start=1):
-            try:
-                one = enhance_file(source, recipe, to=to, maker=maker, overwrite=overwrite)
-            except InputRefused as error:
-                if len(sources) == 1:
-                    raise
-                voice.warn(f"refused: {error}")
-                refused.append(str(source))
-                continue
-            for warning in one.warnings:
-                voice.warn(f"{source.name}: {warning}")
-            done.append(one)
-            progress(number, len(sources))
-    return done, refused
+    to = out or output_for(image, suffix=recipe.suffix)
+    done = enhance_file(image, recipe, to=to, maker=default_maker(), overwrite=overwrite)
+    for warning in done.warnings:
+        voice.warn(f"{image.name}: {warning}")
+    written = [done.output]
+    if sheet:
+        at = to.with_name(f"{to.stem}_sheet.png")
+        written.append(_write_sheet(at, [done.stages], recipe, overwrite=overwrite))
+    voice.say_paths(written, refused=[], methods=list(recipe.names))
 
 
-def _write_sheet(sheet: Path, done: list[Enhanced], recipe: Recipe, *, overwrite: bool) -> Path:
+def _order(folder: Path, recipe: Recipe, *, out: Path | None, model: str, overwrite: bool) -> Order:
+    from medcyclegan.batch.run import Order
+    from medcyclegan.batch.select import Everything
+    from medcyclegan.io.naming import named_beside
+
+    refuse_for_one(folder, {"out": out})
+    return Order(
+        root=folder,
+        out=out or named_beside(folder, recipe.suffix),
+        model=model,
+        rule=Everything(),
+        overwrite=overwrite,
+        takes="planes",
+        suffix=recipe.suffix,
+        methods=recipe.names,
+    )
+
+
+def _enhance_folder(voice: Voice, order: Order, recipe: Recipe, *, contact_sheet: bool) -> None:
+    from medcyclegan.batch.item import STATE_FOLDER
+    from medcyclegan.enhanced_files.files import preview
+    from medcyclegan.evaluation.contact_sheet import MOST_ROWS
+    from medcyclegan.io.targets import refuse_existing_file
+
+    sheet = order.out / "contact_sheet.png"
+    # Of a folder that we filled before, the sheet is ours, and drawn anew as its record is.
+    may_replace = order.overwrite or (order.out / STATE_FOLDER).is_dir()
+    if contact_sheet:
+        refuse_existing_file(sheet, overwrite=may_replace)
+    outcome = run_folder(voice, order, note=NOTE)
+    made = [order.root / row.source for row in outcome.rows if row.model_sha256 + row.input_sha256]
+    facts: dict[str, object] = {"methods": list(recipe.names)}
+    if contact_sheet and made:
+        stages = [preview(source, recipe) for source in made[:MOST_ROWS]]
+        _write_sheet(sheet, stages, recipe, overwrite=may_replace)
+        facts["contact_sheet"] = str(sheet)
+        voice.say(f"Sheet   {sheet}")
+    end(voice, outcome, order, note=NOTE, **facts)
+
+
+def _write_sheet(sheet: Path, stages: list[Stages], recipe: Recipe, *, overwrite: bool) -> Path:
     from medcyclegan.evaluation.contact_sheet import save_contact_sheet
     from medcyclegan.io.atomic import atomic_file
 
     with atomic_file(sheet, overwrite=overwrite) as part:
-        save_contact_sheet(part, [one.stages for one in done], titles=recipe.titles)
+        save_contact_sheet(part, stages, titles=recipe.titles)
     return sheet

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,8 @@ from medcyclegan.cli.common import Voice, voice_options
 from medcyclegan.errors import ExitCode
 
 if TYPE_CHECKING:
-    from medcyclegan.evaluation.study.plan import Method, Refusal
+    from medcyclegan.evaluation.study.patient import Refusal
+    from medcyclegan.evaluation.study.plan import Method
     from medcyclegan.evaluation.study.result import Study
 
 AUTO = "auto"
@@ -86,15 +88,23 @@ def method_of(text: str) -> Method:
     """Take ``NAME=PATH`` or a path alone, which then gives the name."""
     from medcyclegan.evaluation.study.plan import Method
     from medcyclegan.io.case_names import stem
+    from medcyclegan.pathtext import path_text
 
     name, equals, path = text.partition("=")
     # A path may hold an equals sign itself; what exists as it stands is a path.
     if not equals or Path(text).exists():
-        return Method(stem(Path(text).absolute().name), Path(text))
+        return Method(_usual_name(stem(path_text(Path(text).absolute().name))), Path(text))
     return Method(name, Path(path))
 
 
+def _usual_name(name: str) -> str:
+    """A name of a file or folder as that of a method: what may not be in it becomes a dash."""
+    return re.sub(r"[^\w .+()=-]", "-", name).lstrip(" .+()=-")[:64] or "method"
+
+
 def _say_results(study: Study, voice: Voice) -> None:
+    from medcyclegan.wording import counted
+
     for kind, refusals in (("unmatched", study.unmatched), ("refused", study.refused)):
         for refusal in refusals:
             voice.warn(_sentence(kind, refusal))
@@ -107,8 +117,9 @@ def _say_results(study: Study, voice: Voice) -> None:
         patients=len(study.patients),
         unmatched=[vars(refusal) for refusal in study.unmatched],
         refused=[vars(refusal) for refusal in study.refused],
+        warnings=list(study.warnings),
     )
-    voice.say(f"{len(study.patients)} patients scored, protocol {study.protocol}:")
+    voice.say(f"{counted(len(study.patients), 'patient')} scored, protocol {study.protocol}:")
     for method in study.methods:
         cells = [
             f"{s.metric.label} {s.mean:.{s.metric.digits}f} {s.metric.unit}".rstrip()

@@ -52,6 +52,7 @@ def export(
     from medcyclegan import __version__
     from medcyclegan.training.export import CardChanges, export_run
     from medcyclegan.training.run_folder import RunFolder
+    from medcyclegan.wording import counted
 
     card = export_run(
         RunFolder(run),
@@ -62,4 +63,5 @@ def export(
         changes=CardChanges(**said, simulated=simulated),
     )
     voice.say_paths([out], model=card.name, steps=card.training.steps, sha256=card.weights_sha256)
-    voice.say(f"{card.summary}; {card.training.steps} steps, sha256 {card.weights_sha256[:12]}")
+    steps = counted(card.training.steps, "step")
+    voice.say(f"{card.summary}; {steps}, sha256 {card.weights_sha256[:12]}")

@@ -10,6 +10,7 @@ from typing import NoReturn
 import click
 
 from medcyclegan.cli.batch import batch
+from medcyclegan.cli.calibrate import calibrate
 from medcyclegan.cli.config import config
 from medcyclegan.cli.demo import demo
 from medcyclegan.cli.denoise_ct import denoise_ct
@@ -61,6 +62,7 @@ cli.add_command(simulate)
 cli.add_command(enhance_xray)
 cli.add_command(train)
 cli.add_command(export)
+cli.add_command(calibrate)
 cli.add_command(config)
 cli.add_command(evaluate)
 

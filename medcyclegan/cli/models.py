@@ -50,3 +50,10 @@ def show(name: str) -> None:
     click.echo("\nScores")
     for score in card.scores:
         click.echo(f"  {score.measure:28} {score.value:8g} {score.unit:4} {score.on}")
+    if card.reference_ranges is not None:
+        click.echo(f"\nReference ranges of {len(card.reference_ranges.ranges)} signs, measured on")
+        for measured in card.reference_ranges.measured_on:
+            images = "1 image" if measured.images == 1 else f"{measured.images} images"
+            click.echo(f"  - {measured.name} ({measured.licence}): {images}")
+    if card.uncertainty is not None:
+        click.echo(f"\nCurve of uncertainty, fitted on {card.uncertainty.fitted_on}")

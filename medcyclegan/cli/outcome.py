@@ -51,6 +51,7 @@ def facts_of(outcome: Outcome, *, note: str) -> dict[str, object]:
         "shape": list(geometry.shape),
         "spacing_mm": [round(mm, 4) for mm in geometry.spacing_mm],
         "seconds": round(outcome.total_s, 2),
+        "conversion_seconds": round(done.conversion_s, 2),
         "seconds_by_step": {step: round(s, 2) for step, s in done.seconds.items()},
         "model": card.name,
         "model_sha256": card.weights_sha256,
@@ -70,7 +71,7 @@ def say_outcome(voice: Voice, outcome: Outcome, *, facts: dict[str, object], nam
         return
     for warning in done.synthesis.warnings:
         voice.warn(warning)
-    image = done.synthesis.image
+    image = done.written
     size = " x ".join(str(n) for n in image.geometry.shape)
     spacing = " x ".join(f"{mm:.3g}" for mm in image.geometry.spacing_mm)
     least, most = float(image.voxels.min()), float(image.voxels.max())
@@ -81,11 +82,15 @@ def say_outcome(voice: Voice, outcome: Outcome, *, facts: dict[str, object], nam
         voice.say(f"Uncertainty   {done.uncertainty}")
     if done.report:
         voice.say(f"Report        {done.report}")
-    voice.say(f"Grid          {size} voxels of {spacing} mm, as the input's")
+    moved = getattr(done.scan.passport, "is_resampled", False)
+    whose = "the input's without its tilt" if moved else "the input's"
+    voice.say(f"Grid          {size} voxels of {spacing} mm, as {whose}")
     voice.say(f"{image.unit if image.unit == 'HU' else 'Values':13} {least:.0f} to {most:.0f}")
     voice.say(f"Model         {card.name} ({card.weights_sha256[:12]})")
     _say_signs(voice, done)
-    voice.say(f"Time          {outcome.total_s:.1f} s")
+    rest_s = max(0.0, outcome.total_s - done.conversion_s)
+    rest = "the start and the report" if done.report else "the start"
+    voice.say(f"Time          {done.conversion_s:.1f} s, and {rest_s:.1f} s for {rest}")
     if voice.level > 0:
         for step, seconds in done.seconds.items():
             voice.say(f"              {step} {seconds:.2f} s")
@@ -99,18 +104,17 @@ def end_in_doubt(outcome: Outcome) -> None:
 
 
 def _say_signs(voice: Voice, done: Conversion) -> None:
+    from medcyclegan.doubt.verdict import verdict_of
+
     signs, doubts = done.synthesis.signs, done.synthesis.doubts
     if signs is None:
         return
-    count = len(signs.figures())
+    said = verdict_of(signs, doubts)
     if doubts:
-        voice.warn(
-            f"{len(doubts)} of {count} signs say that the model does not know such an input: "
-            "do not trust the result."
-        )
+        voice.warn(said)
     else:
-        voice.say(f"Signs         {count} checked, all as in what the model knows")
-    if signs.cycle_information is None:
+        voice.say(f"Signs         {said}")
+    if signs.cycle_note:
         voice.say(f"Way back      not measured: {signs.cycle_note}")
     if voice.level > 0:
         for name, value in signs.figures().items():

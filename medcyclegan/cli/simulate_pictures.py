@@ -43,7 +43,7 @@ def ct_images(
 
 @click.command("xray-ct", epilog="Example:  medcyclegan simulate xray-ct --out data/ --subjects 12")
 @click.option(
-    "--view", type=click.Choice(["frontal", "lateral", "random"]), default="random",
+    "--view", type=click.Choice(["frontal", "lateral", "random"]), default="frontal",
     show_default=True, help="Direction of the beam; random: drawn for each subject.",
 )  # fmt: skip
 @click.option(

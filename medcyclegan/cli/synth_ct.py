@@ -55,7 +55,7 @@ def _why_not(task: Task) -> str:
 
 def summarise(voice: Voice, outcome: Outcome) -> None:
     """Print what was made: output, grid, HU range, seconds, model, warnings."""
-    voxels = outcome.done.synthesis.image.voxels
+    voxels = outcome.done.written.voxels
     facts = facts_of(outcome, note=RESEARCH_USE)
     facts |= {"hu_min": round(float(voxels.min())), "hu_max": round(float(voxels.max()))}
     say_outcome(voice, outcome, facts=facts, named="Synthetic CT")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -31,6 +32,14 @@ class Translated:
     fake: Tensor
     body: Volume
 
+    @cached_property
+    def planes(self) -> list[tuple[Plane, NDArray[np.bool_]]]:
+        """The planes that are looked at, each with where the body is in it."""
+        if self.fake.shape[0] < FEWEST_SLICES:
+            return []
+        grid = self.ready.geometry
+        return [(plane, plane.inside(self.body, grid)) for plane in planes_across(grid)]
+
 
 def view_disagreement_hu(done: Translated, model: Model, *, device: torch.device) -> float | None:
     """Mean absolute difference of the result from what two other views make of a few planes.
@@ -39,7 +48,7 @@ def view_disagreement_hu(done: Translated, model: Model, *, device: torch.device
     """
     window = model.task.target_window
     found: list[NDArray[np.float32]] = []
-    for plane, inside in _planes(done):
+    for plane, inside in done.planes:
         slab = plane.slab(done.ready.values, model.task.depth)
         other = _through(model, slab, plane, done, device)
         ours = plane.slab(done.fake, 1)[0]
@@ -61,7 +70,7 @@ def cycle_information(
     back = WindowScaling(backward)
     given: list[NDArray[np.float32]] = []
     recovered: list[NDArray[np.float32]] = []
-    for plane, inside in _planes(done):
+    for plane, inside in done.planes:
         slab = plane.slab(done.fake, reverse.task.depth)
         scaled = torch.as_tensor(back(forward.inverse(slab)))
         recovered.append(_through(reverse, scaled, plane, done, device).numpy()[inside])
@@ -89,13 +98,6 @@ def _binned(values: NDArray[np.float32]) -> NDArray[np.intp]:
 def _entropy(counts: NDArray[np.intp]) -> float:
     share = counts[counts > 0] / max(1.0, float(counts.sum()))
     return float(-(share * np.log(share)).sum())
-
-
-def _planes(done: Translated) -> list[tuple[Plane, NDArray[np.bool_]]]:
-    if done.fake.shape[0] < FEWEST_SLICES:
-        return []
-    grid = done.ready.geometry
-    return [(plane, plane.inside(done.body, grid)) for plane in planes_across(grid)]
 
 
 def _through(

@@ -1,124 +1,179 @@
 """Figures of a scan and of what was made of it, which an input unlike the training's changes.
 
-No network runs here: size and shape of the body, the histogram of the signal inside it, and what
-the result holds. They say what an input looks like, and nothing of whether the result is right.
+No network runs here: size and shape of the body, how it was sampled, the histogram of the values
+inside it, and what the result holds. They say what an input looks like, and nothing of whether the
+result is right. Which of them are measured depends on the modality; docs/trust.md lists them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from medcyclegan.doubt.depth import contrast_in_depth, depth_of, soft_share_in_depth
 from medcyclegan.geometry import closest_axes
 from medcyclegan.plausibility import BONE_HU
+from medcyclegan.task import Task, Window
 from medcyclegan.volume import Volume
+
+Figures = dict[str, float]
+Values = NDArray[np.float32]
 
 # Enough for shares of some per mille, however large the scan.
 SAMPLED_VOXELS = 400_000
 # Signal is counted on a scale from the darkest to the brightest per cent in the body.
 SCALE_PERCENTILES = (1.0, 99.0)
 DARK_BELOW, BRIGHT_ABOVE = 0.15, 0.7
-# Between air and fat: what is thinner in a result is meant as air.
+# Between air and fat: what is thinner is air, in a result meant as air.
 AIR_HU = -400.0
-# Brain, muscle and fluid, with what a network strays around them.
-SOFT_HU = (-100.0, 150.0)
-# In a head what lies so deep is brain, or skull base and airways below it.
-DEEP_MM = 30.0
-# Depths are found on a grid of about so many millimetres.
-COARSE_MM = 4.0
+# Fat has -120 to -70 HU; the limits leave out what lies half in air or half in muscle.
+FAT_HU = (-150.0, -40.0)
+# Brain, muscle, fluid and the organs of the belly, contrast agent left out.
+SOFT_HU = (-40.0, 120.0)
+# From the middle half of differences to the standard deviation, if they are Gaussian.
+MAD_TO_SD = 1.4826
 
 
-@dataclass(frozen=True)
-class Looks:
-    """What a scan looks like; lengths along the patient's axes, shares of the body's voxels.
+def figures_of(
+    source: Volume, body: Volume, made: Volume, task: Task, *, is_plane: bool
+) -> Figures:
+    """Measure ``source`` and ``made`` inside the mask ``body``, all on one grid, by sign names.
 
-    ``width_mm`` runs from side to side, ``length_mm`` from back to front, ``height_mm`` from feet
-    to head. ``fill`` is the part of that box which the body takes. ``dark``, ``middle`` and
-    ``bright`` describe the histogram of the signal in the body, from its 1st percentile (0) to its
-    99th (1): the share below 0.15, the median, the share above 0.7. ``smoothness`` is the
-    correlation of neighbouring voxels there. ``bone``, ``air`` and ``deep_soft`` are of the
-    result: shares above 300 HU and below -400 HU, and that of -100 to 150 HU more than 30 mm deep.
-    """
-
-    body_litres: float
-    width_mm: float
-    length_mm: float
-    height_mm: float
-    fill: float
-    dark: float
-    middle: float
-    bright: float
-    smoothness: float
-    bone: float
-    air: float
-    deep_soft: float | None
-
-
-def looks_of(source: Volume, body: Volume, made: Volume) -> Looks:
-    """Measure ``source`` (MR signal) and ``made`` (HU) inside the mask ``body``, all on one grid.
-
-    The mask must not be empty. ``deep_soft`` is None if nothing lies so deep.
+    A figure that is not defined is left out, as that of what lies deep where nothing does, and all
+    of an empty mask.
     """
     inside = body.voxels > 0
-    spacing_mm = np.asarray(body.geometry.spacing_mm)
-    litres = float(inside.sum()) * float(np.prod(spacing_mm)) / 1e6
-    box_mm = _box_mm(inside, body)
+    if not inside.any():
+        return {}
     step = max(1, round(float(np.cbrt(inside.size / SAMPLED_VOXELS))))
-    some = (slice(None, None, step),) * 3
-    sampled = inside[some]
-    low, high = np.percentile(source.voxels[some][sampled], SCALE_PERCENTILES)
-    signal = (source.voxels[some][sampled] - low) / max(float(high - low), 1e-6)
-    hu = made.voxels[some][sampled]
-    return Looks(
-        body_litres=litres,
-        width_mm=float(box_mm[0]),
-        length_mm=float(box_mm[1]),
-        height_mm=float(box_mm[2]),
-        fill=litres * 1e6 / float(np.prod(box_mm)),
-        dark=float((signal < DARK_BELOW).mean()),
-        middle=float(np.median(signal)),
-        bright=float((signal > BRIGHT_ABOVE).mean()),
-        smoothness=_smoothness(source, inside, step),
-        bone=float((hu > BONE_HU).mean()),
-        air=float((hu < AIR_HU).mean()),
-        deep_soft=_deep_soft(made, inside),
-    )
+    some = tuple(slice(None, None, step if n > step else 1) for n in inside.shape)
+    if not inside[some].any():
+        step, some = 1, (slice(None),) * 3
+    given, result = (volume.voxels[some][inside[some]] for volume in (source, made))
+    before, after = _neighbours(source, inside, step)
+    found = _size_in_pixels(body) if is_plane else {**_size(inside, body), **_sampling(body)}
+    found["smoothness"] = _correlation(before, after)
+    if source.unit == "HU":
+        found |= _tissues(given) | _noise(before, after)
+    else:
+        found |= _histogram(given)
+    found |= _result(result, made, task)
+    if source.unit == made.unit == "HU":
+        found["changed_hu"] = float(np.abs(result - given).mean())
+    return found if is_plane else found | _in_depth(source, inside, made)
 
 
-def _box_mm(inside: NDArray[np.bool_], body: Volume) -> NDArray[np.float64]:
-    """Lengths of the box around the body along R, A, S (closest axes of the grid), mm."""
+def _size(inside: NDArray[np.bool_], body: Volume) -> Figures:
+    """Litres of the body, and its box along R, A, S (closest axes of the grid) in mm.
+
+    ``width_mm`` runs from side to side, ``length_mm`` from back to front, ``height_mm`` from feet
+    to head. ``fill`` is the part of that box which the body takes.
+    """
     lengths = np.zeros(3)
+    seen_along_k = np.asarray(inside.any(axis=2))
+    occupied = (seen_along_k.any(axis=1), seen_along_k.any(axis=0), inside.any(axis=(0, 1)))
     for axis, (world, _) in enumerate(closest_axes(body.geometry.directions_ras)):
-        hit = np.flatnonzero(inside.any(axis=tuple(a for a in range(3) if a != axis)))
+        hit = np.flatnonzero(occupied[axis])
         lengths[world] = (hit[-1] - hit[0] + 1) * body.geometry.spacing_mm[axis]
-    return lengths
+    voxel_ml = float(np.prod(body.geometry.spacing_mm)) / 1e3
+    litres = np.count_nonzero(inside) * voxel_ml / 1e3
+    return {
+        "body_litres": litres,
+        "width_mm": float(lengths[0]),
+        "length_mm": float(lengths[1]),
+        "height_mm": float(lengths[2]),
+        "fill": litres * 1e6 / float(np.prod(lengths)),
+    }
 
 
-def _smoothness(source: Volume, inside: NDArray[np.bool_], step: int) -> float:
-    """Correlation of neighbours along the axis of the finest spacing, both in the body."""
-    finest = int(np.argmin(source.geometry.spacing_mm))
+def _sampling(body: Volume) -> Figures:
+    """The finest and the coarsest spacing in mm, and the least number of voxels along an axis."""
+    spacing_mm = body.geometry.spacing_mm
+    return {
+        "pixel_mm": min(spacing_mm),
+        "slice_mm": max(spacing_mm),
+        "slices": float(min(body.geometry.shape)),
+    }
+
+
+def _size_in_pixels(picture: Volume) -> Figures:
+    _, shorter, longer = sorted(picture.geometry.shape)
+    return {"shorter_px": float(shorter), "longer_px": float(longer)}
+
+
+def _histogram(signal: Values) -> Figures:
+    """Histogram from the 1st percentile (0) to the 99th (1): tails beyond 0.15 and 0.7, median."""
+    low, high = np.percentile(signal, SCALE_PERCENTILES)
+    scaled = (signal - low) / (float(high - low) or 1.0)
+    return {
+        "dark": float((scaled < DARK_BELOW).mean()),
+        "middle": float(np.median(scaled)),
+        "bright": float((scaled > BRIGHT_ABOVE).mean()),
+    }
+
+
+def _tissues(hu: Values) -> Figures:
+    """Shares of the body by the HU of a CT."""
+    return {
+        "in_air": float((hu < AIR_HU).mean()),
+        "in_fat": float(((hu > FAT_HU[0]) & (hu < FAT_HU[1])).mean()),
+        "in_soft": float(((hu > SOFT_HU[0]) & (hu < SOFT_HU[1])).mean()),
+        "in_bone": float((hu > BONE_HU).mean()),
+    }
+
+
+def _result(values: Values, made: Volume, task: Task) -> Figures:
+    """Shares of a result in HU, or on the window of the target from 0 to 1."""
+    if made.unit == "HU":
+        return {"bone": float((values > BONE_HU).mean()), "air": float((values < AIR_HU).mean())}
+    window: Window = task.target_window
+    scaled = (values - window.lower) / (window.upper - window.lower)
+    return {
+        "out_dark": float((scaled < DARK_BELOW).mean()),
+        "out_middle": float(np.median(scaled)),
+        "out_bright": float((scaled > BRIGHT_ABOVE).mean()),
+    }
+
+
+def _in_depth(source: Volume, inside: NDArray[np.bool_], made: Volume) -> Figures:
+    """Figures of what lies deep in the body; none where no surface is in view."""
+    depth = depth_of(inside, source.geometry)
+    if depth is None:
+        return {}
+    found: Figures = {}
+    if source.unit != "HU":
+        found |= contrast_in_depth(source, depth)
+    if made.unit == "HU":
+        found |= soft_share_in_depth(made, depth)
+    return found
+
+
+def _neighbours(source: Volume, inside: NDArray[np.bool_], step: int) -> tuple[Values, Values]:
+    """Values of neighbours along the axis of the finest spacing, both in the body."""
+    shape = source.geometry.shape
+    long_axes = [axis for axis in range(3) if shape[axis] > 1] or [0]
+    finest = min(long_axes, key=lambda axis: source.geometry.spacing_mm[axis])
     lines = np.moveaxis(source.voxels, finest, 0)[:, ::step, ::step]
     within = np.moveaxis(inside, finest, 0)[:, ::step, ::step]
     both = within[1:] & within[:-1]
-    before, after = lines[:-1][both], lines[1:][both]
+    return lines[:-1][both], lines[1:][both]
+
+
+def _correlation(before: Values, after: Values) -> float:
     if before.size < 2 or before.std() == 0 or after.std() == 0:
         return 1.0
     return float(np.corrcoef(before, after)[0, 1])
 
 
-def _deep_soft(made: Volume, inside: NDArray[np.bool_]) -> float | None:
-    """Share of soft tissue in what lies deep in the body; the border of the image is no surface.
+def _noise(before: Values, after: Values) -> Figures:
+    """Standard deviation of the noise by differences of neighbours, HU, where their mean is soft.
 
-    None where no surface is in view, or nothing lies so deep.
+    The mean tells nothing of the difference, so that strong noise is not cut off. Noise that
+    neighbours share is not in it: that of a soft kernel comes out smaller.
     """
-    steps = [max(1, round(COARSE_MM / mm)) for mm in made.geometry.spacing_mm]
-    some = tuple(slice(None, None, step) for step in steps)
-    spacing = [n * mm for n, mm in zip(steps, made.geometry.spacing_mm, strict=True)]
-    if inside[some].all():
-        return None
-    depth = ndimage.distance_transform_edt(inside[some], sampling=spacing)
-    deep = made.voxels[some][depth > DEEP_MM]
-    return float(((deep > SOFT_HU[0]) & (deep < SOFT_HU[1])).mean()) if deep.size else None
+    mean = (before + after) / 2.0
+    soft = (mean > SOFT_HU[0]) & (mean < SOFT_HU[1])
+    if not soft.any():
+        return {}
+    half = float(np.median(np.abs(after[soft] - before[soft])))
+    return {"noise_hu": half * MAD_TO_SD / float(np.sqrt(2.0))}

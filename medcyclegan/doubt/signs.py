@@ -3,57 +3,61 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from medcyclegan.doubt.crosswise import Translated, cycle_information, view_disagreement_hu
-from medcyclegan.doubt.figures import Looks, looks_of
+from medcyclegan.doubt.figures import Figures, figures_of
 from medcyclegan.errors import ModelRefused
+from medcyclegan.io.scan import Scan
 from medcyclegan.models.store import Model, find_model, load_model
 from medcyclegan.volume import Volume
 
 
 @dataclass(frozen=True)
 class Signs:
-    """What was measured of a run; None where it could not be.
+    """What was measured of a run: ``looks`` without a network, the rest with it.
 
-    ``cycle_note`` says why the way back was not measured; it is empty where there is one, and
-    ``reverse_sha256`` then names the weights that it was measured with.
+    None where it could not be, or was not asked for: other views and the way back are of synthetic
+    CTs alone. ``cycle_note`` says why the way back was not measured where it might have been;
+    ``reverse_sha256`` names the weights that it was measured with.
     """
 
-    looks: Looks
-    view_disagreement_hu: float | None
-    cycle_information: float | None
-    cycle_note: str
-    reverse_sha256: str | None
+    looks: Figures
+    view_disagreement_hu: float | None = None
+    cycle_information: float | None = None
+    cycle_note: str = ""
+    reverse_sha256: str | None = None
 
-    def figures(self) -> dict[str, float]:
+    def figures(self) -> Figures:
         """Return all that was measured, by the names that cards use."""
         crosswise = {
             "view_disagreement_hu": self.view_disagreement_hu,
             "cycle_information": self.cycle_information,
         }
-        both = {**asdict(self.looks), **crosswise}
-        return {name: float(value) for name, value in both.items() if value is not None}
+        return self.looks | {name: one for name, one in crosswise.items() if one is not None}
 
 
 def signs_of(
-    source: Volume, made: Volume, done: Translated, model: Model, *, device: torch.device
+    scan: Scan, made: Volume, done: Translated, model: Model, *, device: torch.device
 ) -> Signs:
     """Measure the signs of a run.
 
     Parameters
     ----------
-    source, made:
-        The scan's signal and the result in HU, on one grid, which ``done.body`` is on too.
+    scan, made:
+        What was given and the result, on one grid, which ``done.body`` is on too.
     done:
         What the network was given and made in the first view.
     """
+    looks = figures_of(scan.volume, done.body, made, model.task, is_plane=scan.is_plane)
+    if scan.is_plane or not model.task.makes_ct_of_mr:
+        return Signs(looks)
     cycle = _cycle(done, model, device)
     return Signs(
-        looks=looks_of(source, done.body, made),
+        looks=looks,
         view_disagreement_hu=view_disagreement_hu(done, model, device=device),
         cycle_information=cycle.information,
         cycle_note=cycle.note,

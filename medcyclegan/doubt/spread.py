@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medcyclegan.models.known import SpreadCalibration
+from medcyclegan.models.reference_ranges import SpreadCalibration
 from medcyclegan.transforms.prepare import Prepared
 
 # Exponents of the signal, on its scale from 0 to 1: about what another coil or echo time does.

@@ -21,7 +21,7 @@ from medcyclegan.io.read import read_scan, refuse_irregular
 from medcyclegan.io.scan import DicomPassport, PlanePassport, Scan
 from medcyclegan.io.write import write_scan
 from medcyclegan.models.store import Model
-from medcyclegan.synthesis import synthesize
+from medcyclegan.synthesis import Synthesis, synthesize
 from medcyclegan.volume import Volume
 
 
@@ -126,24 +126,43 @@ def _method(recipe: Recipe) -> str:
     return f"Grey values enhanced by {', '.join(recipe.names)}"
 
 
+def preview(source: Path, recipe: Recipe) -> Stages:
+    """Return the image at each stage, the model's output included, without writing anything.
+
+    Raises
+    ------
+    MedcycleganError
+        As ``enhance_file``.
+    """
+    if recipe.model is None:
+        scan = _read(source)
+        return _shown(scan, stages_of(scan, recipe.steps))
+    scan = read_scan(source, modality=recipe.model.task.source.modality)
+    return _translated(scan, recipe, recipe.model)[1]
+
+
 def _through_model(
     source: Path, recipe: Recipe, model: Model, to: Path, *, maker: Maker, overwrite: bool
 ) -> Enhanced:
     """Enhance in memory, translate that, and write the translation alone."""
     opened = open_scan(Request(source, out=to, overwrite=overwrite), model, maker=maker)
     _refuse_volume(opened.scan)
-    stages = stages_of(opened.scan, recipe.steps)
-    enhanced = replace(opened.scan, volume=_volume_of(opened.scan, stages[-1]))
-    result = synthesize(enhanced, model)
+    result, shown = _translated(opened.scan, recipe, model)
     _tell_of_steps(opened, recipe)
     done = finish(opened, result, model, maker=maker)
+    return Enhanced(source, done.output, shown, result.warnings)
+
+
+def _translated(scan: Scan, recipe: Recipe, model: Model) -> tuple[Synthesis, Stages]:
+    """Enhance and translate; the output is shown with its window brought to that of the rest."""
+    stages = stages_of(scan, recipe.steps)
+    result = synthesize(replace(scan, volume=_volume_of(scan, stages[-1])), model)
     window = model.task.target_window
     share = (result.image.voxels[:, :, 0].T - window.lower) / (window.upper - window.lower)
-    shown = _shown(opened.scan, stages)
+    shown = _shown(scan, stages)
     low, high = shown.window
     last = low + share.astype(np.float64) * (high - low)
-    shown = replace(shown, images=(*shown.images, last))
-    return Enhanced(source, done.output, shown, result.warnings)
+    return result, replace(shown, images=(*shown.images, last))
 
 
 def _tell_of_steps(opened: Opened, recipe: Recipe) -> None:

@@ -1,4 +1,4 @@
-"""What is done to each image, which images of a folder are taken, and where outputs go."""
+"""What is done to each image, and where its output goes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medcyclegan.enhancement.step import Step
-from medcyclegan.errors import InputRefused, UsageError
+from medcyclegan.errors import UsageError
 from medcyclegan.io.dicom.read import is_dicom
 from medcyclegan.io.naming import suffix_for
 from medcyclegan.models.store import Model
@@ -46,28 +46,8 @@ class Recipe:
         return SUFFIX if self.model is None else SUFFIX + suffix_for(self.model.card.name)
 
 
-def images_in(folder: Path) -> list[Path]:
-    """Return the pictures and DICOM files of a folder, in the order of their names.
-
-    Raises
-    ------
-    InputRefused
-        If there are none.
-    """
-    found = [
-        path
-        for path in sorted(folder.iterdir())
-        if path.is_file() and (path.name.lower().endswith(_PICTURES) or is_dicom(path))
-    ]
-    if not found:
-        raise InputRefused(
-            f"{folder} holds no image", rule="PNG, JPEG, TIFF and DICOM files are enhanced"
-        )
-    return found
-
-
-def output_for(source: Path, *, suffix: str, folder: Path | None = None) -> Path:
-    """Return where the output of a file goes, in ``folder`` or beside it.
+def output_for(source: Path, *, suffix: str) -> Path:
+    """Return where the output of a file goes, beside it.
 
     A picture gives one of its kind (JPEG: PNG), a DICOM file a folder with a series.
     """
@@ -77,4 +57,4 @@ def output_for(source: Path, *, suffix: str, folder: Path | None = None) -> Path
     name = f"{stem}{suffix}"
     if is_picture:
         name += source.suffix if ending in _WRITTEN else ".png"
-    return (folder or source.parent) / name
+    return source.with_name(name)

@@ -75,6 +75,23 @@ def columns_of(mr: Volume, sct: Volume, ct: Volume | None, names: Names) -> list
     return columns
 
 
+def uncertainty_column(name: str, uncertainty: Volume, mr: Volume) -> Column:
+    """Return the column of a map of uncertainty: in HU up to ``DIFFERENCE_HU``, else to its 99 %.
+
+    Raises
+    ------
+    InputRefused
+        If it is not on the grid of the input.
+    """
+    check_same_grid(mr, uncertainty, name=name)
+    voxels = in_viewing_order(uncertainty)
+    most = DIFFERENCE_HU
+    if uncertainty.unit != "HU":
+        most = max(float(np.percentile(voxels, 99.0)), 1e-6)
+    title = f"{name}\n0 to {most:.3g} {uncertainty.unit}"
+    return Column(title, voxels, 0.0, most, uncertainty.unit, "magma")
+
+
 def _shown(name: str, image: Volume) -> list[Column]:
     """An image in two windows if it is in HU, else from its darkest to its brightest."""
     voxels = in_viewing_order(image)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from medcyclegan.errors import InputRefused, UsageError
 from medcyclegan.evaluation.similarity import ms_ssim, ssim
 from medcyclegan.geometry import FloatArray
+from medcyclegan.plausibility import BONE_HU
 from medcyclegan.volume import Volume
 
 BoolArray = NDArray[np.bool_]
@@ -29,7 +30,7 @@ HIGHEST_HU: dict[Protocol, float] = {"synthrad2023": 3000.0, "synthrad2025": 307
 
 AIR_BELOW_HU = -400.0
 SOFT_FROM_HU, SOFT_TO_HU = -150.0, 150.0
-BONE_ABOVE_HU = 250.0
+BONE_ABOVE_HU = BONE_HU
 
 # Two writers of one grid differ by the rounding of their headers, far below a hundredth of a
 # voxel; a shift of half a voxel is a registration error that would be scored as image error.

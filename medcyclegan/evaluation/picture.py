@@ -6,6 +6,7 @@ Drawn with matplotlib's object interface: no global state, no display needed.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,16 +56,28 @@ def save_panel(to: Path, *, mr: Volume, sct: Volume, ct: Volume | None = None) -
     to.write_bytes(panel_png(mr=mr, sct=sct, ct=ct))
 
 
-def panel_png(*, mr: Volume, sct: Volume, ct: Volume | None = None, names: Names = NAMES) -> bytes:
+def panel_png(
+    *,
+    mr: Volume,
+    sct: Volume,
+    ct: Volume | None = None,
+    names: Names = NAMES,
+    more: Sequence[Column] = (),
+) -> bytes:
     """Return the picture of ``draw_panel`` as the bytes of a PNG file."""
     buffer = io.BytesIO()
-    panel = draw_panel(mr=mr, sct=sct, ct=ct, names=names)
+    panel = draw_panel(mr=mr, sct=sct, ct=ct, names=names, more=more)
     panel.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
 
 
 def draw_panel(
-    *, mr: Volume, sct: Volume, ct: Volume | None = None, names: Names = NAMES
+    *,
+    mr: Volume,
+    sct: Volume,
+    ct: Volume | None = None,
+    names: Names = NAMES,
+    more: Sequence[Column] = (),
 ) -> Figure:
     """Draw axial, coronal and sagittal views: a row for each view, a column for each image.
 
@@ -79,13 +92,15 @@ def draw_panel(
         The input, the output and the true CT, on one grid; images in HU are shown as CT.
     names:
         What input and output are called.
+    more:
+        Columns to the right of these, as of a map of uncertainty.
 
     Raises
     ------
     InputRefused
         If the grids differ, the true CT is not in HU, or no plane has 4 rows and 4 columns.
     """
-    columns = columns_of(mr, sct, ct, names)
+    columns = [*columns_of(mr, sct, ct, names), *more]
     views = choose_views(sct)
     inch_per_mm = IMAGE_WIDTH / max(view.size_mm[1] for view in views)
     heights = [ABOVE + view.size_mm[0] * inch_per_mm + BELOW for view in views]

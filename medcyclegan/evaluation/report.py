@@ -10,11 +10,24 @@ import base64
 from dataclasses import dataclass
 from pathlib import Path
 
-from medcyclegan.evaluation.columns import CHANGE_HU, DIFFERENCE_HU, NAMES, Names
+from medcyclegan.evaluation.columns import (
+    CHANGE_HU,
+    DIFFERENCE_HU,
+    NAMES,
+    Names,
+    uncertainty_column,
+)
 from medcyclegan.evaluation.metrics import Scores
 from medcyclegan.evaluation.pages import page_template
 from medcyclegan.evaluation.picture import panel_png
-from medcyclegan.evaluation.report_rows import Row, scan_rows, score_rows, sign_rows, tissue_rows
+from medcyclegan.evaluation.report_rows import (
+    Row,
+    scan_rows,
+    score_rows,
+    sign_rows,
+    tissue_rows,
+    uncertainty_rows,
+)
 from medcyclegan.evaluation.viewer import Difference, Viewer, make_viewer
 from medcyclegan.volume import Volume
 
@@ -46,6 +59,11 @@ class ScanReport:
         What input and output are called.
     body:
         Mask of the body on the same grid, within which signs of quality are measured.
+    verdict, is_doubtful, signs:
+        Whether the model knows such an input, in a sentence, and each sign that tells it: what it
+        is, its value, and what the model knows. Empty where that is not judged.
+    uncertainty, uncertainty_name:
+        The map of uncertainty in the unit of ``sct`` on the same grid, and what it holds.
     """
 
     mr: Volume
@@ -60,6 +78,11 @@ class ScanReport:
     scores: Scores | None = None
     names: Names = NAMES
     body: Volume | None = None
+    verdict: str = ""
+    is_doubtful: bool = False
+    signs: tuple[tuple[str, str, str], ...] = ()
+    uncertainty: Volume | None = None
+    uncertainty_name: str = "Expected error"
 
 
 def write_report(report: ScanReport, to: Path) -> None:
@@ -75,7 +98,10 @@ def write_report(report: ScanReport, to: Path) -> None:
 
 def render_report(report: ScanReport) -> str:
     """Return the report as the text of an HTML file."""
-    picture = panel_png(mr=report.mr, sct=report.sct, ct=report.ct, names=report.names)
+    more = []
+    if report.uncertainty is not None:
+        more = [uncertainty_column(report.uncertainty_name, report.uncertainty, report.mr)]
+    picture = panel_png(mr=report.mr, sct=report.sct, ct=report.ct, names=report.names, more=more)
     tissues, tissue_note = tissue_rows(report.sct)
     return page_template("scan_report.html.j2").render(
         names=report.names,
@@ -85,6 +111,11 @@ def render_report(report: ScanReport) -> str:
         model_rows=_model_rows(report),
         tissue_rows=tissues,
         tissue_note=tissue_note,
+        verdict=report.verdict,
+        is_doubtful=report.is_doubtful,
+        judged=report.signs,
+        uncertainty_rows=_uncertainty_rows(report),
+        uncertainty_name=report.uncertainty_name,
         sign_rows=[] if report.body is None else sign_rows(report.mr, report.sct, report.body),
         score_rows=score_rows(report.scores) if report.scores else [],
         protocol=report.scores.protocol if report.scores else "",
@@ -105,7 +136,15 @@ def _viewer(report: ScanReport) -> Viewer:
         differences = [Difference("Synthetic \N{MINUS SIGN} true CT", made, true, DIFFERENCE_HU)]
     elif report.mr.unit == report.sct.unit == "HU":
         differences = [Difference("Output \N{MINUS SIGN} input", made, source, CHANGE_HU)]
+    if report.uncertainty is not None:
+        images[report.uncertainty_name] = report.uncertainty
     return make_viewer(images, differences=differences, layers=(source, made))
+
+
+def _uncertainty_rows(report: ScanReport) -> list[Row]:
+    if report.uncertainty is None or report.body is None:
+        return []
+    return uncertainty_rows(report.uncertainty, report.body)
 
 
 def _model_rows(report: ScanReport) -> list[Row]:

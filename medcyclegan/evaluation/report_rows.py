@@ -73,6 +73,19 @@ def sign_rows(mr: Volume, sct: Volume, body: Volume) -> list[Row]:
     ]
 
 
+def uncertainty_rows(uncertainty: Volume, body: Volume) -> list[Row]:
+    """Return what a map of uncertainty comes to inside the body."""
+    values = uncertainty.voxels[body.voxels > 0]
+    if not values.size:
+        return []
+    unit = f" {uncertainty.unit}"
+    return [
+        ("Mean", _number(float(values.mean()), unit)),
+        ("Median", _number(float(np.median(values)), unit)),
+        ("95th percentile", _number(float(np.percentile(values, 95.0)), unit)),
+    ]
+
+
 def _percent(part: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> str:
     return f"{100.0 * float(part.mean()):.1f} %"
 

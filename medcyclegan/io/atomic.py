@@ -65,10 +65,11 @@ def atomic_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
+def atomic_folder(target: Path, *, overwrite: bool, record: bool = True) -> Iterator[Path]:
     """Give the name of a temporary folder, which becomes ``target`` when the block ends well.
 
-    ``COMPLETION_RECORD`` is put into it as the last file if the block did not write it. An older
+    ``COMPLETION_RECORD`` is put into it as the last file if the block did not write it; without
+    ``record`` it is not, as for a DICOM series, which tells by its headers whose it is. An older
     folder of ours is moved away before and deleted after the renaming, or put back if that fails.
 
     Raises
@@ -83,9 +84,9 @@ def atomic_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
         with _new_temporary(target, folder=True) as (temporary, mode):
             try:
                 yield temporary
-                record = temporary / COMPLETION_RECORD
-                if not record.exists():
-                    record.write_text(json.dumps({"written_by": "medcyclegan"}) + "\n")
+                if record and not (temporary / COMPLETION_RECORD).exists():
+                    text = json.dumps({"written_by": "medcyclegan"}) + "\n"
+                    (temporary / COMPLETION_RECORD).write_text(text)
                 flush_tree(temporary)
                 temporary.chmod(mode)
                 refuse_existing_folder(target, overwrite=overwrite)

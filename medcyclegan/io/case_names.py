@@ -14,6 +14,8 @@ from collections.abc import Collection, Sequence
 from pathlib import PurePath
 from typing import Literal
 
+from medcyclegan.pathtext import path_text
+
 Role = Literal["pred", "ref", "mask", "mr"]
 
 WORDS: dict[Role, frozenset[str]] = {
@@ -40,8 +42,14 @@ _SEPARATORS = re.compile(r"[_\-. ]+")
 _ROLE_WORDS = frozenset().union(*WORDS.values(), OTHER_WORDS, NEUTRAL_WORDS)
 
 
+def composed(name: str) -> str:
+    """Return a name with its letters composed (Unicode NFC): macOS parts accents from letters."""
+    return unicodedata.normalize("NFC", name)
+
+
 def stem(name: str) -> str:
-    """Return a file's name without the ending of an image format."""
+    """Return a file's name, composed, without the ending of an image format."""
+    name = composed(name)
     for ending in IMAGE_ENDINGS:
         if name.lower().endswith(ending):
             return name[: -len(ending)]
@@ -58,6 +66,7 @@ def patient(name: str, *, kinds: Collection[str] = ()) -> str:
 
     ``kinds`` are further words, in lower case, that tell a kind of image.
     """
+    name = composed(name)
     spans = [match.span() for match in re.finditer(r"[^_\-. ]+", name)]
     tells_kind = _ROLE_WORDS.union(kinds)
     while spans and name[slice(*spans[-1])].lower() in tells_kind:
@@ -86,7 +95,7 @@ def case_names(paths: Sequence[PurePath], *, kinds: Collection[str] = ()) -> lis
         _with_folder(case, place, kinds) if len(folders[case]) > 1 else case
         for case, place in zip(cases, places, strict=True)
     ]
-    return [printable(unicodedata.normalize("NFC", case)) for case in named]
+    return [path_text(composed(case)) for case in named]
 
 
 def kind_of(path: PurePath) -> Role | Literal["other"] | None:
@@ -98,11 +107,6 @@ def kind_of(path: PurePath) -> Role | Literal["other"] | None:
         if found is not None:
             return found
     return None
-
-
-def printable(name: str) -> str:
-    """Return a name as text: bytes that are no UTF-8, as file names may have, come as ``\\xf6``."""
-    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def _own_case(path: PurePath, kinds: Collection[str]) -> str:
@@ -132,15 +136,23 @@ def fitness(name: str, role: Role) -> int:
 
     2 says so, 1 says nothing of it, 0 says another kind, -1 is no image of the kinds at all.
     """
-    said = set(words(name))
-    if said & OTHER_WORDS:
+    if set(words(name)) & OTHER_WORDS:
         return -1
-    kinds = {kind for kind, known in WORDS.items() if said & known}
-    # One kind may be named after another: "sct_mask", "synthetic_ct".
-    first = next((kind for kind in _STRONGEST if kind in kinds), None)
+    first = _first_kind(name)
     if first is None or (role == "pred" and first == "ref"):
         return 1
     return 2 if first == role else 0
+
+
+def says_other(name: str, role: Role) -> bool:
+    """Whether a stem says that the image is of another kind, or of none of the kinds."""
+    return fitness(name, role) < 1 or (role == "pred" and _first_kind(name) == "ref")
+
+
+def _first_kind(name: str) -> Role | None:
+    """The kind that a stem says; one may be named after another: "sct_mask", "synthetic_ct"."""
+    said = set(words(name))
+    return next((kind for kind in _STRONGEST if said & WORDS[kind]), None)
 
 
 _STRONGEST: tuple[Role, ...] = ("mask", "pred", "ref", "mr")

@@ -72,6 +72,11 @@ def is_picture(output: Path) -> bool:
     return output.name.lower().endswith(_PLANE_ENDINGS)
 
 
+def is_png(output: Path) -> bool:
+    """Whether an output is a PNG, by its name."""
+    return output.suffix.lower() == ".png"
+
+
 def report_path(output: Path) -> Path:
     """Return where the report on an output goes."""
     return output.with_name(f"{_stem(output)}_report.html")
@@ -115,9 +120,8 @@ def _kind_of_input(source: Path) -> str:
 
 
 def _beside(source: Path, wanted: str, suffix: str) -> Path:
-    source = Path(os.path.abspath(source))  # resolve() would follow links
     series = source.parent if _is_slice(source) else source
-    named = series.with_name(f"{_stem(series)}{suffix}")
+    named = named_beside(series, suffix)
     if wanted == "dicom":
         return named
     ending = ".nii.gz"
@@ -128,6 +132,16 @@ def _beside(source: Path, wanted: str, suffix: str) -> Path:
     elif source.name.lower().endswith(".nii"):
         ending = ".nii"
     return named.with_name(named.name + ending)
+
+
+def named_beside(path: Path, suffix: str) -> Path:
+    """Return a path beside ``path`` with its name, without ending, and ``suffix``.
+
+    It is relative if ``path`` is; ``.`` and ``..`` stand for the folders' own names.
+    """
+    whole = path if path.name not in ("", "..") else Path(os.path.abspath(path))
+    named = whole.with_name(f"{_stem(whole)}{suffix}")
+    return named if path.is_absolute() or not named.is_absolute() else Path(os.path.relpath(named))
 
 
 def _is_slice(path: Path) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.byte_source import content_name, open_bytes
@@ -26,14 +26,19 @@ _FORMATS = (
 
 
 def read_scan(
-    path: Path | str, *, series_uid: str | None = None, modality: str | None = None
+    path: Path | str,
+    *,
+    series_uid: str | None = None,
+    modality: str | None = None,
+    untilt: bool = False,
 ) -> Scan:
     """Read a DICOM series, NIfTI, MetaImage, NRRD or picture; the content decides, then the name.
 
     ``series_uid`` chooses among several DICOM series; other formats have none. ``modality`` is
     that of what is expected, as a ``Domain`` names it: DICOM of another modality is refused, and
     other formats, which do not tell theirs, are taken for it. If it is ``"CT"`` the unit is HU, but
-    for pictures of whole numbers from 0 up, as HU are not.
+    for pictures of whole numbers from 0 up, as HU are not. With ``untilt`` the tilt of the gantry
+    of a CT in DICOM is corrected.
 
     Raises
     ------
@@ -44,7 +49,7 @@ def read_scan(
     path = Path(path)
     refuse_irregular(path)
     if path.is_dir() or is_dicom(path):
-        return read_dicom(path, series_uid=series_uid, modality=modality)
+        return read_dicom(path, series_uid=series_uid, modality=modality, untilt=untilt)
     scan = _reader(path)(path)
     if modality is None:
         return scan
@@ -53,10 +58,32 @@ def read_scan(
     return replace(scan, volume=volume, modality=modality)
 
 
+def read_mask(path: Path | str) -> Scan:
+    """Read an image that marks by > 0, as ``read_scan`` does; it may mark all, or nothing."""
+    path = Path(path)
+    refuse_irregular(path)
+    if path.is_dir() or is_dicom(path):
+        return read_dicom(path)
+    return _reader(path)(path, may_be_constant=True)
+
+
 def _may_be_hu(scan: Scan) -> bool:
     """Whether the stored type can hold HU, which go below 0."""
     passport = scan.passport
     return not isinstance(passport, PlanePassport) or passport.dtype in ("int16", "float32")
+
+
+def refuse_unknown(path: Path) -> None:
+    """Refuse a file of a format that is not read, before anything else is said of it.
+
+    Raises
+    ------
+    InputRefused
+        If it is no image that is read, by its first bytes and its name.
+    """
+    refuse_irregular(path)
+    if path.is_file() and not is_dicom(path):
+        _reader(path)
 
 
 def refuse_irregular(path: Path) -> None:
@@ -76,7 +103,11 @@ def refuse_irregular(path: Path) -> None:
         )
 
 
-def _reader(path: Path) -> Callable[[Path], Scan]:
+class _Reader(Protocol):
+    def __call__(self, path: Path, *, may_be_constant: bool = False) -> Scan: ...
+
+
+def _reader(path: Path) -> _Reader:
     """Choose the reader of a file that is not DICOM."""
     with open_bytes(path) as source:
         start = source.up_to(512)
@@ -90,6 +121,10 @@ def _reader(path: Path) -> Callable[[Path], Scan]:
         return read_nifti
     if name.endswith(_ITK_ENDINGS):
         return read_itk
+    content = content_name(start)
+    is_archive = "archive" in content
     raise InputRefused(
-        f"{path}: {content_name(start)}", rule=f"what is read is {_FORMATS}", remedy="convert it"
+        f"{path}: {content}",
+        rule=f"what is read is {_FORMATS}",
+        remedy="unpack it, and give the folder or the file in it" if is_archive else "convert it",
     )

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from pydicom import Dataset
 
 from medcyclegan.volume import Volume
@@ -34,10 +36,12 @@ class DicomPassport:
     For an enhanced multi-frame or mosaic source there is still one data set a slice, with the
     frame's position, orientation and spacing put at its top level, and the same SOPInstanceUID.
     ``frame_numbers`` holds the 1-based frame of each slice then, and is empty for plain series.
+    ``is_resampled``: the slices were moved to other places than the source has them at.
     """
 
     slices: tuple[Dataset, ...]
     frame_numbers: tuple[int, ...] = ()
+    is_resampled: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,9 @@ class Scan:
     ``modality`` is ``"MR"``, ``"CT"``, ``"XR"`` for radiographs of all kinds, or the DICOM term of
     another kind, where the source tells it, else empty. ``is_plane``: a picture or radiograph,
     which has no place in space, and whose pixels may have any size in the anatomy.
-    ``warnings`` are sentences for the user, without patient data. ``channels`` are further images
-    of the same subject, where a model takes several.
+    ``warnings`` are sentences for the user, without patient data. ``mended`` tells where (i, j, k)
+    the file held NaN or infinity, which the reader replaced; None if nowhere. ``channels`` are
+    further images of the same subject, where a model takes several.
     """
 
     volume: Volume
@@ -79,6 +84,7 @@ class Scan:
     source: Path
     modality: str = ""
     warnings: tuple[str, ...] = field(default_factory=tuple)
+    mended: NDArray[np.bool_] | None = field(default=None, compare=False)
     channels: tuple[Scan, ...] = ()
 
     @property

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from medcyclegan.errors import CannotWrite
+from medcyclegan.bounded_text import MOST_TABLE_BYTES, parse_json, read_text
+from medcyclegan.errors import CannotWrite, InputRefused
+from medcyclegan.io.dicom.header import load_header
+from medcyclegan.io.dicom.values import text
 
-# Its presence says that a folder was completed by medcyclegan: only such a folder is replaced.
+# Its presence says that a folder was completed by medcyclegan: only such a folder is replaced. Of a
+# DICOM series, in which nothing but DICOM may lie, the headers say so; earlier versions put the
+# record there, too.
 COMPLETION_RECORD = ".medcyclegan.json"
+# Manufacturer in the header of each file that medcyclegan writes.
+OUR_MANUFACTURER = "medcyclegan"
 
 _REMEDIES = {
     errno.ENOSPC: "free some space, or write to another disk",
@@ -61,10 +67,10 @@ def refuse_existing_folder(target: Path, *, overwrite: bool) -> None:
 
 
 def _is_ours_alone(target: Path, entries: list[Path]) -> bool:
-    """Whether a folder holds a record of ours, and nothing but the files that it goes with."""
+    """Whether a folder holds nothing but DICOM of ours, or a record and the files of it."""
     record = target / COMPLETION_RECORD
     if record not in entries:
-        return False
+        return all(_is_our_dicom(entry) for entry in entries)
     listed = _files_listed(record)
     if listed is None:
         others = [entry for entry in entries if entry != record]
@@ -73,10 +79,21 @@ def _is_ours_alone(target: Path, entries: list[Path]) -> bool:
     return all(path in known for path in target.rglob("*") if not path.is_dir())
 
 
+def _is_our_dicom(path: Path) -> bool:
+    """Whether a file is DICOM that says medcyclegan made it."""
+    if path.suffix != ".dcm" or path.is_symlink() or not path.is_file():
+        return False
+    try:
+        file = load_header(path)
+        return file is not None and text(file.header, "Manufacturer", path) == OUR_MANUFACTURER
+    except (InputRefused, OSError):
+        return False
+
+
 def _files_listed(record: Path) -> list[str] | None:
     """The files that a record names, relative to its folder; None for a DICOM series, or damage."""
     try:
-        content = json.loads(record.read_text(encoding="utf-8"))
+        content = parse_json(read_text(record, most_bytes=MOST_TABLE_BYTES))
     except (ValueError, OSError):
         return None
     names = content.get("files") if isinstance(content, dict) else None

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from medcyclegan.errors import CannotWrite, InputRefused
 from medcyclegan.volume import FloatVoxels, Volume
 
+BoolArray = NDArray[np.bool_]
+
 # 1024 x 1024 x 1024 voxels, 4 GiB as float32: a hundred times a usual head scan. What claims to be
 # more is taken for a damaged header.
 MAX_VOXELS = 2**30
@@ -77,15 +79,19 @@ def to_float32(stored: NDArray[Any], *, slope: float, intercept: float, path: Pa
     return voxels
 
 
-def mend_voxels(voxels: FloatVoxels, path: Path) -> list[str]:
-    """Replace NaN and infinity in place by the smallest finite value; return the warnings.
+def mend_voxels(
+    voxels: FloatVoxels, path: Path, *, may_be_constant: bool = False
+) -> tuple[list[str], BoolArray | None]:
+    """Replace NaN and infinity in place by the smallest finite value.
 
-    The smallest value of an image means air or no signal.
+    The smallest value of an image means air or no signal. A mask may have one value everywhere.
+    Returns the warnings, and where such voxels were, in the shape of ``voxels``: None if nowhere.
 
     Raises
     ------
     InputRefused
-        If more than ``MAX_NOT_FINITE_SHARE`` of the voxels are not finite, or all are equal.
+        If more than ``MAX_NOT_FINITE_SHARE`` of the voxels are not finite, or all are equal and
+        may not be.
     """
     finite = np.isfinite(voxels)
     count = voxels.size - int(np.count_nonzero(finite))
@@ -97,16 +103,17 @@ def mend_voxels(voxels: FloatVoxels, path: Path) -> list[str]:
         )
     smallest = float(voxels.min(where=finite, initial=np.inf))
     largest = float(voxels.max(where=finite, initial=-np.inf))
-    if smallest == largest:
+    if smallest == largest and not may_be_constant:
         raise InputRefused(
             f"{path}: every voxel has the value {smallest:g}",
             rule="an image must hold more than one value",
             remedy="check that the export went well",
         )
     if not count:
-        return []
-    voxels[~finite] = smallest
-    return [f"{count} voxels were NaN or infinite and are replaced by {smallest:g}"]
+        return [], None
+    mended = ~finite
+    voxels[mended] = smallest
+    return [f"{count} voxels were NaN or infinite and are replaced by {smallest:g}"], mended
 
 
 def stored_voxels(volume: Volume, path: Path) -> NDArray[Any]:

@@ -66,7 +66,7 @@ class ShuffleUp(nn.Module):
     """Double H and W by a convolution and a pixel shuffle.
 
     The sub-pixel kernels start out equal (ICNR, Aitken et al. 2017, arXiv 1707.02937), so that
-    no checkerboard is there to be unlearned.
+    no checkerboard is there at the start.
     """
 
     def __init__(self, channels_in: int, channels_out: int, *, kernel: int = 1) -> None:

@@ -18,8 +18,8 @@ from medcyclegan.simulate.labelmaps import HeadAnatomy
 from medcyclegan.simulate.low_dose import BRAIN_HEIGHT_MM, Exposure, scan_and_limit
 from medcyclegan.simulate.projections import KERNELS
 from medcyclegan.simulate.slab_anatomy import draw_tissue, middle_voxel
+from medcyclegan.simulate.slab_ct import render_ct
 from medcyclegan.simulate.slab_grid import Rng, SlabGrid
-from medcyclegan.simulate.slab_images import render_ct
 
 Slices = NDArray[np.int16]
 

@@ -18,8 +18,9 @@ from medcyclegan.simulate.imaging import mr_table
 from medcyclegan.simulate.labelmaps import HeadAnatomy
 from medcyclegan.simulate.sequences import SEQUENCES
 from medcyclegan.simulate.slab_anatomy import TissueSlab, draw_tissue, middle_voxel
+from medcyclegan.simulate.slab_ct import render_ct
 from medcyclegan.simulate.slab_grid import SlabGrid
-from medcyclegan.simulate.slab_images import draw_contrast, render_ct, render_mr
+from medcyclegan.simulate.slab_images import draw_contrast, render_mr
 from medcyclegan.simulate.tissues import Tissue
 from medcyclegan.volume import Volume
 

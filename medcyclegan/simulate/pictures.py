@@ -74,8 +74,7 @@ class CtImages:
             raise UsageError(
                 f"Pictures of {low} to {high} rows", rule="from 16 up, the least first"
             )
-        if not self.window_hu[0] < self.window_hu[1]:
-            raise UsageError(f"Window of {self.window_hu} HU", rule="the lower end comes first")
+        refuse_window(self.window_hu)
 
     def pair(self, seed: int, subject: int) -> Pair:
         """Return both sides' slices, grey values from 0 to 255."""
@@ -91,6 +90,13 @@ class CtImages:
             _pick(pair.a.with_voxels(photograph), shown),
             _pick(windowed(pair.b, self.window_hu), shown),
         )
+
+
+def refuse_window(window_hu: tuple[float, float]) -> None:
+    """Raise UsageError unless black is below white."""
+    low, high = window_hu
+    if not low < high:
+        raise UsageError(f"Window of {low:g} to {high:g} HU", rule="the lower end comes first")
 
 
 def windowed(ct: Volume, window_hu: tuple[float, float]) -> Volume:

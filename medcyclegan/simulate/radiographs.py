@@ -26,7 +26,7 @@ from medcyclegan.simulate.head_pairs import (
 )
 from medcyclegan.simulate.imaging import ct_image, ct_table
 from medcyclegan.simulate.low_dose import to_attenuation
-from medcyclegan.simulate.pictures import WHITE_16_BIT, windowed
+from medcyclegan.simulate.pictures import WHITE_16_BIT, refuse_window, windowed
 from medcyclegan.volume import Volume
 
 Plane = NDArray[np.float32]
@@ -92,11 +92,12 @@ class Radiographs:
     size: tuple[int, int]
     pixel_mm: float
     detector: Detector
-    view: str = "random"
+    view: str = "frontal"
     window_hu: tuple[float, float] = (-160.0, 240.0)
 
     def __post_init__(self) -> None:
         refuse_unknown("View", self.view, VIEWS)
+        refuse_window(self.window_hu)
 
     def pair(self, seed: int, subject: int) -> Pair:
         """Return two pictures (columns, rows, 1) of one subject."""

@@ -6,26 +6,58 @@ so that thick slices get their partial volume.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medcyclegan.simulate.fields import Field
-from medcyclegan.simulate.labelmaps import CHANNELS, HeadAnatomy, to_mm
+from medcyclegan.simulate.head_variation import draw_variation
+from medcyclegan.simulate.labelmaps import HeadAnatomy, to_mm, to_steps
+from medcyclegan.simulate.skull_regions import AirKind
+from medcyclegan.simulate.slab_bone import Skull, below_fluid_level, draw_skull
 from medcyclegan.simulate.slab_grid import Rng, SlabGrid
+from medcyclegan.simulate.slab_sampling import (
+    Maps,
+    Place,
+    look_up,
+    middle_voxel,
+    random_body_voxel,
+    sample_index,
+    with_brain_of,
+)
+from medcyclegan.simulate.slab_surfaces import Layers, Surfaces
+from medcyclegan.simulate.soft_tissue import split_soft_tissue
+from medcyclegan.simulate.teeth import draw_opening, draw_teeth, lay_teeth
 from medcyclegan.simulate.tissues import Tissue
+from medcyclegan.simulate.trabecular import draw_bone_share
 
-Place = Callable[[HeadAnatomy, Rng], NDArray[np.int64]]
+__all__ = ["Place", "TissueSlab", "draw_tissue", "middle_voxel", "random_body_voxel"]
 
 
 @dataclass(frozen=True, eq=False)
 class TissueSlab:
-    """``tissue`` is uint8 (D * S, H, W) on the samples of ``grid``."""
+    """``tissue`` is uint8 (D * S, H, W) on the samples of ``grid``: what most of a sample is.
+
+    ``trabecular`` float32 (D * S, H, W) is the share of mineralised bone where the tissue is marrow
+    or compact bone; the CT and the MR both follow from it. ``surfaces`` tells what else there is in
+    samples that a surface runs through. ``below_vertex_mm`` (D, H, W), if known, is the height
+    below the top of the head.
+    """
 
     tissue: NDArray[np.uint8]
     grid: SlabGrid
+    trabecular: Field
+    surfaces: Surfaces = field(default_factory=Surfaces.none)
+    below_vertex_mm: Field | None = None
+
+    def paint(self, table: NDArray[np.float64]) -> Field:
+        """Each sample's value, float32 (D * S, H, W), of a table (number of tissues,)."""
+        return self.mix(table.astype(np.float32)[self.tissue], table)
+
+    def mix(self, values: Field, table: NDArray[np.float64]) -> Field:
+        """Mix samples' values (D * S, H, W) at surfaces with the other tissue's in a table."""
+        return self.surfaces.mix(values, table)
 
 
 def draw_tissue(
@@ -35,120 +67,71 @@ def draw_tissue(
 
     ``place`` gives the head's voxel in the middle of the slab; by default a random one.
     """
-    index = _sample_index(head, grid, rng, place or random_body_voxel)
-    maps = _gather(head, index)
-    tissue = _vary_bone(maps, grid, rng)
-    tissue = _split_soft_tissue(tissue, maps, grid, rng)
+    varied = draw_variation(rng)
+    teeth, opening = draw_teeth(head, rng), draw_opening(head, rng)
+    index = sample_index(head, grid, rng, place or random_body_voxel)
+    maps = look_up(head, index)
+    if varied.brain_size != 1.0:
+        maps["soft"] = with_brain_of(varied.brain_size, head, index, maps["soft"])
+    fluid = below_fluid_level(head, maps, varied, index[1])
+    skull = draw_skull(maps, varied, grid, rng, fluid=fluid)
+    if opening is not None:
+        skull = skull.opened(opening, index, head.spacing_mm)
+    bone_mm = to_mm(maps["bone_distance"])
+    bone_mm.reshape(-1)[skull.place] = skull.solid_mm
+    soft = split_soft_tissue(maps["soft"], maps, grid, rng, bone_mm=bone_mm)
+    share = draw_bone_share(maps["part"], skull, varied, grid, rng)
+    layers = _composed(maps, skull, soft, grid)
+    if teeth is not None:
+        _lay_teeth(layers, share, lay_teeth(teeth, head, index))
+    tissue, surfaces = layers.tissue, layers.surfaces()
     if rng.random() < 0.12:
-        tissue = np.where(_defacing_cut(head, index, rng), np.uint8(Tissue.AIR), tissue)
-    return TissueSlab(tissue, grid)
+        cut = _defacing_cut(head, index, rng)
+        tissue = np.where(cut, np.uint8(Tissue.AIR), tissue)
+        surfaces = surfaces.without(cut)
+    return TissueSlab(tissue, grid, share, surfaces, _below_vertex_mm(head, grid, index))
 
 
-def _sample_index(head: HeadAnatomy, grid: SlabGrid, rng: Rng, place: Place) -> list[Field]:
-    """Head voxel coordinates of every sample: three arrays (D * S, H, W)."""
-    axes = [grid.normal_axis] + [axis for axis in range(3) if axis != grid.normal_axis]
-    pose = _small_rotation(rng) * rng.uniform(0.85, 1.15) @ np.diag(rng.uniform(0.95, 1.05, 3))
-    flips = np.where(rng.random(3) < (0.5, 0.1, 0.1), -1.0, 1.0)
-    pose = pose @ np.diag(flips)
-    offsets = (
-        _slice_offsets_mm(grid)[:, None, None],
-        _centred(grid.size_px, grid.pixel_mm)[None, :, None],
-        _centred(grid.size_px, grid.pixel_mm)[None, None, :],
-    )
-    centre = place(head, rng)
-    warp_mm, warp_scale_mm = rng.uniform(0.0, 2.5), rng.uniform(25.0, 60.0)
-    index: list[Field] = []
-    for axis in range(3):
-        mm = grid.field(rng, warp_scale_mm) * np.float32(warp_mm)
-        for offset, world in zip(offsets, axes, strict=True):
-            mm = mm + (offset * pose[axis, world]).astype(np.float32)
-        index.append(mm / np.float32(head.spacing_mm[axis]) + np.float32(centre[axis]))
-    return index
+def _lay_teeth(layers: Layers, share: Field, laid: tuple[NDArray[np.int64], Field, Field]) -> None:
+    """Lay teeth over all else, and their share of bone into that of the slab."""
+    place, distance_mm, own = laid
+    layers.lay(place, distance_mm, Tissue.TOOTH)
+    inside = distance_mm < 0.0
+    share.reshape(-1)[place[inside]] = own[inside]
 
 
-def _small_rotation(rng: Rng) -> NDArray[np.float64]:
-    """(3, 3), turns by about 8 degrees (standard deviation) around each axis."""
-    turn = np.eye(3)
-    for axis, angle in enumerate(np.deg2rad(rng.normal(0.0, 8.0, 3))):
-        cos, sin = np.cos(angle), np.sin(angle)
-        step = np.eye(3)
-        first, second = [a for a in range(3) if a != axis]
-        step[first, first] = step[second, second] = cos
-        step[first, second], step[second, first] = -sin, sin
-        turn = turn @ step
-    return turn
+def _composed(maps: Maps, skull: Skull, soft: NDArray[np.uint8], grid: SlabGrid) -> Layers:
+    """Lay bone over soft tissue, then the air in the head, then the air around it."""
+    layers = Layers(soft, grid.pixel_mm)
+    layers.lay(skull.place, skull.solid_mm, skull.tissue)
+    sinus = np.flatnonzero(skull.in_sinus)
+    layers.lay(skull.place[sinus], skull.hollow_mm[sinus], skull.filling[sinus])
+    layers.lay(*_air(maps, grid.pixel_mm), Tissue.AIR)
+    return layers
 
 
-def _centred(n: int, step_mm: float) -> NDArray[np.float64]:
-    return np.asarray((np.arange(n) - (n - 1) / 2.0) * step_mm, dtype=np.float64)
+def _air(maps: Maps, width_mm: float) -> tuple[NDArray[np.int64], Field]:
+    """Places of samples at air, (n,), and the signed distance to it, negative in air.
+
+    Airway and the air around the head are one where they meet: their shares of a sample add up.
+    """
+    reach = to_steps(width_mm)
+    airway = maps["air_distance"] <= reach
+    airway &= (maps["air_kind"] == AirKind.AIRWAY) | (maps["air_kind"] == AirKind.ETHMOID)
+    place = np.flatnonzero(airway | (maps["depth_below_skin"] <= reach))
+    share = np.zeros(place.size, dtype=np.float32)
+    for name, counts in (("depth_below_skin", None), ("air_distance", airway)):
+        distance = to_mm(maps[name].reshape(-1)[place])
+        own = np.clip(0.5 - distance / np.float32(width_mm), 0.0, 1.0)
+        share += own if counts is None else own * counts.reshape(-1)[place]
+    return place, np.float32(width_mm) * (np.float32(0.5) - np.minimum(share, 1.0))
 
 
-def _slice_offsets_mm(grid: SlabGrid) -> NDArray[np.float64]:
-    centres = _centred(grid.depth, grid.slice_spacing_mm)
-    within = _centred(grid.sub_slices, grid.slice_thickness_mm / grid.sub_slices)
-    return np.asarray((centres[:, None] + within[None, :]).ravel())
-
-
-def middle_voxel(head: HeadAnatomy, rng: Rng) -> NDArray[np.int64]:
-    """The middle of the head's box, for a slab that holds the whole head."""
-    return np.asarray(head.maps.shape[:3]) // 2
-
-
-def random_body_voxel(head: HeadAnatomy, rng: Rng) -> NDArray[np.int64]:
-    """A random voxel inside the head."""
-    while True:
-        voxel = rng.integers(0, head.maps.shape[:3])
-        if head.maps[voxel[0], voxel[1], voxel[2], 0] != Tissue.AIR:
-            return np.asarray(voxel)
-
-
-def _gather(head: HeadAnatomy, index: list[Field]) -> dict[str, NDArray[np.uint8]]:
-    """Nearest-voxel samples of every channel, (D * S, H, W) each; outside the box is its edge."""
-    nearest = [
-        np.clip(np.rint(values), 0, n - 1).astype(np.int32)
-        for values, n in zip(index, head.maps.shape[:3], strict=True)
-    ]
-    _, ny, nz, channels = head.maps.shape
-    flat = (nearest[0] * ny + nearest[1]) * nz + nearest[2]
-    samples = head.maps.reshape(-1, channels)[flat]
-    return {name: samples[..., c] for c, name in enumerate(CHANNELS)}
-
-
-def _vary_bone(maps: dict[str, NDArray[np.uint8]], grid: SlabGrid, rng: Rng) -> NDArray[np.uint8]:
-    """Move the surface of bone, draw the thickness of its tables, and the temporal bone's cells."""
-    distance = to_mm(maps["bone_distance"])
-    distance = distance - (rng.uniform(-0.5, 0.9) + 0.4 * grid.field(rng, 30.0))
-    labelled = maps["tissue"]
-    was_bone = (labelled == Tissue.CORTICAL_BONE) | (labelled == Tissue.MARROW)
-    may_be_bone = was_bone | np.isin(labelled, (Tissue.CSF, Tissue.MUSCLE, Tissue.BLOOD))
-    bone = may_be_bone & (distance <= 0.0)
-    tissue = np.where(was_bone & ~bone, maps["tissue_without_bone"], labelled)
-    table_mm = rng.uniform(0.7, 2.2) + 0.4 * grid.field(rng, 20.0)
-    if rng.random() < 0.4:
-        marrow = (labelled == Tissue.MARROW) | (distance < -np.maximum(table_mm, 2.0))
-    else:
-        marrow = distance < -table_mm
-    tissue = np.where(bone, np.uint8(Tissue.CORTICAL_BONE), tissue)
-    tissue = np.where(bone & marrow, np.uint8(Tissue.MARROW), tissue)
-    if rng.random() < 0.75:
-        cells = (maps["temporal_bone"] == 1) & (grid.field(rng, 3.0) > rng.uniform(-0.4, 1.0))
-        tissue = np.where(bone & (distance < -1.5) & cells, np.uint8(Tissue.AIR), tissue)
-    return tissue
-
-
-def _split_soft_tissue(
-    tissue: NDArray[np.uint8], maps: dict[str, NDArray[np.uint8]], grid: SlabGrid, rng: Rng
-) -> NDArray[np.uint8]:
-    """Tell skin, fat and muscle apart by depth below the skin and smooth fields."""
-    soft = (tissue == Tissue.MUSCLE) | (tissue == Tissue.SKIN)
-    depth = to_mm(maps["depth_below_skin"])
-    fat_mm = rng.uniform(2.0, 9.0) + rng.uniform(0.5, 2.0) * grid.field(rng, 25.0)
-    planes = grid.field(rng, rng.uniform(5.0, 14.0)) > rng.uniform(0.2, 1.5)
-    orbit = (maps["orbit"] == 1) & (grid.field(rng, 5.0) > -0.8)
-    fat = (depth < fat_mm) | planes | orbit
-    split = np.where(fat, np.uint8(Tissue.FAT), np.uint8(Tissue.MUSCLE))
-    split = np.where(depth < rng.uniform(0.8, 2.5), np.uint8(Tissue.SKIN), split)
-    return np.where(soft, split, tissue)
+def _below_vertex_mm(head: HeadAnatomy, grid: SlabGrid, index: list[Field]) -> Field:
+    """Millimetres below the top of the head, (D, H, W)."""
+    top = head.maps.shape[2] - 3
+    first = index[2][:: grid.sub_slices]
+    return np.asarray((top - first) * np.float32(head.spacing_mm[2]), dtype=np.float32)
 
 
 def _defacing_cut(head: HeadAnatomy, index: list[Field], rng: Rng) -> NDArray[np.bool_]:

@@ -3,6 +3,10 @@
 PD (relative to water), T1 and T2 at 1.5 to 3 T are rounded means of the spread that textbooks and
 reviews give (Stanisz et al., MRM 2005, 54:507; Bojorquez et al., MRI 2017, 35:69); HU are those of
 120 kVp diagnostic CT. Cortical bone and air give next to no signal at common echo times.
+
+TENDON stands for all dense collagen (tendon, ligament, aponeurosis, periosteum): as dark as bone
+in most MR, for its T2 is 1 to 5 ms (Robson and Bydder, NMR Biomed 2006, 19:765), and soft tissue in
+CT. GLAND is salivary gland, fat and water mixed.
 """
 
 from __future__ import annotations
@@ -33,6 +37,10 @@ class Tissue(IntEnum):
     BLOOD = 13
     CORD = 14
     TOOTH = 15
+    TENDON = 16
+    CARTILAGE = 17
+    DURA = 18
+    GLAND = 19
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,10 @@ PROPERTIES: dict[Tissue, TissueProperties] = {
     Tissue.BLOOD: TissueProperties(0.85, 1800.0, 150.0, 50.0, 8.0),
     Tissue.CORD: TissueProperties(0.75, 950.0, 78.0, 33.0, 5.0),
     Tissue.TOOTH: TissueProperties(0.05, 300.0, 1.0, 2300.0, 250.0),
+    Tissue.TENDON: TissueProperties(0.50, 600.0, 2.5, 85.0, 15.0),
+    Tissue.CARTILAGE: TissueProperties(0.75, 1000.0, 28.0, 100.0, 25.0),
+    Tissue.DURA: TissueProperties(0.60, 900.0, 12.0, 65.0, 10.0),
+    Tissue.GLAND: TissueProperties(0.87, 750.0, 72.0, 15.0, 20.0),
 }
 
 

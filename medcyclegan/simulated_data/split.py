@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from medcyclegan.errors import UsageError
+from medcyclegan.wording import counted
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def split_subjects(count: int, *, test: int | None = None, paired: bool = False)
     trained = range(1, count - tests + 1)
     if tests < 1 or len(trained) < (1 if paired else 2):
         raise UsageError(
-            f"{count} subjects, {tests} of them for tests",
+            f"{counted(count, 'subject')}, {tests} of them for tests",
             rule="training on each side and tests need at least one subject each",
             remedy="ask for more subjects",
         )

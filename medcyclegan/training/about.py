@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from medcyclegan.errors import UsageError
-from medcyclegan.io.case_names import printable
+from medcyclegan.pathtext import path_text
 from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.data.folders import Folders, LabelMaps
 from medcyclegan.training.data.types import DataSummary, SideSummary, SimulatedSource
@@ -102,7 +102,7 @@ def _facts(config: TrainConfig, summary: DataSummary | SimulatedSource) -> dict[
 
 def _counts(side: SideSummary, modality: str) -> dict[str, object]:
     return {
-        "folder": printable(side.folder.name),
+        "folder": path_text(side.folder.name),
         "modality": modality,
         "inputs": side.training_inputs,
         "subjects": side.training_subjects,

@@ -71,6 +71,8 @@ class TrainConfig(BaseModel):
     they fall linearly, not below ``least_rate``, all as shares.
     ``batch_size`` is the number of items of a step over all processes; a process works through
     its share in ``accumulate`` parts, which takes less memory and gives the same step.
+    ``replay`` earlier slabs come again beside each fresh one, out of the last ``replay_slabs``, for
+    GPUs that are faster than the data; a resumed training is exact with 0 alone.
     ``precision`` "auto" is bfloat16 where the hardware multiplies it, else float32.
     ``compile`` compiles networks on a GPU; on CPUs it has no effect, as it makes them slower.
     ``vanished_below``: a discriminator whose loss stays below it for ``vanished_steps`` steps
@@ -99,6 +101,8 @@ class TrainConfig(BaseModel):
     batch_size: AtLeastOne = 1
     accumulate: AtLeastOne = 1
     late: Late | None = None
+    replay: Annotated[int, Field(ge=0, le=64)] = 0
+    replay_slabs: AtLeastOne = 8192
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
     clip_norm: Positive = 1.0
     vanished_below: Annotated[float, Field(ge=0, lt=0.25)] = 1e-4

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import torch
 
+from medcyclegan.bounded_text import parse_json
 from medcyclegan.errors import CannotWrite, UsageError
 from medcyclegan.io.targets import refusals_of
 from medcyclegan.models.card import Card, DataSource, Score, Training
@@ -87,7 +87,7 @@ def export_run(
         )
     content = _best(folder) if best else newest_checkpoint(folder.checkpoints)
     where = f"the checkpoint of {folder.root}"
-    config = checked(json.loads(content["config"]), TrainConfig, where=where)
+    config = checked(parse_json(content["config"]), TrainConfig, where=where)
     if direction not in content["averages"]:
         raise UsageError(
             f"{folder.root} did not train {direction}",

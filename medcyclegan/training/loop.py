@@ -34,6 +34,7 @@ from medcyclegan.training.guards import (
 from medcyclegan.training.logbook import Logbook
 from medcyclegan.training.panels import choose_samples, draw_panel, make_rows
 from medcyclegan.training.parallel import Crew, agreed, anyone
+from medcyclegan.training.replay import Replay
 from medcyclegan.training.run_folder import RunFolder
 from medcyclegan.training.sample import Sample
 from medcyclegan.training.state import TrainState, Window
@@ -141,6 +142,17 @@ class _Loop:
         self.losses: dict[str, float] = {}
         self.rate_factor, self.waited_s = 1.0, 0.0
         self.course = Course(self.job.config, seconds=self.state.seconds, clock=self.job.clock)
+        self.replay = self._fresh_replay()
+
+    def _fresh_replay(self) -> Replay | None:
+        config, crew = self.job.config, self.job.crew
+        if config.replay == 0:
+            return None
+        # other draws in every process, and in every part of a training that was resumed
+        seed = config.seed + 1000 * crew.rank + self.state.step
+        return Replay(
+            times=config.replay, capacity=config.replay_slabs, device=self.job.device, seed=seed
+        )
 
     def run(self, stop: StopRequest) -> None:
         """Go on to the end."""
@@ -193,6 +205,8 @@ class _Loop:
         moment = Moment(state.step, share, config.rate_factor(share))
         try:
             with memory_errors(config):
+                if self.replay is not None:
+                    parts = [self.replay.mix(part) for part in parts]
                 losses = state.engine.step(parts, moment, self.job.crew)
         except NotFinite as error:
             raise not_finite(state.step + 1, self.losses) from error

@@ -259,9 +259,9 @@ def page() -> str:
     """The page of docs with all of them, as Markdown."""
     parts = [
         "# Settings of a training\n\n"
-        "Every key that a configuration may have, made from the program itself; the page is held\n"
-        "against it by a test. `medcyclegan config show NAME --all` prints them with the values of\n"
-        "a configuration. `KEY=VALUE` on the command line changes one, as `engine.losses.cycle=20`.\n"
+        "Every key that a configuration may have, made from the program itself.\n"
+        "`medcyclegan config show NAME --all` prints them with the values of a configuration.\n"
+        "`KEY=VALUE` on the command line changes one, as `engine.losses.cycle=20`.\n"
     ]
     for kind, title in _TITLES.items():
         parts.append(f"## {title}\n\n| key | default | meaning |\n| --- | --- | --- |")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 
+from medcyclegan.bounded_text import MOST_RECORD_BYTES, parse_json, read_text
 from medcyclegan.errors import CannotWrite, UsageError
 from medcyclegan.io.atomic import atomic_file
 from medcyclegan.io.targets import refusals_of
@@ -121,9 +122,11 @@ def read_run(folder: RunFolder) -> tuple[TrainConfig, dict[str, object]]:
         )
     config = read_settings(folder.config, TrainConfig)
     try:
-        about: dict[str, object] = json.loads(folder.about.read_text(encoding="utf-8"))
+        about = parse_json(read_text(folder.about, most_bytes=MOST_RECORD_BYTES))
     except (OSError, ValueError) as error:
         raise UsageError(f"{folder.about} cannot be read ({error})") from error
+    if not isinstance(about, dict):
+        raise UsageError(f"{folder.about} holds no facts about a run", rule="it holds an object")
     return config, about
 
 

@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Hashable, Sequence
+import difflib
+import reprlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from medcyclegan.bounded_text import MOST_SETTINGS_BYTES, parse_yaml, read_text
 from medcyclegan.errors import UsageError
 
 Settings = TypeVar("Settings", bound=BaseModel)
-
-# As YAML 1.2 has it: YAML 1.1 takes 2e-4, without a point, for text.
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$")
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe, with 2e-4 as a number, and a key that is there twice refused."""
-
-    def construct_mapping(
-        self, node: yaml.MappingNode, deep: bool = False
-    ) -> dict[Hashable, object]:
-        keys = [key.value for key, _ in node.value]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            raise yaml.YAMLError(f"the key {twice} is there twice")
-        return super().construct_mapping(node, deep=deep)
-
-
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))
 
 
 def read_settings(path: Path, kind: type[Settings], *, changes: Sequence[str] = ()) -> Settings:
@@ -43,8 +25,8 @@ def read_settings(path: Path, kind: type[Settings], *, changes: Sequence[str] = 
         If it cannot be read or breaks a rule; names the key, the value and the rule.
     """
     try:
-        content = _parse(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        content = parse_yaml(read_text(path, most_bytes=MOST_SETTINGS_BYTES))
+    except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise UsageError(
             f"{path} cannot be read as YAML ({reason})", remedy="correct the file"
@@ -53,11 +35,15 @@ def read_settings(path: Path, kind: type[Settings], *, changes: Sequence[str] = 
         raise UsageError(f"{path} holds no keys", rule="settings are keys and values")
     for change in changes:
         _apply(content, change)
-    return checked(content, kind, where=str(path))
+    return checked(content, kind, where=str(path), changes=changes)
 
 
-def checked(content: object, kind: type[Settings], *, where: str) -> Settings:
+def checked(
+    content: object, kind: type[Settings], *, where: str, changes: Sequence[str] = ()
+) -> Settings:
     """Return settings of a kind from plain data; ``where`` begins the message if it is refused.
+
+    Of a key that one of the ``changes`` sets, the message names the change and not the file.
 
     Raises
     ------
@@ -68,10 +54,14 @@ def checked(content: object, kind: type[Settings], *, where: str) -> Settings:
         return kind.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(_without_kinds(first["loc"], content)) or "the file"
-        raise UsageError(
-            f"{where}: {key} = {first['input']!r}", rule=first["msg"], remedy="correct the file"
-        ) from error
+        place = _without_kinds(first["loc"], content)
+        key = ".".join(place) or "the file"
+        change = next((c for c in changes if _sets(c, key)), "")
+        found = f"{'the setting' if change else f'{where}:'} {key} = {reprlib.repr(first['input'])}"
+        rule, remedy = first["msg"], f"correct {'the setting' if change else 'the file'}"
+        if first["type"] == "extra_forbidden":
+            rule, remedy = f"there is no key {key}", _near(kind, place, content)
+        raise UsageError(found, rule=rule, remedy=remedy) from error
 
 
 def _without_kinds(place: Sequence[int | str], content: object) -> list[str]:
@@ -81,21 +71,57 @@ def _without_kinds(place: Sequence[int | str], content: object) -> list[str]:
         if isinstance(content, dict) and part not in content and content.get("kind") == part:
             continue
         keys.append(str(part))
-        if isinstance(content, dict):
-            content = content.get(part)
-        elif isinstance(content, list) and isinstance(part, int) and part < len(content):
-            content = content[part]
-        else:
-            content = None
+        content = _inside(content, part)
     return keys
 
 
-def _parse(text: str) -> object:
-    loader = _Loader(text)
-    try:
-        return loader.get_single_data()
-    finally:
-        loader.dispose()
+def _inside(content: object, part: int | str) -> object:
+    """What a dictionary or a list holds at a place; None if it holds nothing there."""
+    if isinstance(content, dict):
+        return content.get(part)
+    if isinstance(content, list) and isinstance(part, int) and part < len(content):
+        return content[part]
+    return None
+
+
+def _sets(change: str, key: str) -> bool:
+    """Whether a change on the command line sets a key, or a key below it."""
+    name = change.partition("=")[0].strip()
+    return name == key or name.startswith(f"{key}.") or key.startswith(f"{name}.")
+
+
+def _near(kind: type[BaseModel], place: Sequence[str], content: object) -> str:
+    """Name the keys that are known where an unknown one was met, the most alike first."""
+    known = _keys_at(kind, place[:-1], content)
+    above = "".join(f"{part}." for part in place[:-1])
+    alike = difflib.get_close_matches(place[-1], known, n=1)
+    if alike:
+        return f"perhaps {above}{alike[0]} is meant"
+    return f"known are {', '.join(above + name for name in known)}" if known else "leave it out"
+
+
+def _keys_at(kind: type[BaseModel], place: Sequence[str], content: object) -> list[str]:
+    """The keys of settings at a place in them; none where it is not known which settings are."""
+    if not place:
+        return sorted(kind.model_fields)
+    field = kind.model_fields.get(place[0])
+    inner = _inside(content, place[0])
+    choices = [] if field is None else _models_in(field.annotation)
+    tagged = [some for some in choices if _kind_of(some) == _inside(inner, "kind")]
+    return _keys_at((tagged or choices)[0], place[1:], inner) if choices else []
+
+
+def _models_in(annotation: object) -> list[type[BaseModel]]:
+    """The models that a field may hold: those of its annotation, and their kinds."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation, *annotation.__subclasses__()]
+    return [some for inner in get_args(annotation) for some in _models_in(inner)]
+
+
+def _kind_of(model: type[BaseModel]) -> object:
+    """What ``kind`` is in a model that is one of several; None where it has none."""
+    field = model.model_fields.get("kind")
+    return None if field is None else field.default
 
 
 def _apply(content: object, change: str) -> None:
@@ -112,8 +138,8 @@ def _apply(content: object, change: str) -> None:
             raise UsageError(f"{change!r}: {'.'.join(above[: depth + 1])} has no keys below it")
         content = inner
     try:
-        value = _parse(text)
-    except yaml.YAMLError as error:
+        value = parse_yaml(text)
+    except ValueError as error:
         raise UsageError(f"{change!r}: {text!r} cannot be read as a value") from error
     assert isinstance(content, dict)  # the loop went from dictionary to dictionary
     content[last] = value

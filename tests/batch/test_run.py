@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import hashlib
 import json
 import os
@@ -20,9 +21,16 @@ from medcyclegan.batch import run as batch_run
 from medcyclegan.batch.cluster import Crew, connected
 from medcyclegan.batch.item import Row
 from medcyclegan.batch.run import Order, Outcome, plan_batch, run_batch
-from medcyclegan.errors import CannotWrite, ExitCode, InputRefused, UsageError
+from medcyclegan.batch.table import counts_said
+from medcyclegan.errors import CannotWrite, ExitCode, InputRefused, ModelRefused, UsageError
+from medcyclegan.evaluation.study.batches import records_of
+from medcyclegan.evaluation.study.plan import Method, StudyRequest
+from medcyclegan.io.dicom.read import is_dicom
 from medcyclegan.io.read import read_scan
+from medcyclegan.models.store import save_model
+from medcyclegan.product import suffix_of
 from medcyclegan.synthesis import Options
+from medcyclegan.task import Domain, Window
 from tests.batch.trees import (
     ROOT,
     Quiet,
@@ -33,7 +41,7 @@ from tests.batch.trees import (
     small_series,
 )
 from tests.dicom_factory import PATIENT_ID, PATIENT_NAME, make_series
-from tests.tiny_model import known, tiny_folder
+from tests.tiny_model import known, tiny_card, tiny_folder, tiny_task, tiny_weights
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +90,7 @@ def test_all_good_ones_are_done_and_the_bad_one_has_its_reason(
         made = read_scan(out / rows[source].output)
         assert made.volume.geometry.same_grid(read_scan(root / source).volume.geometry)
     assert read_scan(out / "p3" / "SE1_sct").modality == "CT"
+    assert all(is_dicom(path) for path in (out / "p3" / "SE1_sct").iterdir())
     assert not list(out.rglob("*.tmp"))
 
 
@@ -89,7 +98,7 @@ def test_a_patient_that_the_model_does_not_know_is_set_apart_and_stays_so(
     tmp_path: Path, address: str
 ) -> None:
     small_nifti(tmp_path / "in" / "p1" / "t1.nii.gz")
-    model = tiny_folder(tmp_path / "tiny", known=known(body_litres=(3.0, 5.0)))
+    model = tiny_folder(tmp_path / "tiny", reference_ranges=known(body_litres=(3.0, 5.0)))
     out = tmp_path / "out"
     for worked_on in (1, 0):  # run again, nothing is done, and it is doubtful still
         outcome, rows = go(order(tmp_path / "in", out, model), address)
@@ -215,6 +224,13 @@ def test_refusals_before_any_work(root: Path, model: Path, tmp_path: Path) -> No
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputRefused, match="holds no MR"):
         plan_batch(order(tmp_path / "empty", tmp_path / "o", model), maker=maker())
+    small_nifti(tmp_path / "aside" / "t1_mask.nii.gz")
+    with pytest.raises(InputRefused, match=r"all set aside \(1 x its name says mask") as refused:
+        run_batch(
+            order(tmp_path / "aside", tmp_path / "o", model), Crew(), maker=maker(), watcher=Quiet()
+        )
+    assert "--select description~" in refused.value.remedy
+    assert plan_batch(order(tmp_path / "aside", tmp_path / "o", model), maker=maker())[0].rows
     with pytest.raises(UsageError):
         Crew(workers=2, scheduler="tcp://127.0.0.1:1")
     (tmp_path / "file").write_text("")
@@ -264,3 +280,103 @@ def test_the_lock_is_freed_by_death(tmp_path: Path) -> None:
     assert Path(lock).exists()
     with batch_run._held(tmp_path):
         pass
+
+
+def test_what_was_warned_of_is_in_row_record_and_counts(
+    model: Path, tmp_path: Path, address: str
+) -> None:
+    """A warning of a reader, and the control of an input without one."""
+    root, out = tmp_path / "in", tmp_path / "out"
+    small_nifti(root / "p1" / "t1.nii.gz")
+    odd = small_nifti(root / "p2" / "t1.nii.gz", shift=50.0)
+    odd.write_bytes(without_codes(odd))
+    todo = order(root, out, model, report=True)
+    for status in ("done", "skipped-up-to-date"):
+        outcome, _ = go(todo, address)
+        rows = by_source(outcome.rows)
+        assert {row.status.value for row in outcome.rows} == {status}
+        assert rows["p1/t1.nii.gz"].warnings == ()
+        (warning,) = rows["p2/t1.nii.gz"].warnings
+        assert "code" in warning
+        assert counts_said(outcome.rows) == f"2 {status} (1 with warnings)"
+    record = json.loads((out / "batch.json").read_text())
+    assert (record["with_warnings"], record["unit"]) == (1, "HU")
+    assert record["rows"][1]["warnings"] == [warning]
+    assert warning in (out / "batch.csv").read_text()
+    page = (out / rows["p2/t1.nii.gz"].report).read_text(encoding="utf-8")
+    assert "1 warning" in page
+
+
+def without_codes(path: Path) -> bytes:
+    """The file with both codes of its forms 0 (bytes 252 to 255 of the header)."""
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    content[252:256] = bytes(4)
+    return gzip.compress(bytes(content))
+
+
+def test_names_that_are_no_text_are_done_and_escaped_in_the_record(
+    model: Path, tmp_path: Path, address: str
+) -> None:
+    root, out = tmp_path / "in", tmp_path / "out"
+    name = os.fsdecode(b"M\xf6ller_t1")
+    small_nifti(root / "plain.nii.gz").rename(root / f"{name}.nii.gz")
+    small_series(root / os.fsdecode(b"p\xf6") / "SE1")
+    (root / os.fsdecode(b"bad\xf6.nii.gz")).write_bytes(b"no image")
+    (root / os.fsdecode(b"gone\xf6.nii.gz")).symlink_to("nowhere")
+    small_nifti(root / "M\\xf6ller_t1.nii.gz", shift=9.0)  # the escaped name, as a file's own
+    todo = order(root, out, model, report=True)
+    outcome, worked_on = go(todo, address)
+    assert len(worked_on) == 4
+    statuses = {row.source: row.status.value for row in outcome.rows}
+    assert statuses["p\\xf6/SE1"] == "done"
+    assert statuses["bad\\xf6.nii.gz"] == statuses["gone\\xf6.nii.gz"] == "refused"
+    outputs = [row.output for row in outcome.rows if row.status == "done"]
+    assert len(set(outputs)) == len(outputs) == 3
+    json.loads((out / "batch.json").read_text(encoding="utf-8"))
+    (out / "batch.csv").read_text(encoding="utf-8")
+    outcome, worked_on = go(todo, address)
+    assert [row.source for row in worked_on] == ["bad\\xf6.nii.gz"]
+    assert outcome.exit_code is ExitCode.SOME_REFUSED
+
+
+def test_outputs_are_named_as_translate_names_them(tmp_path: Path, address: str) -> None:
+    root, out = tmp_path / "in", tmp_path / "out"
+    small_nifti(root / "p1_t1.nii.gz")
+    target = Domain(modality="MR", unit="a.u.", scaling=Window(lower=0.0, upper=1.0))
+    task = tiny_task(target=target)
+    save_model(tmp_path / "t1-t2", card=tiny_card(task), weights=tiny_weights())
+    outcome, _ = go(order(root, out, tmp_path / "t1-t2"), address)
+    (row,) = outcome.rows
+    suffix = suffix_of(tiny_card(task))
+    assert suffix != "_sct"
+    assert (row.status.value, row.output) == ("done", f"p1_t1{suffix}.nii.gz")
+    assert outcome.unit == "a.u."
+    request = StudyRequest((Method("m", out),), root, tmp_path / "study", "synthrad2023")
+    with pytest.raises(InputRefused, match=r"in a\.u\."):
+        records_of(request)
+
+
+@pytest.mark.parametrize("modality", ["XR", "image"])
+def test_a_model_of_pictures_is_refused_by_what_it_takes(tmp_path: Path, modality: str) -> None:
+    small_nifti(tmp_path / "in" / "a.nii.gz")
+    domain = Domain(modality=modality, unit="a.u.", scaling=Window(lower=0.0, upper=255.0))
+    task = tiny_task(source=domain, target=domain)
+    save_model(tmp_path / "m", card=tiny_card(task), weights=tiny_weights())
+    with pytest.raises(ModelRefused, match="a batch takes volumes of MR or CT"):
+        plan_batch(order(tmp_path / "in", tmp_path / "out", tmp_path / "m"), maker=maker())
+
+
+def test_an_output_whose_record_could_not_be_written_is_done_again(
+    model: Path, tmp_path: Path, address: str
+) -> None:
+    root, out = tmp_path / "in", tmp_path / "out"
+    small_nifti(root / "t1.nii.gz")
+    todo = order(root, out, model)
+    _, settings = plan_batch(todo, maker=maker())
+    (item,) = plan_batch(todo, maker=maker())[0].items
+    blocked = settings.state / "records" / f"{item.key}.json"
+    blocked.mkdir(parents=True)  # a folder where the record should go
+    (row,) = go(todo, address)[0].rows
+    assert (row.status.value, (out / row.output).is_file()) == ("failed", True)
+    blocked.rmdir()
+    assert go(todo, address)[0].rows[0].status.value == "done"

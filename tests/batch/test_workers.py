@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +16,7 @@ from medcyclegan.batch.cluster import Crew
 from medcyclegan.batch.item import Row
 from medcyclegan.batch.run import run_batch
 from medcyclegan.errors import DeviceError, ExitCode
-from tests.batch.trees import Quiet, by_source, maker, order, running_cluster, small_nifti
+from tests.batch.trees import ROOT, Quiet, by_source, maker, order, running_cluster, small_nifti
 from tests.tiny_model import tiny_folder
 
 pytestmark = pytest.mark.skipif(
@@ -83,3 +89,33 @@ def test_a_scheduler_that_is_not_there(tmp_path: Path, monkeypatch: pytest.Monke
             maker=maker(),
             watcher=Quiet(),
         )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_to_the_whole_group_ends_it_with_what_was_done(
+    tmp_path: Path, number: int, code: int
+) -> None:
+    """As Ctrl-C, ``timeout`` and ``scancel`` send it: to the workers, too."""
+    for case in range(40):
+        small_nifti(tmp_path / "in" / f"p{case:02d}" / "t1.nii.gz", shift=float(case))
+    out, model = tmp_path / "out", tiny_folder(tmp_path / "tiny")
+    command = [sys.executable, "-m", "medcyclegan", "batch", str(tmp_path / "in"), "--out",
+               str(out), "--model", str(model), "--device", "cpu"]  # fmt: skip
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+        start_new_session=True,
+    ) as batch:  # fmt: skip
+        deadline = time.monotonic() + 400
+        while not list(out.glob("p*/t1_sct.nii.gz")):
+            assert time.monotonic() < deadline, "no output"
+            time.sleep(0.02)
+        os.killpg(batch.pid, number)
+        _, errors = batch.communicate(timeout=300)
+    assert batch.returncode == code
+    assert errors.startswith("Error: ")
+    assert errors.count("\n") == 1
+    assert [path for path in out.rglob(".*") if path.name != ".medcyclegan"] == []
+    record = json.loads((out / "batch.json").read_text())
+    assert record["finished"] is False
+    assert 1 <= record["counts"]["done"] < 40

@@ -11,9 +11,11 @@ from medcyclegan.batch.cluster import Crew
 from medcyclegan.batch.item import Row, Status
 from medcyclegan.batch.plan import Plan
 from medcyclegan.batch.run import Order, Outcome, Watcher
+from medcyclegan.models.store import save_model
+from medcyclegan.task import Domain, Window
 from tests.batch.trees import small_nifti
 from tests.cli.conversion_inputs import Run, runner, tree_hash
-from tests.tiny_model import tiny_folder
+from tests.tiny_model import tiny_card, tiny_folder, tiny_task, tiny_weights
 
 
 @pytest.fixture
@@ -90,3 +92,63 @@ def test_it_tells_of_each_input_and_ends_with_the_outcome(
     assert "\x1b" not in out + err
     facts = json.loads(run(*arguments, "--json")[1])
     assert (facts["exit_code"], facts["counts"]) == (code, {status: 1})
+
+
+def test_what_was_warned_of_is_told_and_counted(
+    run: Run, root: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def instead(order: Order, crew: Crew, *, maker: object, watcher: Watcher) -> Outcome:
+        rows = (
+            Row(source="a.nii", status=Status.DONE, output="a", warnings=("Codes are 0.", "Odd.")),
+            Row(source="b.nii", status=Status.DONE, output="b"),
+            Row(source="c.nii", status=Status.REFUSED, reason="a link that leads nowhere"),
+            Row(
+                source="d.nii", status=Status.DOUBTFUL, output="d", doubts=("No head.", "Dark."),
+                warnings=("Shear.", "No head.", "Dark."),
+            ),
+        )  # fmt: skip
+        watcher.planned(Plan((), rows[2:3], ("",), {"links to folders": 2}, "a rule"))
+        for row in (*rows[:2], rows[3]):
+            watcher.ended(row)
+        return Outcome(rows, "a.u.")
+
+    monkeypatch.setattr("medcyclegan.batch.run.run_batch", instead)
+    arguments = ("batch", root, "--out", root.parent / "out", "--model", model)
+    _, out, err = run(*arguments)
+    assert err.splitlines() == [
+        "Warning: c.nii: refused: a link that leads nowhere",
+        "Warning: a.nii: Codes are 0.",
+        "Warning: a.nii: Odd.",
+        "Warning: d.nii: not to be trusted: No head.",
+        "Warning: d.nii: Shear.",
+        "Warning: d.nii: Dark.",
+    ]
+    assert "2 done (1 with warnings), 1 doubtful (1 with warnings), 1 refused" in out
+    assert "Passed over  2 links to folders" in out
+    assert "synthetic CT" not in out
+    assert json.loads(run(*arguments, "--json")[1])["with_warnings"] == 2
+
+
+def test_a_model_of_another_task_names_the_task(run: Run, root: Path, tmp_path: Path) -> None:
+    given = ("batch", root, "--out", tmp_path / "out", "--model", "head-ct-mr")
+    code, _, err = run(*given)
+    assert (code, "give --task ct-mr" in err) == (5, True)
+    # A model of one's own is taken for each task of its modalities.
+    target = Domain(modality="MR", unit="a.u.", scaling=Window(lower=0.0, upper=1.0))
+    save_model(tmp_path / "m", card=tiny_card(tiny_task(target=target)), weights=tiny_weights())
+    given = ("batch", root, "--out", tmp_path / "out", "--model", tmp_path / "m", "--dry-run")
+    assert run(*given, "--task", "t1-t2")[0] == 0
+    code, _, err = run(*given)
+    assert (code, "give --task t1-t2 or --task t2-t1" in err) == (5, True)
+
+
+def test_where_all_is_set_aside_the_dry_run_shows_it_and_the_remedy_is_another(
+    run: Run, tmp_path: Path, model: Path
+) -> None:
+    small_nifti(tmp_path / "in" / "p1" / "brain_mask.nii.gz")
+    given = ("batch", tmp_path / "in", "--out", tmp_path / "out", "--model", model)
+    code, out, err = run(*given, "--dry-run", "--select", "all")
+    assert code == 3
+    assert "p1/brain_mask.nii.gz" in out
+    assert "--select all" not in err
+    assert "1 x its name says mask" in err

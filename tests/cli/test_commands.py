@@ -150,3 +150,27 @@ def test_the_process_returns_the_exit_code() -> None:
     debug = python("-m", "medcyclegan", "synth-ct", "--mri", "none.nii.gz", "--debug")
     assert debug.returncode == 3
     assert "Traceback" in debug.stderr
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"x" * 2**18, b"just: text: x", b"a text"])
+def test_what_is_no_configuration_is_not_shown(run: Run, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.yaml").write_bytes(content)
+    code, out, err = run("config", "show", tmp_path / "a.yaml")
+    assert (code, out, "a.yaml" in err) == (2, "", True)
+
+
+def test_warnings_of_the_log_look_as_all_others() -> None:
+    code = (
+        "import logging\n"
+        "from medcyclegan.cli.common import Voice\n"
+        "Voice(level=1, debug=False, json=False).start_logging()\n"
+        "log = logging.getLogger('medcyclegan.io.atomic')\n"
+        "log.warning('%s is odd', 'it')\n"
+        "log.info('a detail')\n"
+        "try:\n    1 / 0\nexcept ZeroDivisionError:\n    log.info('a cause', exc_info=True)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    first, second, *rest = done.stderr.splitlines()
+    assert first == "Warning: it is odd"
+    assert second == "INFO medcyclegan.io.atomic: a detail"
+    assert rest[-1].startswith("ZeroDivisionError")

@@ -52,6 +52,7 @@ def test_the_order_of_methods_counts(run: Run, tmp_path: Path) -> None:
     assert not np.array_equal(*made)
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_of_a_folder_all_that_can_be_is_done(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     write_radiograph(folder)
@@ -63,11 +64,46 @@ def test_of_a_folder_all_that_can_be_is_done(run: Run, tmp_path: Path) -> None:
     assert code == 8
     assert "broken.png" in err
     assert sorted(path.name for path in out.iterdir()) == [
-        "IM0001_enhanced", "b_enhanced.png", "contact_sheet.png",
+        ".medcyclegan", "IM0001_enhanced", "b_enhanced.png", "batch.csv", "batch.json",
+        "contact_sheet.png",
     ]  # fmt: skip
-    assert len(said.splitlines()) == 3
+    assert "contact_sheet.png" in said
     (folder / "broken.png").unlink()
+    code, said, _ = run("enhance-xray", "--image", folder, *options, "--json")
+    facts = json.loads(said)
+    assert (code, facts["counts"]) == (0, {"skipped-up-to-date": 2})
+    assert facts["written"] == [str(out / "IM0001_enhanced"), str(out / "b_enhanced.png")]
+    assert (facts["refused"], facts["methods"]) == ([], ["denoise-tv"])
     assert run("enhance-xray", "--image", folder, *options, "--overwrite")[0] == 0
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_folder_keeps_its_subfolders_and_a_model_follows(run: Run, tmp_path: Path) -> None:
+    model = tiny_folder(tmp_path / "model", task=task_of("xr-ct", depth=1))
+    (tmp_path / "in" / "p1").mkdir(parents=True)
+    write_radiograph(tmp_path / "in" / "p2")
+    write_input(tmp_path / "in" / "p1" / "a.png", "XR")
+    options = ("--method", "clahe", "--model", model, "--contact-sheet")
+    code, _, err = run("enhance-xray", "--image", tmp_path / "in", *options)
+    assert (code, err) == (0, "")
+    out = tmp_path / "in_enhanced_tiny"
+    assert (out / "p1" / "a_enhanced_tiny.png").is_file()
+    (series,) = (out / "p2" / "IM0001_enhanced_tiny").glob("*.dcm")
+    assert dcmread(series).DerivationDescription.startswith("Grey values enhanced by clahe.")
+    with Image.open(out / "contact_sheet.png") as sheet:
+        assert sheet.width > 2 * sheet.height / 2  # a row each, three columns
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_foreign_sheet_is_found_before_any_work(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    write_input(tmp_path / "in" / "a.png", "XR")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "contact_sheet.png").write_bytes(b"precious")
+    options = ("--method", "clahe", "--contact-sheet", "--out", tmp_path / "out")
+    code, _, err = run("enhance-xray", "--image", tmp_path / "in", *options)
+    assert (code, "contact_sheet.png exists already" in err) == (4, True)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["contact_sheet.png"]
 
 
 def test_a_model_translates_the_enhanced_image(run: Run, tmp_path: Path) -> None:

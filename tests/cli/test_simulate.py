@@ -109,6 +109,7 @@ def test_options_that_do_not_go_together(run: Run, tmp_path: Path) -> None:
         (*TASKS["ct-denoise"], "--spacing", 8, 7, 10),
         (*TASKS["ct-denoise"], "--dose", 2),
         (*TASKS["ct-images"], "--window", 100, 0),
+        (*TASKS["xray-ct"], "--window", 100, 0),
         (*TASKS["t1-t2"], "--test-subjects", 3),
     )
     for options in bad:

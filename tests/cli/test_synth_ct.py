@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from medcyclegan.errors import InputRefused
 from medcyclegan.io.nifti.write import write_nifti
 from medcyclegan.io.read import read_scan
 from medcyclegan.io.scan import ItkPassport
+from medcyclegan.io.write import write_scan
 from tests.cli.conversion_inputs import Run, runner, tree_hash, write_mr
 from tests.dicom_factory import make_series
 from tests.tiny_model import head_on, tiny_folder
@@ -57,6 +59,7 @@ def test_json_is_all_of_stdout_and_has_the_keys(run: Run, head: Path, model: Pat
     facts = json.loads(out)
     assert facts.keys() == {
         "output", "report", "uncertainty", "shape", "spacing_mm", "hu_min", "hu_max", "seconds",
+        "conversion_seconds",
         "seconds_by_step", "model", "model_sha256", "warnings", "doubts", "signs", "note",
     }  # fmt: skip
     assert facts["output"] == str(out_path)
@@ -176,3 +179,18 @@ def test_a_fault_of_ours_is_one_line_and_interruption_130(
         code, err = refused(run, tmp_path, "--mri", head, "--model", model)
         assert code == expected
         assert "4711" not in err
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".mha", ".nrrd"])
+def test_a_mask_that_marks_all_is_taken(
+    run: Run, head: Path, model: Path, tmp_path: Path, ending: str
+) -> None:
+    mr = read_scan(head).volume
+    ones = mr.with_voxels(np.ones_like(mr.voxels), unit="mask")
+    path = tmp_path / f"mask{ending}"
+    write_scan(ones, passport=ItkPassport(), to=path)
+    options = ("--mri", head, "--model", model, "--out", tmp_path / "out.nii.gz", "--mask", path)
+    assert run("synth-ct", *options)[0] == 0
+    # The control: an image of one value is none.
+    with pytest.raises(InputRefused, match="every voxel has the value 1"):
+        read_scan(path)

@@ -226,3 +226,32 @@ def test_what_does_not_fit_is_refused_with_its_remedy(
     ct = write_input(tmp_path / "ct.nii.gz", "CT")
     code, err = refused(run, tmp_path, *given, models / "ct-mr", "--input", ct, "--bias-correction")
     assert (code, "only MR" in err) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["translate", "denoise-ct"])
+@pytest.mark.parametrize("out", ["made", "made.nii.gz"])
+def test_the_tilt_of_a_gantry_is_corrected_where_asked(
+    run: Run, models: Path, tmp_path: Path, command: str, out: str
+) -> None:
+    source = tmp_path / "ct"
+    for path in write_ct_series(source):
+        ds = dcmread(path)
+        x, y, z = (float(value) for value in ds.ImagePositionPatient)
+        ds.ImagePositionPatient = [f"{x}", f"{y + 0.2 * z:.6f}", f"{z}"]
+        ds.save_as(path)
+    given = "--input" if command == "translate" else "--ct"
+    options = (command, "--model", models / "ct-ct", given, source, "--out", tmp_path / out)
+    code, _, err = run(*options)
+    assert (code, "--untilt" in err) == (3, True)
+    code, said, err = run(*options, "--untilt")
+    assert code == 0
+    assert "tilt of 11.31 degrees was corrected" in err
+    assert "as the input's without its tilt" in said
+    made = read_scan(tmp_path / out)
+    assert not made.volume.geometry.is_sheared
+    assert made.volume.geometry.shape[1] > 36
+
+
+def test_only_commands_for_ct_have_the_option(run: Run, models: Path, tmp_path: Path) -> None:
+    head = write_input(tmp_path / "head.nii.gz", "MR")
+    assert run("synth-ct", "--model", models / "mr-ct", "--mri", head, "--untilt")[0] == 2

@@ -37,7 +37,7 @@ def test_a_card_that_says_nothing_costs_nothing() -> None:
     assert done.signs is None
     assert done.doubts == ()
     assert "signs" not in done.seconds
-    judged = run(Model(card.model_copy(update={"known": known()}), asking))
+    judged = run(Model(card.model_copy(update={"reference_ranges": known()}), asking))
     assert judged.signs is not None
     assert judged.doubts == ()
     assert asking.calls == silent.calls + 6  # three planes along each of two axes
@@ -45,7 +45,9 @@ def test_a_card_that_says_nothing_costs_nothing() -> None:
 
 @pytest.mark.parametrize("views", [1, 3])
 def test_doubts_are_warnings_too(views: int) -> None:
-    card = identity_model().card.model_copy(update={"known": known(body_litres=(3.0, 5.0))})
+    card = identity_model().card.model_copy(
+        update={"reference_ranges": known(body_litres=(3.0, 5.0))}
+    )
     done = run(Model(card, torch.nn.Identity()), views=views)
     assert len(done.doubts) == 1
     assert done.doubts[0] in done.warnings
@@ -58,7 +60,7 @@ def test_the_way_back_is_measured_if_the_reverse_model_is_there(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     tiny_folder(tmp_path / "tiny-back", task=task_of("ct-mr"))
-    there = tiny_folder(tmp_path / "tiny", known=known(), reverse="tiny-back")
+    there = tiny_folder(tmp_path / "tiny", reference_ranges=known(), reverse="tiny-back")
     signs = run(load_model(there)).signs
     assert signs is not None
     assert signs.cycle_information is not None
@@ -70,7 +72,7 @@ def test_the_way_back_is_measured_if_the_reverse_model_is_there(
     for name, why in (
         ("coarse-back", "another grid"), ("no-way", "no CT"), ("nowhere", "No model nowhere"),
     ):  # fmt: skip
-        other = tiny_folder(tmp_path / f"for {name}", known=known(), reverse=name)
+        other = tiny_folder(tmp_path / f"for {name}", reference_ranges=known(), reverse=name)
         found = run(load_model(other)).signs
         assert found is not None
         assert found.cycle_information is None
@@ -82,7 +84,7 @@ def test_the_shipped_model_knows_a_head_and_none_of_the_others(make: object) -> 
     if "head-mr-ct" not in shipped_models():
         pytest.skip("no model is shipped")
     model = load_model()
-    if model.card.known is None:
+    if model.card.reference_ranges is None:
         pytest.skip("the shipped card does not say yet what the model knows")
     done = synthesize(scan_of(make(2.0)), model)  # type: ignore[operator]
     assert bool(done.doubts) == (make is not whole_head)

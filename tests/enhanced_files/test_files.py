@@ -10,7 +10,7 @@ from PIL import Image
 from pydicom import Dataset, dcmread
 
 from medcyclegan.enhanced_files.files import Enhanced, enhance_file
-from medcyclegan.enhanced_files.recipe import Recipe, images_in, output_for
+from medcyclegan.enhanced_files.recipe import Recipe, output_for
 from medcyclegan.enhancement.methods import parse_step
 from medcyclegan.errors import CannotWrite, InputRefused, UsageError
 from medcyclegan.io.read import read_scan
@@ -109,16 +109,6 @@ def test_where_outputs_go(tmp_path: Path) -> None:
     for name, expected in (("a8.png", "a8_x.png"), ("b.jpg", "b_x.png"), ("c.tif", "c_x.tif")):
         path = write_input(tmp_path / name, "XR")
         assert output_for(path, suffix="_x") == tmp_path / expected
-        assert output_for(path, suffix="_x", folder=tmp_path / "o") == tmp_path / "o" / expected
-
-
-def test_a_folder_is_taken_image_by_image(tmp_path: Path) -> None:
-    dicom = write_radiograph(tmp_path / "in").rename(tmp_path / "IMAGE")
-    image = write_input(tmp_path / "b.jpg", "XR")
-    (tmp_path / "notes.txt").write_text("x")
-    assert images_in(tmp_path) == [dicom, image]
-    with pytest.raises(InputRefused, match="no image"):
-        images_in(tmp_path / "in")
 
 
 def test_nothing_is_written_where_something_is_wrong(tmp_path: Path) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
+import unicodedata
+from pathlib import Path, PurePath
 
 import pytest
 
+from medcyclegan.evaluation.study.find import find_images
+from medcyclegan.evaluation.study.groups import read_groups
 from medcyclegan.io.case_names import case_names, fitness, kind_of, patient, stem
 
 
@@ -75,3 +78,19 @@ def test_a_word_that_is_not_said_to_tell_a_kind_stays() -> None:
 )  # fmt: skip
 def test_the_kind_of_an_image_is_told_by_its_name_and_else_by_its_folder(path: str, kind) -> None:
     assert kind_of(PurePath(path)) == kind
+
+
+def test_letters_that_macos_takes_apart_are_the_same(tmp_path: Path) -> None:
+    name = "Müller_é"
+    parted = unicodedata.normalize("NFD", name)
+    assert parted != name
+    assert patient(stem(f"{parted}_sct.nii.gz")) == patient(stem(f"{name}_ct.nii.gz")) == name
+    for folder, spelled in (("pred", parted), ("ref", name)):
+        (tmp_path / folder / spelled).mkdir(parents=True)
+        (tmp_path / folder / spelled / "ct.nii.gz").touch()
+        (tmp_path / folder / f"{spelled}2.nii.gz").touch()
+    found = [find_images(tmp_path / part, role="ref").by_case for part in ("pred", "ref")]
+    assert found[0].keys() == found[1].keys() == {name, f"{name}2"}
+    table = tmp_path / "groups.csv"
+    table.write_text(f"case,group\n{parted},a\n", encoding="utf-8")
+    assert read_groups(table) == {name: "a"}

@@ -76,3 +76,21 @@ def test_a_radiograph_stands_for_itself_and_a_slice_for_its_series(tmp_path: Pat
 )
 def test_suffixes_are_names_of_files(name: str, suffix: str) -> None:
     assert suffix_for(name) == suffix
+
+
+def test_an_output_is_told_as_its_input_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mr" / "exam").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    for source, expected in (
+        ("head.nii.gz", "head_sct.nii.gz"),
+        ("mr/head.nii", "mr/head_sct.nii"),
+        ("../x/head.mha", "../x/head_sct.mha"),
+        (str(tmp_path / "head.nii"), str(tmp_path / "head_sct.nii")),
+    ):
+        assert output_path(Path(source), out=None, format=None) == Path(expected)
+    monkeypatch.chdir(tmp_path / "mr")
+    assert output_path(Path("exam"), out=None, format=None) == Path("exam_sct")
+    assert output_path(Path("."), out=None, format=None) == Path("../mr_sct")
+    assert output_path(Path(".."), out=None, format=None).name == f"{tmp_path.name}_sct"

@@ -12,6 +12,8 @@ import pytest
 from medcyclegan.errors import CannotWrite
 from medcyclegan.io.atomic import atomic_file, atomic_folder, ensure_writable
 from medcyclegan.io.targets import COMPLETION_RECORD
+from tests.batch.trees import small_series
+from tests.dicom_factory import make_series
 
 
 def names(folder: Path) -> set[str]:
@@ -186,3 +188,28 @@ def test_a_folder_with_a_full_list_of_its_files_is_replaced_and_a_fuller_one_is_
     (tmp_path / "out" / COMPLETION_RECORD).write_text("[]")
     with pytest.raises(CannotWrite, match="did not write"):
         write("c")
+
+
+def test_a_series_of_ours_is_known_by_its_headers_and_a_foreign_slice_is_kept(
+    tmp_path: Path,
+) -> None:
+    folder = small_series(tmp_path / "series")
+    assert all(path.suffix == ".dcm" for path in folder.iterdir())
+    write_folder(folder, "new", overwrite=True)  # the control
+    assert (folder / "CT_0001.dcm").read_text() == "new"
+    folder = small_series(tmp_path / "other")
+    (foreign, *_) = make_series(tmp_path / "foreign")
+    foreign.rename(folder / "mine.dcm")
+    with pytest.raises(CannotWrite, match="did not write"):
+        write_folder(folder, "new", overwrite=True)
+    (folder / "mine.dcm").unlink()
+    (folder / "no_dicom.dcm").write_text("mine")
+    with pytest.raises(CannotWrite, match="did not write"):
+        write_folder(folder, "new", overwrite=True)
+
+
+def test_a_series_with_the_record_of_an_earlier_version_is_known(tmp_path: Path) -> None:
+    folder = small_series(tmp_path / "series")
+    (folder / COMPLETION_RECORD).write_text('{"written_by": "medcyclegan"}')
+    write_folder(folder, "new", overwrite=True)
+    assert (folder / "CT_0001.dcm").read_text() == "new"

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydicom import Dataset, dcmread
 from pydicom.uid import (
     UID,
@@ -97,6 +98,30 @@ def _with_links(folder: Path) -> Path:
     return paths[0].parent
 
 
+def _overlaid(syntax: UID) -> Make:
+    """Twelve of sixteen bits are stored, and an overlay above them."""
+
+    def change(ds: Dataset, _: int) -> None:
+        words = np.frombuffer(ds.PixelData, "<u2")
+        overlay = np.where(np.arange(words.size) % 3 == 0, 0x1000, 0)
+        ds.PixelData = (words | overlay).astype("<u2").tobytes()
+        ds.BitsStored, ds.HighBit = 16, 15  # so that all of them are encoded
+
+    def after(paths: list[Path]) -> None:
+        for path in paths:
+            ds = dcmread(path)
+            ds.BitsStored, ds.HighBit = 12, 11
+            ds.save_as(path)
+
+    return series(change, after=after, syntax=syntax)
+
+
+def _padded(ds: Dataset, _: int) -> None:
+    words = np.frombuffer(ds.PixelData, "<u2")
+    ds.PixelData = np.where(words == 0, 4095, words).astype("<u2").tobytes()
+    ds.add_new("PixelPaddingValue", "US", 4095)
+
+
 def _zip(folder: Path) -> Path:
     path = folder / "mr.zip"
     with zipfile.ZipFile(path, "w") as archive:
@@ -125,6 +150,15 @@ def _raw_id(value: bytes) -> Make:
     return series(after=after)
 
 
+def _undeclared(folder: Path) -> Path:
+    source = _raw_id("Z\u00fcrich-7".encode())(folder)
+    for path in source.iterdir():
+        data = path.read_bytes()
+        at = data.index(b"\x08\x00\x05\x00CS")
+        path.write_bytes(data[:at] + data[at + 8 + data[at + 6] :])
+    return source
+
+
 def _case(name: str, make: Make, *says: str, **more: Any) -> Case:
     return Case(name, make, f'refused, saying "{says[0]}"', says=says, **more)
 
@@ -146,6 +180,15 @@ _NOT_READ = "cannot be read as DICOM"
 _PIXELS = "the pixel data are truncated or absent"
 CASES = (
     *(_is(f"encoded as {name}", series(syntax=uid)) for name, uid in _ENCODINGS.items()),
+    *(
+        _is(f"an overlay in unused bits, encoded as {name}", _overlaid(uid))
+        for name, uid in _ENCODINGS.items()
+        if name not in ("implicit", "deflated")
+    ),
+    *(
+        _is(f"padding of 4095 around the head, encoded as {name}", series(_padded, syntax=uid))
+        for name, uid in _ENCODINGS.items()
+    ),
     _is("without preamble and file meta's prefix", series(after=_bare)),
     _is(
         "links out of the folder, a loop of links, a pipe",
@@ -157,7 +200,8 @@ CASES = (
         series(after=_zip_inside),
         "Files that are not DICOM were passed over",
     ),
-    _case("a zip with ../ in it", _zip, "a zip archive", "convert it"),
+    _case("a zip with ../ in it", _zip, "a zip archive", "unpack it"),
+    _case("a zip, and a folder as output", _zip, "a zip archive", "unpack it", out="sct"),
     _case("cut off in the pixel data", _bytes(lambda data: data[:-100]), _PIXELS),
     _case("cut off in the header", _bytes(lambda data: data[:400]), "IM0002"),
     _case("without pixel data", series(lambda ds, k: _cut(ds) if k == 2 else None), _PIXELS),
@@ -197,6 +241,8 @@ CASES = (
     _case("no transfer syntax", _syntax(""), "the transfer syntax is"),
     _case("a private transfer syntax", _syntax("1.2.840.113619.5.2"), "the transfer syntax is"),
     _case("an unknown transfer syntax", _syntax("1.2.3.4"), "the transfer syntax is"),
+    _to_dicom("patient ID in UTF-8, without a character set", _undeclared),
+    _to_dicom("slices of thickness 0", series(every(SliceThickness="0"))),
     _to_dicom("patient ID ../../x", series(every(PatientID="../../x"))),
     _to_dicom("patient ID /etc/x", series(every(PatientID="/etc/x"))),
     _to_dicom("patient ID with NUL", _raw_id(b"a\0b"), "PatientID", "mend the attribute"),

@@ -12,10 +12,12 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import BasicTextSRStorage, MediaStorageDirectoryStorage, generate_uid
 
 from medcyclegan.errors import ExitCode
+from tests.dicom_directory import make_cd
 from tests.dicom_enhanced import save_enhanced
 from tests.odd.case import Case, Family, Make, converted
 from tests.odd.inputs import (
     DICOM_AFFINE,
+    ChangeSlice,
     every,
     head_series,
     series,
@@ -80,6 +82,12 @@ def _inverted(ds: Dataset, k: int) -> None:
     ds.PixelData = (4095 - np.frombuffer(ds.PixelData, "<u2")).astype("<u2").tobytes()
 
 
+def _cd(folder: Path) -> Path:
+    directory = make_cd(folder / "cd", [head_series(folder / "mr")])
+    shutil.rmtree(folder / "mr")
+    return directory
+
+
 def _two_series(folder: Path) -> Path:
     head_series(folder / "both" / "mr")
     head_series(folder / "both" / "other", every(SeriesDescription="another"))
@@ -122,6 +130,24 @@ def _plain_values(_: Dataset, frames: list[Dataset]) -> None:
         scale.RescaleSlope, scale.RescaleIntercept = "1", "0"
 
 
+def _last_three(**values: Any) -> ChangeSlice:
+    """Set attributes of the last three of ten slices."""
+
+    def change(ds: Dataset, k: int) -> None:
+        if k > 6:
+            every(**values)(ds, k)
+
+    return change
+
+
+def _with_phase(whole: Dataset, frames: list[Dataset]) -> None:
+    _plain_values(whole, frames)
+    for number, frame in enumerate(frames):
+        kind = Dataset()
+        kind.ComplexImageComponent = "PHASE" if number > 6 else "MAGNITUDE"
+        frame.MRImageFrameTypeSequence = [kind]
+
+
 def _without_places(whole: Dataset, _: list[Dataset]) -> None:
     del whole.PerFrameFunctionalGroupsSequence
 
@@ -148,6 +174,12 @@ READ = (
         series(after=_beside),
         "Files that are not DICOM were passed over: 2.",
     ),
+    _is(
+        "a CD: a DICOMDIR, and slices in folders",
+        lambda folder: _cd(folder).parent,
+        "Files that are DICOM but no image were passed over: 1.",
+    ),
+    _is("a DICOMDIR in place of its folder", _cd),
     _is(
         "a slice twice",
         series(after=lambda paths: shutil.copy(paths[3], paths[3].with_name("again.dcm"))),
@@ -181,6 +213,32 @@ REFUSED = (
     _case("two slices at one place", series(shifted(0, 0, 14)), "Two images at one position"),
     _third("two echoes (echo time)", "several echoes in one series", EchoTime="95"),
     _third("two echoes (echo number)", "several echoes in one series", EchoNumbers="2"),
+    _case(
+        "magnitude and phase, each at places of its own",
+        series(_last_three(ImageType=["ORIGINAL", "PRIMARY", "P"])),
+        "several kinds of image in one series",
+    ),
+    _case(
+        "derived slices beside original ones",
+        series(_last_three(ImageType=["DERIVED", "SECONDARY", "M"])),
+        "several kinds of image in one series",
+    ),
+    _case(
+        "water and fat of a Dixon",
+        series(_last_three(ImageType=["ORIGINAL", "PRIMARY", "M", "FAT"])),
+        "several kinds of image in one series",
+    ),
+    _case("two b-values", series(_last_three(DiffusionBValue=1000.0)), "several b-values"),
+    _case(
+        "slices before and after a contrast agent",
+        series(_last_three(ContrastBolusAgent="Gd")),
+        "several phases of a contrast agent",
+    ),
+    _case(
+        "an enhanced file whose frames turn to phase",
+        _enhanced(_with_phase),
+        "several kinds of image in one series",
+    ),
     _third("two time points", "several time points", TemporalPositionIdentifier="2"),
     _third("slices of two patients (ID)", _ONE_PATIENT, PatientID="Other-7"),
     _third("slices of two patients (name)", _ONE_PATIENT, PatientName="Other^Name"),

@@ -35,6 +35,18 @@ def _with_few(value: float) -> np.ndarray:
     return voxels
 
 
+def _with_one(value: float) -> np.ndarray:
+    voxels = _IMAGE.copy()
+    voxels[9, 11, 4] = value
+    return voxels
+
+
+def _half_turn(header: Nifti1Header) -> None:
+    """Turned by 180 degrees about the body's axis, by a quaternion too long by 4e-7."""
+    header["sform_code"], header["qform_code"] = 0, 1
+    header["quatern_b"], header["quatern_c"], header["quatern_d"] = 0, 0, 1 + 4e-7
+
+
 def _scaled(header: Nifti1Header) -> None:
     header["scl_slope"], header["scl_inter"] = 0.5, -100
 
@@ -176,6 +188,14 @@ CASES = (
         code=ExitCode.CANNOT_WRITE,
         out="sct.mha",
     ),
+    converted(
+        "a quaternion too long by rounding, and no sform",
+        nifti(_half_turn),
+        "converted, on the same grid",
+    ),
+    converted("signal up to 10^9", nifti(voxels=_IMAGE * 1e7, dtype="float32"), "converted"),
+    converted("signal below 10^-7", nifti(voxels=_IMAGE * 1e-9, dtype="float32"), "converted"),
+    converted("one voxel of 10^5", nifti(voxels=_with_one(1e5), dtype="float32"), "converted"),
     _warned("a damaged extension", _with_extension(5000), "a header extension claims 5000 bytes"),
     _warned("three voxels NaN", nifti(voxels=_with_few(np.nan), dtype="float32"), "3 voxels were"),
     _warned("three infinite", nifti(voxels=_with_few(-np.inf), dtype="float32"), "3 voxels were"),

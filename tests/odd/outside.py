@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -17,7 +18,7 @@ from medcyclegan.errors import ExitCode
 from medcyclegan.models.store import save_model
 from medcyclegan.task import Domain, Window
 from tests.odd.case import Case, Family, Make, converted
-from tests.odd.inputs import nifti, series
+from tests.odd.inputs import head, nifti, series
 from tests.tiny_model import tiny_card, tiny_folder, tiny_task, tiny_weights
 
 
@@ -104,6 +105,12 @@ def _model(name: str, make: Make, *says: str) -> Case:
     )
 
 
+def _with_mask(folder: Path) -> Path:
+    (folder / "mask").mkdir()
+    nifti(voxels=np.ones_like(head()))(folder / "mask")
+    return nifti()(folder)
+
+
 def _missing(folder: Path) -> Path:
     return folder / "none.nii.gz"
 
@@ -145,6 +152,13 @@ def _unwritable(name: str, make: Make, says: str, *, out: str) -> Case:
 
 _USAGE = ExitCode.USAGE
 CASES = (
+    Case(
+        "a mask that marks all",
+        _with_mask,
+        "converted",
+        code=ExitCode.DONE,
+        options=("--mask", "{in}/mask/scan.nii"),
+    ),
     _case("no such file", _missing, "No such file", "check the path"),
     _case("a pipe", _fifo, "a pipe, socket or device"),
     _case("a link to /dev/zero", _device, "a pipe, socket or device"),

@@ -77,5 +77,7 @@ def test_a_study_goes_from_folders_to_the_report(
     made = sorted(path.name for path in (data / "made" / "head-mr-ct").iterdir())
     assert made == ["P1_sct.nii.gz", "P2_sct.nii.gz"]
     config.write_text(template.replace("folder: data/sct", "folders: data/sct"))
-    with pytest.raises(ValueError, match="folders"):
+    with pytest.raises(SystemExit) as stop:
         run("run_study.py", config)
+    assert stop.value.code == 2
+    assert "folders" in capsys.readouterr().err

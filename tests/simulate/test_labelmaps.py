@@ -7,7 +7,15 @@ import pytest
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.geometry import Geometry
-from medcyclegan.simulate.labelmaps import CHANNELS, HeadAnatomy, fill_gaps, prepare_head, to_mm
+from medcyclegan.simulate.labelmaps import (
+    CHANNELS,
+    HeadAnatomy,
+    Labelled,
+    fill_gaps,
+    prepare_head,
+    to_mm,
+    unpacked,
+)
 from medcyclegan.simulate.tissues import Tissue
 from tests.simulate.head_labels import BONE, GRID, head_labels
 
@@ -18,11 +26,25 @@ def head() -> HeadAnatomy:
 
 
 def channel(head: HeadAnatomy, name: str) -> np.ndarray:
-    return head.maps[..., CHANNELS.index(name)]
+    maps = {known: head.maps[..., place] for place, known in enumerate(CHANNELS)}
+    return (maps | unpacked(maps["region"], maps["bone"]))[name]
+
+
+def tissue_of(head: HeadAnatomy) -> np.ndarray:
+    """The tissue of the label map, put together from what a head keeps of it."""
+    labelled = channel(head, "labelled")
+    tissue = channel(head, "soft").copy()
+    for kind, meant in (
+        (Labelled.AIR, Tissue.AIR),
+        (Labelled.COMPACT, Tissue.CORTICAL_BONE),
+        (Labelled.MARROW, Tissue.MARROW),
+    ):
+        tissue[labelled == kind] = meant
+    return tissue
 
 
 def test_tissues_are_those_of_the_labels(head: HeadAnatomy) -> None:
-    tissue = channel(head, "tissue")
+    tissue = tissue_of(head)
     assert head.maps.dtype == np.uint8
     assert head.spacing_mm == (4.0, 4.0, 4.0)
     assert set(np.unique(tissue)) == {
@@ -53,46 +75,52 @@ def test_all_48_orders_of_the_map_give_the_same_head(head: HeadAnatomy) -> None:
 
 
 def test_distances_are_in_millimetres_and_signed(head: HeadAnatomy) -> None:
-    tissue, mm = channel(head, "tissue"), to_mm(channel(head, "bone_distance"))
+    tissue, mm = tissue_of(head), to_mm(channel(head, "bone_distance"))
     inner = np.zeros(tissue.shape, dtype=bool)
     inner[1:-1, 1:-1, 1:-1] = True
     bone = (tissue == Tissue.CORTICAL_BONE) | (tissue == Tissue.MARROW)
-    assert mm[bone].max() <= -4.0
-    assert mm[~bone & inner].min() >= 4.0
+    assert mm[bone].max() <= 0.5  # smoothed, by a part of a voxel
+    assert mm[~bone & inner].min() >= -0.5
+    assert np.abs(mm[bone]).min() <= 2.5  # the surface lies midway between voxels of 4 mm
     i, j, k = (n // 2 for n in tissue.shape)
-    assert mm[i, j, k] == pytest.approx(30.0, abs=4.5)  # the middle of the brain
+    assert mm[i, j, k] == 4.0  # the middle of the brain: as far as is kept
     depth = to_mm(channel(head, "depth_below_skin"))
-    assert depth[i, j, k] == pytest.approx(31.75)  # as far as eight bits reach
+    assert depth[i, j, k] == 16.0
     scalp = (tissue == Tissue.MUSCLE) & inner
-    assert depth[scalp].min() == pytest.approx(4.0)
+    assert 0.5 < depth[scalp].min() <= 2.0
     assert np.median(depth[scalp]) < 16.0
+    assert depth[tissue == Tissue.AIR].min() == -2.0
 
 
 def test_the_scalp_is_shallow_where_the_head_touches_its_box_too(head: HeadAnatomy) -> None:
     depth = to_mm(channel(head, "depth_below_skin"))
     _, j, k = (n // 2 for n in depth.shape)
-    scalp = np.flatnonzero(channel(head, "tissue")[:, j, k] == Tissue.MUSCLE)
+    scalp = np.flatnonzero(tissue_of(head)[:, j, k] == Tissue.MUSCLE)
     assert depth[scalp[0], j, k] <= 8.0  # two voxels: the outside is found on half the grid
     assert depth[scalp[-1], j, k] <= 8.0
 
 
 def test_an_airway_is_not_the_outside(head: HeadAnatomy) -> None:
     depth = to_mm(channel(head, "depth_below_skin"))
-    airway = channel(head, "tissue") == Tissue.AIR
-    assert (airway & (depth > 4.0)).any()  # it lies up to 10 mm deep; the outside at 0
+    airway = tissue_of(head) == Tissue.AIR
+    assert (airway & (depth > 1.0)).any()  # it lies up to 10 mm deep; the outside below 0
+    to_air = to_mm(channel(head, "air_distance"))
+    assert to_air[airway & (depth > 1.0)].max() < 0.0
+    assert to_air[tissue_of(head) == Tissue.EYE_FLUID].min() > 0.0
 
 
-def test_without_bone_there_is_the_nearest_soft_tissue(head: HeadAnatomy) -> None:
-    tissue, without = channel(head, "tissue"), channel(head, "tissue_without_bone")
+def test_without_bone_and_air_there_is_the_nearest_soft_tissue(head: HeadAnatomy) -> None:
+    tissue, without = tissue_of(head), channel(head, "soft")
     bone = (tissue == Tissue.CORTICAL_BONE) | (tissue == Tissue.MARROW)
-    assert not np.isin(without, (Tissue.CORTICAL_BONE, Tissue.MARROW)).any()
-    assert np.array_equal(without[~bone], tissue[~bone])
+    kept = ~bone & (tissue != Tissue.AIR)
+    assert not np.isin(without, (Tissue.CORTICAL_BONE, Tissue.MARROW, Tissue.AIR)).any()
+    assert np.array_equal(without[kept], tissue[kept])
     assert {Tissue.MUSCLE, Tissue.WHITE_MATTER} <= set(without[bone])
 
 
 def test_orbital_fat_lies_around_the_eye_alone(head: HeadAnatomy) -> None:
     orbit = channel(head, "orbit") == 1
-    eye = channel(head, "tissue") == Tissue.EYE_FLUID
+    eye = tissue_of(head) == Tissue.EYE_FLUID
     assert orbit[eye].all()
     assert eye.sum() < orbit.sum() < 0.1 * orbit.size
 

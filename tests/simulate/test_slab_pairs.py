@@ -9,8 +9,9 @@ from scipy import ndimage
 
 from medcyclegan.simulate.labelmaps import HeadAnatomy, prepare_head
 from medcyclegan.simulate.slab_anatomy import TissueSlab, draw_tissue
+from medcyclegan.simulate.slab_ct import render_ct
 from medcyclegan.simulate.slab_grid import SlabGrid, draw_grid
-from medcyclegan.simulate.slab_images import draw_contrast, render_ct, render_mr
+from medcyclegan.simulate.slab_images import draw_contrast, render_mr
 from medcyclegan.simulate.tissues import Tissue
 from medcyclegan.training.data.simulated import SimulatedSlabs
 from tests.simulate.head_labels import head_labels
@@ -123,7 +124,12 @@ def test_two_contrasts_share_their_outlines(head: HeadAnatomy) -> None:
     slab, other = slab_of(head, 3), slab_of(head, 8)
     air = slab.grid.average_sub_slices((slab.tissue == Tissue.AIR).astype(np.float32)) > 0.99
     elsewhere = other.grid.average_sub_slices((other.tissue == Tissue.AIR).astype(np.float32))
-    mr = mr_of(slab, 1)
-    dark = mr < 0.25 * np.percentile(mr, 95)
-    assert dark[air].mean() > 0.85
-    assert (dark == air).mean() > (dark == (elsewhere > 0.99)).mean() + 0.1
+    agreements = []
+    for seed in range(9):
+        mr = mr_of(slab, seed)
+        dark = mr < 0.25 * np.percentile(mr, 95)
+        pairs = (dark[air].mean(), (dark == air).mean(), (dark == (elsewhere > 0.99)).mean())
+        agreements.append([float(share) for share in pairs])
+    in_air, here, there = np.median(agreements, axis=0)
+    assert in_air > 0.85
+    assert here > there + 0.1

@@ -93,7 +93,7 @@ def test_changes_reach_into_the_settings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("engine.losses.cycel=20", r"engine\.losses\.cycel = 20; .*[Ee]xtra"),
+        ("engine.losses.cycel=20", r"engine\.losses\.cycel = 20; .*no key"),
         ("engine.losses.cycle=-1", r"engine\.losses\.cycle = -1; .*greater than or equal to 0"),
         ("engine.losses.cycle=much", r"engine\.losses\.cycle = 'much'; .*number"),
         ("engine.losses.cycle=.inf", r"engine\.losses\.cycle = inf; .*finite"),
@@ -101,7 +101,7 @@ def test_changes_reach_into_the_settings(tmp_path: Path) -> None:
         ("data.position_matched=false", r"losses\.matched needs data\.position_matched"),
         ("engine.warmup.share=0", r"engine\.warmup\.share = 0; .*greater than 0"),
         ("engine.kind=gan", r"engine = .*'gan'.*'contrastive', 'cyclegan', 'supervised'"),
-        ("data.kind=simulated", r"data\.pairs = 'none'; .*[Ee]xtra"),
+        ("data.kind=simulated", r"data\.pairs = 'none'; .*no key"),
         ("decay_from=1.5", r"decay_from = 1\.5; .*less than or equal to 1"),
         ("data.matched_noise=0.5", "needs the same unit and scaling"),
         ("steps=0", r"steps = 0; .*greater than or equal to 1"),
@@ -165,3 +165,40 @@ def test_a_config_is_found_by_name_or_path(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"one of ct_denoise, .*xray_ct, or a YAML file"):
         find_config("none")
     assert find_config("head_mr_ct").name == "head_mr_ct.yaml"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            "engine.losses.cycel=1",
+            (
+                "engine.losses.cycel = 1",
+                "no key engine.losses.cycel",
+                "perhaps engine.losses.cycle is meant",
+            ),
+        ),
+        ("data.size_pix=1", ("no key data.size_pix", "perhaps data.size_px is meant")),
+        ("foo.bar=1", ("foo = {'bar': 1}", "no key foo", "known are")),
+        ("engine.losses.cycle=-1", ("engine.losses.cycle = -1", "correct the setting")),
+    ],
+)
+def test_a_wrong_setting_on_the_command_line_is_named_and_not_the_file(
+    change: str, words: tuple[str, ...]
+) -> None:
+    path = shipped_configs()["mr_ct"]
+    with pytest.raises(UsageError) as refused:
+        read_settings(path, TrainConfig, changes=[change])
+    said = str(refused.value)
+    assert all(word in said for word in words)
+    assert "Extra inputs" not in said
+    assert str(path) not in said
+
+
+def test_an_unknown_key_of_a_file_names_the_file(tmp_path: Path) -> None:
+    text = shipped_configs()["mr_ct"].read_text(encoding="utf-8")
+    path = tmp_path / "mine.yaml"
+    path.write_text(text + "\nsurprise: 1\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="there is no key surprise") as refused:
+        read_settings(path, TrainConfig)
+    assert str(path) in str(refused.value)

@@ -8,9 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medcyclegan.errors import InputRefused
-from medcyclegan.io.case_names import IMAGE_ENDINGS, Role, case_names, fitness, patient, stem
+from medcyclegan.io.case_names import (
+    IMAGE_ENDINGS,
+    Role,
+    case_names,
+    fitness,
+    patient,
+    says_other,
+    stem,
+)
 from medcyclegan.io.dicom.read import is_dicom
+from medcyclegan.io.links import leads_nowhere
 from medcyclegan.io.read import refuse_irregular
+from medcyclegan.pathtext import path_text
+
+# What ``fitness`` gives for a name that says the kind of image.
+_SAYS_SO = 2
 
 
 @dataclass(frozen=True)
@@ -19,17 +32,21 @@ class Images:
 
     ``by_case`` holds what can be used; ``unclear`` why a patient's image could not be told.
     ``alone`` says that the argument names one image, which belongs to the one patient there is.
+    ``links`` are those to folders, which are not looked into, and those that lead nowhere.
     """
 
     by_case: dict[str, Path]
     unclear: dict[str, str]
     alone: bool
+    links: tuple[Path, ...] = ()
 
 
 def find_images(root: Path, *, role: Role) -> Images:
     """List the images at or below ``root``.
 
-    Where several images of a patient lie there, the one whose name says ``role`` is taken.
+    Where several images of a patient lie there, the one whose name says ``role`` is taken. Where
+    some image says ``role``, those that say another kind stand for none of it: a patient whose
+    synthetic CT is missing has none, and not the CT that lies beside.
 
     Raises
     ------
@@ -39,13 +56,16 @@ def find_images(root: Path, *, role: Role) -> Images:
     refuse_irregular(root)
     if root.is_file() or _holds_slices(root):
         return Images({_own_name(root): root}, {}, alone=True)
-    paths = _paths(root)
+    links: list[Path] = []
+    paths = _paths(root, links)
     if not paths:
         raise InputRefused(
-            f"{root} holds no images",
+            f"{root} holds no images" + (f", but {len(links)} links" if links else ""),
             rule=f"what is looked for is DICOM series and {', '.join(IMAGE_ENDINGS)}",
             remedy="name the folder of the images",
         )
+    if any(fitness(stem(path.name), role) == _SAYS_SO for path in paths):
+        paths = [path for path in paths if not says_other(stem(path.name), role)]
     chosen: dict[str, Path] = {}
     unclear: dict[str, str] = {}
     for case, group in _by_case(root, paths).items():
@@ -56,18 +76,18 @@ def find_images(root: Path, *, role: Role) -> Images:
         if len(fitting) == 1:
             chosen[case] = fitting[0]
         else:
-            names = ", ".join(path.name for path in fitting)
+            names = ", ".join(path_text(path.name) for path in fitting)
             unclear[case] = f"{len(fitting)} images could be it: {names}"
-    return Images(chosen, unclear, alone=False)
+    return Images(chosen, unclear, alone=False, links=tuple(links))
 
 
 def _own_name(path: Path) -> str:
-    named = patient(stem(path.name))
-    return named or patient(path.absolute().parent.name) or stem(path.name)
+    name = stem(path_text(path.name))
+    return patient(name) or patient(path_text(path.absolute().parent.name)) or name
 
 
-def _paths(root: Path) -> list[Path]:
-    """All images below ``root``; links to folders are not followed."""
+def _paths(root: Path, links: list[Path]) -> list[Path]:
+    """All images below ``root``; links to folders are not followed, and added to ``links``."""
     found = []
     for here, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -75,10 +95,14 @@ def _paths(root: Path) -> list[Path]:
         for name in sorted(files):
             if name.lower().endswith(IMAGE_ENDINGS) and not name.startswith("."):
                 found.append(place / name)
+            elif leads_nowhere(place / name):
+                links.append(place / name)
         for name in list(folders):
             if _holds_slices(place / name):
                 found.append(place / name)
                 folders.remove(name)
+            elif (place / name).is_symlink():
+                links.append(place / name)
     return found
 
 

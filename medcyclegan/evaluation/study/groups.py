@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from medcyclegan.errors import InputRefused
+from medcyclegan.io.case_names import composed
 from medcyclegan.io.table import read_table
 
 CASE = "case"
@@ -24,7 +25,7 @@ def read_groups(path: Path) -> dict[str, str]:
     column = _group_column(list(table.columns), path)
     groups: dict[str, str] = {}
     for row in table.rows:
-        case, group = row[CASE], row[column]
+        case, group = composed(row[CASE]), row[column]
         if groups.setdefault(case, group) != group:
             raise InputRefused(f"{path}: the case {case!r} is in two groups", rule=_RULE)
     return groups

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from medcyclegan.evaluation.study.load import load_prediction, load_truth
-from medcyclegan.evaluation.study.plan import Patient
+from medcyclegan.evaluation.study.patient import Patient
 from medcyclegan.volume import Volume
 
 

@@ -9,15 +9,20 @@ import numpy as np
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.evaluation.metrics import LOWEST_HU, check_hu, check_same_grid
-from medcyclegan.evaluation.study.plan import Patient
-from medcyclegan.evaluation.study.regrid import onto_grid
+from medcyclegan.evaluation.study.patient import Patient
+from medcyclegan.evaluation.study.regrid import BoolArray, onto_grid
 from medcyclegan.foreground import body_mask_ct
 from medcyclegan.io.read import read_scan
+from medcyclegan.io.scan import Scan
+from medcyclegan.pathtext import path_text
 from medcyclegan.volume import Volume
 
 # Air and fat lie below -50 HU; a CT without one voxel in ten thousand of them shows no patient.
 FAT_HU = -50.0
 LEAST_FAT_SHARE = 1e-4
+
+# Segmentations of the whole body have some hundred labels; an image has thousands of values.
+_MOST_LABELS = 256
 
 # A linearly interpolated mask is cut where half a voxel is inside.
 _HALF = 0.5
@@ -27,13 +32,15 @@ _HALF = 0.5
 class Truth:
     """The reference CT of a patient in HU, its body mask and its MR on one grid.
 
-    ``notes`` are sentences for people on what was resampled or is not shown.
+    ``notes`` are sentences for people on what was resampled; ``warnings`` on what the readers
+    had to say, and what was left out of the scores or is not shown.
     """
 
     ct: Volume
     mask: Volume
     mr: Volume | None
     notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,28 +48,41 @@ class Prediction:
     """A synthetic CT on the grid of the reference.
 
     ``resampled`` says that it came on another; ``unseen_share`` which part of the body, 0 to 1,
-    lies outside its field of view and was counted as air.
+    lies outside its field of view and was counted as air. ``notes`` and ``warnings`` are
+    sentences as in ``Truth``.
     """
 
     sct: Volume
     resampled: bool
     unseen_share: float
     notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def load_truth(patient: Patient) -> Truth:
     """Read the reference CT, find or read the body mask, and read the MR if there is one.
+
+    Voxels of the reference that are NaN or infinite in the file are left out of the mask.
 
     Raises
     ------
     InputRefused
         If an image cannot be read, the reference is no CT in HU, or the body is empty.
     """
-    ct = _read_ct(patient.ref, name="The reference CT")
-    notes: list[str] = []
-    mask = body_mask_ct(ct) if patient.mask is None else _mask(patient.mask, ct, notes)
-    mr = None if patient.mr is None else _mr(patient.mr, ct, notes)
-    return Truth(ct, mask, mr, tuple(notes))
+    read = _read_ct(patient.ref, name="The reference CT")
+    ct = read.volume
+    said = _Said([], [f"reference CT: {warning}" for warning in read.warnings])
+    mask = body_mask_ct(ct) if patient.mask is None else _mask(patient.mask, ct, said)
+    if read.mended is not None:
+        mask = _without(mask, read.mended, patient.ref, said)
+    mr = None if patient.mr is None else _mr(patient.mr, ct, said)
+    return Truth(ct, mask, mr, tuple(said.notes), tuple(said.warnings))
+
+
+@dataclass(frozen=True)
+class _Said:
+    notes: list[str]
+    warnings: list[str]
 
 
 def load_prediction(path: Path, truth: Truth) -> Prediction:
@@ -73,11 +93,17 @@ def load_prediction(path: Path, truth: Truth) -> Prediction:
     InputRefused
         If it cannot be read, is no CT in HU, or does not overlap with the body.
     """
-    sct = _read_ct(path, name="The synthetic CT")
+    read = _read_ct(path, name="The synthetic CT")
+    sct, inside = read.volume, truth.mask.voxels > 0
+    said = tuple(f"synthetic CT: {warning}" for warning in read.warnings)
     if _on_one_grid(truth.ct, sct):
-        return Prediction(replace(sct, geometry=truth.ct.geometry), False, 0.0, ())
+        _refuse_unpredicted(read.mended, inside, path)
+        return Prediction(replace(sct, geometry=truth.ct.geometry), False, 0.0, (), said)
     moved, seen = onto_grid(sct, truth.ct.geometry, fill=LOWEST_HU)
-    inside = truth.mask.voxels > 0
+    if read.mended is not None:
+        touched = sct.with_voxels(read.mended.astype(np.float32), unit="mask")
+        lost = onto_grid(touched, truth.ct.geometry, fill=0.0)[0].voxels > 0
+        _refuse_unpredicted(lost, inside, path)
     unseen_share = 1.0 - float(seen[inside].mean())
     if unseen_share == 1.0:
         raise InputRefused(
@@ -85,16 +111,48 @@ def load_prediction(path: Path, truth: Truth) -> Prediction:
             rule="both must lie in one frame of reference, in millimetres",
             remedy="register them first, and check the headers",
         )
-    notes = [f"{path.name} was resampled from {_grid_text(sct)} to {_grid_text(truth.ct)}"]
+    name = path_text(path.name)
+    notes = f"{name} was resampled from {_grid_text(sct)} to {_grid_text(truth.ct)}"
     if unseen_share > 0.0:
-        notes.append(
-            f"{_percent(unseen_share)} of the body lies outside {path.name} and counts as air"
+        said += (f"{_percent(unseen_share)} of the body lies outside {name} and counts as air",)
+    return Prediction(moved, True, unseen_share, (notes,), said)
+
+
+def _refuse_unpredicted(lost: BoolArray | None, inside: BoolArray, path: Path) -> None:
+    """Refuse a synthetic CT that has no number for a voxel that is scored.
+
+    Left out, they would be those that a method finds hard.
+    """
+    count = 0 if lost is None else int((lost & inside).sum())
+    if count:
+        raise InputRefused(
+            f"The synthetic CT {path} is NaN or infinite in {count} voxels of the body",
+            rule="a method gives a number for each voxel that is scored",
+            remedy="replace them by what the method means there, or give a mask without them",
         )
-    return Prediction(moved, True, unseen_share, tuple(notes))
 
 
-def _read_ct(path: Path, *, name: str) -> Volume:
-    volume = read_scan(path, modality="CT").volume
+def _without(mask: Volume, lost: BoolArray, path: Path, said: _Said) -> Volume:
+    """Leave voxels that the reference does not have out of the mask; say how many they are."""
+    inside = mask.voxels > 0
+    count = int((inside & lost).sum())
+    if count == int(inside.sum()):
+        raise InputRefused(
+            f"The reference CT {path} is NaN or infinite in all of the body",
+            rule="scores are means over the body",
+            remedy="check the export",
+        )
+    if count:
+        said.warnings.append(
+            f"reference CT: {count} voxels of the body ({_percent(count / inside.sum())}) are NaN "
+            "or infinite and are left out of all scores"
+        )
+    return mask.with_voxels((inside & ~lost).astype(np.float32))
+
+
+def _read_ct(path: Path, *, name: str) -> Scan:
+    scan = read_scan(path, modality="CT")
+    volume = scan.volume
     named = f"{name} {path}"
     low, high = float(volume.voxels.min()), float(volume.voxels.max())
     if low == high:
@@ -110,18 +168,21 @@ def _read_ct(path: Path, *, name: str) -> Volume:
             remedy="this may be an MR, or a CT stored with an offset of 1000 or 1024: check which "
             "image was given where",
         )
-    return volume
+    return scan
 
 
-def _mask(path: Path, ct: Volume, notes: list[str]) -> Volume:
-    read = read_scan(path).volume
+def _mask(path: Path, ct: Volume, said: _Said) -> Volume:
+    scan = read_scan(path)
+    read = scan.volume
+    said.warnings.extend(f"mask: {warning}" for warning in scan.warnings)
+    _refuse_image(read, path)
     marked = Volume((read.voxels > 0).astype(np.float32), read.geometry, "mask")
     if _on_one_grid(ct, marked):
         mask = replace(marked, geometry=ct.geometry)
     else:
         moved, _ = onto_grid(marked, ct.geometry, fill=0.0)
         mask = moved.with_voxels((moved.voxels >= _HALF).astype(np.float32))
-        notes.append(f"the mask was resampled from {_grid_text(read)} to {_grid_text(ct)}")
+        said.notes.append(f"the mask was resampled from {_grid_text(read)} to {_grid_text(ct)}")
     if not mask.voxels.any():
         raise InputRefused(
             f"The mask {path} marks no voxel of the reference CT",
@@ -131,13 +192,27 @@ def _mask(path: Path, ct: Volume, notes: list[str]) -> Volume:
     return mask
 
 
-def _mr(path: Path, ct: Volume, notes: list[str]) -> Volume | None:
-    """Read the MR; as it is there to be looked at alone, its refusal is a note and no more."""
+def _refuse_image(mask: Volume, path: Path) -> None:
+    """Refuse an image that is given for a mask: its signal above 0 would be taken for the body."""
+    least, most = float(mask.voxels.min()), float(mask.voxels.max())
+    if least >= 0.0 and (most <= 1.0 or len(np.unique(mask.voxels)) <= _MOST_LABELS):
+        return
+    raise InputRefused(
+        f"The mask {path} has values from {least:g} to {most:g}, as an image has",
+        rule=f"a mask has values from 0 to 1, or at most {_MOST_LABELS} labels from 0 up",
+        remedy="give the body mask, or --mask auto",
+    )
+
+
+def _mr(path: Path, ct: Volume, said: _Said) -> Volume | None:
+    """Read the MR; as it is there to be looked at alone, its refusal is a warning and no more."""
     try:
-        mr = read_scan(path, modality="MR").volume
+        scan = read_scan(path, modality="MR")
     except InputRefused as refusal:
-        notes.append(f"the MR is not shown: {refusal}")
+        said.warnings.append(f"the MR is not shown: {path_text(str(refusal))}")
         return None
+    mr = scan.volume
+    said.warnings.extend(f"MR: {warning}" for warning in scan.warnings)
     if _on_one_grid(ct, mr):
         return replace(mr, geometry=ct.geometry)
     return onto_grid(mr, ct.geometry, fill=float(mr.voxels.min()))[0]

@@ -9,7 +9,8 @@ from medcyclegan.evaluation.study.figures.draw import Scored, draw_all
 from medcyclegan.evaluation.study.figures.style import Drawn, drawing
 from medcyclegan.evaluation.study.latex import comparison_table, score_table, summary_table
 from medcyclegan.evaluation.study.page import Picture, patient_sections, render_study
-from medcyclegan.evaluation.study.plan import Refusal, StudyRequest
+from medcyclegan.evaluation.study.patient import Refusal
+from medcyclegan.evaluation.study.plan import StudyRequest
 from medcyclegan.evaluation.study.result import Study
 from medcyclegan.evaluation.study.tables import (
     Row,
@@ -21,6 +22,7 @@ from medcyclegan.evaluation.study.tables import (
 )
 from medcyclegan.io.atomic import atomic_folder, ensure_writable
 from medcyclegan.io.targets import COMPLETION_RECORD
+from medcyclegan.pathtext import path_text
 
 _SUMMARY_COLUMNS = (
     "method", "group", "metric", "n", "mean", "sd", "median", "ci95_low", "ci95_high", "protocol",
@@ -96,9 +98,9 @@ def _about(study: Study) -> dict[str, object]:
         "medcyclegan": study.version,
         "made_at": study.made_at.isoformat(timespec="seconds"),
         "protocol": study.protocol,
-        "methods": {method.name: str(method.path) for method in request.methods},
-        "reference": str(request.ref),
-        "mask": str(request.mask) if request.mask else "auto",
+        "methods": {method.name: path_text(method.path) for method in request.methods},
+        "reference": path_text(request.ref),
+        "mask": path_text(request.mask) if request.mask else "auto",
         "patients": len(study.patients),
         "scored": len(study.results),
         "unmatched": _refusals(study.unmatched),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from medcyclegan.evaluation.pages import page_template
 from medcyclegan.evaluation.study.figures.style import DOTS_PER_INCH
 from medcyclegan.evaluation.study.images import PatientImages, load_images
-from medcyclegan.evaluation.study.plan import Patient
+from medcyclegan.evaluation.study.patient import Patient
 from medcyclegan.evaluation.study.result import Study
 from medcyclegan.evaluation.study.statistics import ALL, Metric, metrics_of, value_of
 from medcyclegan.evaluation.study.viewing import patient_viewer

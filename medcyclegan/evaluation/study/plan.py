@@ -9,7 +9,11 @@ from pathlib import Path
 from medcyclegan.errors import InputRefused, UsageError
 from medcyclegan.evaluation.metrics import HIGHEST_HU, Protocol
 from medcyclegan.evaluation.study.find import Images, find_images
+from medcyclegan.evaluation.study.patient import Patient, Refusal
+from medcyclegan.evaluation.study.roles import told_apart
 from medcyclegan.io.case_names import fitness, stem
+from medcyclegan.io.links import named
+from medcyclegan.pathtext import path_text
 
 # Names go into tables and file names: letters of any script, digits, and these.
 _METHOD_NAME = re.compile(r"\w[\w .+()=-]{0,63}")
@@ -59,31 +63,12 @@ class StudyRequest:
 
 
 @dataclass(frozen=True)
-class Patient:
-    """The images of one patient; ``preds`` by the name of the method."""
-
-    case: str
-    ref: Path
-    preds: dict[str, Path]
-    mask: Path | None = None
-    mr: Path | None = None
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A patient, or a method's image of it, that could not be scored, and why."""
-
-    case: str
-    method: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class Plan:
-    """The patients to score, and the refusals that are known before an image is read."""
+    """The patients to score, and what is known before an image is read: refusals and warnings."""
 
     patients: tuple[Patient, ...]
     refusals: tuple[Refusal, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def make_plan(request: StudyRequest) -> Plan:
@@ -111,9 +96,29 @@ def make_plan(request: StudyRequest) -> Plan:
         elif images:
             patients.append(Patient(case, ref, images, mask, _of(case, mrs, single)))
     refusals += [Refusal(c, m.name, r) for c, r in refs.unclear.items() for m in request.methods]
-    _refuse_none(patients, refs, preds, request)
-    _refuse_swapped(patients)
-    return Plan(tuple(patients), tuple(refusals))
+    apart, shared, warnings = told_apart(tuple(patients))
+    if not apart and shared:
+        raise InputRefused(
+            f"No patient can be scored. The first, {shared[0].case}: {shared[0].reason}",
+            rule="a file serves one role for one patient",
+            remedy="check what is given to --pred, --ref and --mask",
+        )
+    _refuse_none(apart, refs, preds, request)
+    _refuse_swapped(apart)
+    given = [refs, *preds.values(), *(images for images in (masks, mrs) if images is not None)]
+    return Plan(apart, (*refusals, *shared), warnings + _links_said(given))
+
+
+def _links_said(given: list[Images]) -> tuple[str, ...]:
+    """Name what was not looked into, as whatever lies behind it is not in the study."""
+    links = sorted({link for images in given for link in images.links})
+    if not links:
+        return ()
+    names = path_text(named(links, most=10))
+    return (
+        f"{len(links)} links to folders, or to nothing, were not looked into: {names}. Give the "
+        "folders themselves if there are images in them.",
+    )
 
 
 def _of(case: str, images: Images | None, single: str) -> Path | None:
@@ -150,7 +155,7 @@ def _without_reference(refs: Images, preds: dict[str, Images], single: str) -> l
 
 
 def _refuse_none(
-    patients: list[Patient], refs: Images, preds: dict[str, Images], request: StudyRequest
+    patients: tuple[Patient, ...], refs: Images, preds: dict[str, Images], request: StudyRequest
 ) -> None:
     if patients:
         return
@@ -165,7 +170,7 @@ def _refuse_none(
     )
 
 
-def _refuse_swapped(patients: list[Patient]) -> None:
+def _refuse_swapped(patients: tuple[Patient, ...]) -> None:
     """Refuse if every reference is named as a synthetic CT and no synthetic CT is."""
     refs = [stem(p.ref.name) for p in patients]
     preds = [stem(path.name) for p in patients for path in p.preds.values()]

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from medcyclegan.evaluation.study.measure import Measured
-from medcyclegan.evaluation.study.plan import Patient, Refusal, StudyRequest
+from medcyclegan.evaluation.study.patient import Patient, Refusal
+from medcyclegan.evaluation.study.plan import StudyRequest
 from medcyclegan.evaluation.study.statistics import Comparison, Summary
 
 

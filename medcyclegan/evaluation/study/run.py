@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from medcyclegan.errors import InputRefused, MedcycleganError
-from medcyclegan.evaluation.study.doubts import doubt_warning, doubts_of
+from medcyclegan.evaluation.metrics import Scores
+from medcyclegan.evaluation.study.batches import Batches, doubt_warning, records_of
 from medcyclegan.evaluation.study.groups import read_groups
 from medcyclegan.evaluation.study.load import load_prediction, load_truth
 from medcyclegan.evaluation.study.measure import Measured, measure
 from medcyclegan.evaluation.study.output import ensure_study_writable, write_study
-from medcyclegan.evaluation.study.plan import Patient, Plan, Refusal, StudyRequest, make_plan
+from medcyclegan.evaluation.study.patient import Patient, Refusal
+from medcyclegan.evaluation.study.plan import Plan, StudyRequest, make_plan
 from medcyclegan.evaluation.study.result import Study
+from medcyclegan.evaluation.study.roles import refuse_copy
 from medcyclegan.evaluation.study.statistics import compare, metrics_of, summarise
 
 # Called with the number of steps done and their total: a step a patient, and one for the report.
 Progress = Callable[[int, int], None]
+# The mean of what rounding to whole HU changes is a quarter.
+ROUNDING_HU = 0.5
 
 
 def evaluate_study(
@@ -44,72 +51,99 @@ def evaluate_study(
         If the folder cannot be made; this is found before anything is read.
     """
     ensure_study_writable(request)
+    batches = records_of(request)
     plan = make_plan(request)
     groups = read_groups(request.groups) if request.groups else {}
     tell = progress or (lambda done, total: None)
     steps = len(plan.patients) + 1
-    results: list[Measured] = []
-    refused: list[Refusal] = []
-    notes: dict[str, tuple[str, ...]] = {}
+    found = _Found()
     for done, patient in enumerate(plan.patients):
         tell(done, steps)
-        _score_patient(patient, request, results, refused, notes)
+        _score_patient(patient, request, found)
     tell(steps - 1, steps)
-    _refuse_nothing_scored(results, refused)
-    study = _concluded(request, plan, (results, refused, notes), groups, (version, now))
+    _refuse_nothing_scored(found)
+    study = _concluded(request, plan, found, batches, groups, (version, now))
     write_study(study)
     tell(steps, steps)
     return study
 
 
-def _score_patient(
-    patient: Patient,
-    request: StudyRequest,
-    results: list[Measured],
-    refused: list[Refusal],
-    notes: dict[str, tuple[str, ...]],
-) -> None:
-    """Score every method of one patient; adds to the lists."""
+@dataclass
+class _Found:
+    """What was scored and refused, and sentences by patient: notes, and warnings among them."""
+
+    results: list[Measured] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+    notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    warnings: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def warn(self, case: str, sentences: Iterable[str]) -> None:
+        """Keep warnings of a patient."""
+        self.warnings[case] = (*self.warnings.get(case, ()), *sentences)
+
+
+def _score_patient(patient: Patient, request: StudyRequest, found: _Found) -> None:
+    """Score every method of one patient; adds to what was found."""
+    case = patient.case
     try:
         truth = load_truth(patient)
     except MedcycleganError as error:
-        refused += [Refusal(patient.case, method, str(error)) for method in patient.preds]
+        found.refused += [Refusal(case, method, str(error)) for method in patient.preds]
         return
-    notes[patient.case] = truth.notes
+    found.notes[case] = truth.notes
+    found.warn(case, truth.warnings)
     for method, path in patient.preds.items():
         try:
+            refuse_copy(path, patient.ref)
             prediction = load_prediction(path, truth)
-            found = measure(patient.case, method, truth, prediction, protocol=request.protocol)
+            result = measure(case, method, truth, prediction, protocol=request.protocol)
         except MedcycleganError as error:
-            refused.append(Refusal(patient.case, method, str(error)))
+            found.refused.append(Refusal(case, method, str(error)))
         else:
-            results.append(found)
+            found.results.append(result)
+            found.warn(case, (f"{method}: {said}" for said in prediction.warnings))
+            found.warn(case, _too_good(result))
 
 
-def _refuse_nothing_scored(results: list[Measured], refused: list[Refusal]) -> None:
-    if results:
-        return
-    first = refused[0]
-    raise InputRefused(
-        f"None of {len(refused)} synthetic CTs could be scored. The first, {first.case} of "
-        f"{first.method}: {first.reason.rstrip('.')}"
+def _too_good(result: Measured) -> tuple[str, ...]:
+    """Say that a score is perfect, but for what rounding to whole HU makes."""
+    if result.scores.mae_hu > ROUNDING_HU:
+        return ()
+    return (
+        f"{result.method}: a perfect score: its MAE of {result.scores.mae_hu:.2g} HU is no more "
+        "than rounding makes; is it a copy of the reference CT?",
     )
 
 
-_Found = tuple[list[Measured], list[Refusal], dict[str, tuple[str, ...]]]
+def _refuse_nothing_scored(found: _Found) -> None:
+    if found.results:
+        return
+    first = found.refused[0]
+    raise InputRefused(
+        f"None of {len(found.refused)} synthetic CTs could be scored. The first, {first.case} of "
+        f"{first.method}: {first.reason.rstrip('.')}"
+    )
 
 
 def _concluded(
     request: StudyRequest,
     plan: Plan,
     found: _Found,
+    batches: Batches,
     groups: dict[str, str],
     made: tuple[str, datetime],
 ) -> Study:
-    results, refused, notes = found
+    results = found.results
     metrics = metrics_of(request.protocol)
     scored = {result.case for result in results}
-    doubts = doubts_of(plan.patients, request)
+    doubts = batches.doubts_of(plan.patients)
+    for case, sentences in batches.warnings_of(plan.patients).items():
+        found.warn(case, sentences)
+    warned = {case: said for case, said in found.warnings.items() if case in scored}
+    notes = {
+        case: told + found.warnings.get(case, ()) + doubts.get(case, ())
+        for case, told in found.notes.items()
+    }
     return Study(
         request=request,
         version=made[0],
@@ -117,13 +151,42 @@ def _concluded(
         patients=tuple(patient for patient in plan.patients if patient.case in scored),
         results=tuple(results),
         unmatched=plan.refusals,
-        refused=tuple(refused),
-        notes={case: told + doubts.get(case, ()) for case, told in notes.items()},
-        warnings=doubt_warning(doubts, scored) + _warnings(results, request, groups),
+        refused=tuple(found.refused),
+        notes=notes,
+        warnings=plan.warnings
+        + doubt_warning(doubts, scored)
+        + _warnings(results, request, groups)
+        + _alike(results)
+        + _by_sentence(warned),
         groups=groups,
         summaries=tuple(summarise(results, metrics=metrics, groups=groups)),
         comparisons=tuple(compare(results, metrics=metrics)),
     )
+
+
+def _by_sentence(warned: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """The warnings of patients, each once with all whom it is of."""
+    cases: dict[str, list[str]] = {}
+    for case, sentences in warned.items():
+        for sentence in sentences:
+            cases.setdefault(sentence, []).append(case)
+    return tuple(f"{', '.join(of)}: {said.rstrip('.')}." for said, of in cases.items())
+
+
+def _alike(results: list[Measured]) -> tuple[str, ...]:
+    """Name methods whose scores are equal to the last digit: their images are one and the same."""
+    by_method: dict[str, dict[str, Scores]] = {}
+    for result in results:
+        by_method.setdefault(result.method, {})[result.case] = result.scores
+    found = []
+    for (first, ours), (second, theirs) in itertools.combinations(by_method.items(), 2):
+        both = ours.keys() & theirs.keys()
+        if both and all(ours[case] == theirs[case] for case in both):
+            found.append(
+                f"{first} and {second} have the same scores to the last digit: the images of the "
+                "two methods are the same."
+            )
+    return tuple(found)
 
 
 def _warnings(

@@ -10,10 +10,8 @@ from medcyclegan.errors import InputRefused
 from medcyclegan.geometry import FloatArray
 from medcyclegan.io.dicom.frames import SliceView
 from medcyclegan.io.dicom.geometry import ORIENTATION_TOLERANCE, orientation, pixel_spacing
-from medcyclegan.io.dicom.values import number, shown, text
+from medcyclegan.io.dicom.values import shown, text
 
-# Echo times may differ by this much, relative: some sequences trim it slice by slice.
-ECHO_TIME_TOLERANCE_RELATIVE = 0.01
 # Pixel spacings may differ by this much, relative: 0.03 pixels over a row of 256.
 PIXEL_SPACING_TOLERANCE_RELATIVE = 1e-4
 
@@ -28,11 +26,6 @@ _EQUAL = (
     ("Rows", "matrix", True),
     ("Columns", "matrix", True),
     ("StackID", "stack", True),
-)
-_SEVERAL = (
-    ("TemporalPositionIdentifier", "time points"),
-    ("TemporalPositionIndex", "time points"),
-    ("EchoNumbers", "echoes"),
 )
 
 
@@ -50,10 +43,6 @@ def check_alike(views: Sequence[SliceView]) -> None:
     spacing_mm = float(pixel_spacing(views[0]).min())
     allowed_mm = PIXEL_SPACING_TOLERANCE_RELATIVE * spacing_mm
     _check_close(views, pixel_spacing, "pixel spacing (mm)", allowed_mm)
-    for keyword, what in _SEVERAL:
-        _check_single(views, keyword, what)
-    _check_echo_time(views, "EchoTime")
-    _check_echo_time(views, "EffectiveEchoTime")
 
 
 def _check_equal(views: Sequence[SliceView], keyword: str, what: str, may_show: bool) -> None:
@@ -67,28 +56,6 @@ def _check_equal(views: Sequence[SliceView], keyword: str, what: str, may_show: 
                 rule=f"all slices of a volume share one {what}",
                 remedy="sort the files by series into folders of their own",
             )
-
-
-def _check_single(views: Sequence[SliceView], keyword: str, what: str) -> None:
-    values = {text(view.dataset, keyword, view.path) for view in views}
-    if len(values) > 1:
-        _refuse_several(views[0], what, keyword, sorted(values))
-
-
-def _check_echo_time(views: Sequence[SliceView], keyword: str) -> None:
-    times_ms = [number(view.dataset, keyword, view.path) for view in views]
-    known = [time for time in times_ms if time is not None]
-    if known and max(known) - min(known) > ECHO_TIME_TOLERANCE_RELATIVE * max(known):
-        _refuse_several(views[0], "echoes", keyword, [f"{t:g} ms" for t in sorted(set(known))])
-
-
-def _refuse_several(view: SliceView, what: str, keyword: str, values: list[str]) -> None:
-    some = ", ".join(shown(value) for value in values[:5])
-    raise InputRefused(
-        f"{view.path.parent} holds several {what} in one series ({keyword}: {some})",
-        rule="a volume is one echo at one time",
-        remedy="put the files of one of them into a folder of their own",
-    )
 
 
 def _check_close(

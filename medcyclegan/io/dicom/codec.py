@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from pydicom.pixels.decoders.base import get_decoder
@@ -50,10 +51,27 @@ def check_syntax(file: DicomFile) -> None:
     )
 
 
-def stored_frames(
-    layouts: Mapping[DicomFile, PixelLayout],
-) -> Iterator[tuple[DicomFile, int, Stored]]:
-    """Yield (file, frame from 0, stored values of (rows, columns)) for all frames of all files.
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One decoded frame of a file, counted from 0.
+
+    ``words`` is (rows, columns), unsigned, with all bits that were stored or coded; ``layout``
+    says which of them are the value.
+    """
+
+    file: DicomFile
+    index: int
+    words: Stored
+    layout: PixelLayout
+
+    @property
+    def stored(self) -> Stored:
+        """The stored values, (rows, columns)."""
+        return self.layout.clean(self.words)
+
+
+def decoded_frames(layouts: Mapping[DicomFile, PixelLayout]) -> Iterator[Frame]:
+    """Yield all frames of all files.
 
     Raises
     ------
@@ -65,8 +83,8 @@ def stored_frames(
     for file, layout in layouts.items():
         if file not in apart:
             frames = _rle_frames if file.syntax == RLELossless else _native_frames
-            for index, frame in enumerate(frames(file, layout)):
-                yield file, index, frame
+            for index, words in enumerate(frames(file, layout)):
+                yield Frame(file, index, words, layout)
     if apart:
         yield from _gdcm_frames(apart)
 
@@ -76,13 +94,12 @@ def _native_frames(file: DicomFile, layout: PixelLayout) -> Iterator[Stored]:
     expected = layout.frames * layout.frame_bytes
     if expected > len(data):
         raise truncated(file.path, f"{expected} bytes are expected, {len(data)} are there")
-    dtype = np.dtype(f"{'i' if layout.signed else 'u'}{layout.sample_bytes}")
-    dtype = dtype.newbyteorder("<" if file.little_endian else ">")
+    dtype = np.dtype(f"{'<' if file.little_endian else '>'}u{layout.sample_bytes}")
     for index in range(layout.frames):
         frame = np.frombuffer(
             data, dtype, count=layout.rows * layout.columns, offset=index * layout.frame_bytes
         )
-        yield layout.clean(frame).reshape(layout.rows, layout.columns)
+        yield frame.reshape(layout.rows, layout.columns)
 
 
 def _rle_frames(file: DicomFile, layout: PixelLayout) -> Iterator[Stored]:
@@ -92,24 +109,27 @@ def _rle_frames(file: DicomFile, layout: PixelLayout) -> Iterator[Stored]:
             if layout.frames * layout.frame_bytes > _RLE_GROWTH * len(pixel_bytes(file)):
                 raise truncated(file.path, "they cannot hold that many pixels")
             decoder = get_decoder(RLELossless)
-            decoded = list(decoder.iter_array(source, raw=True, decoding_plugin="pydicom"))
+            decoded = list(
+                decoder.iter_array(
+                    source, raw=True, decoding_plugin="pydicom", correct_unused_bits=False
+                )
+            )
     except PYDICOM_ERRORS as error:
         raise _undecodable(file) from error
     yield from (frame for frame, _ in decoded)
 
 
-def _gdcm_frames(
-    layouts: Mapping[DicomFile, PixelLayout],
-) -> Iterator[tuple[DicomFile, int, Stored]]:
-    file, index = next(iter(layouts)), 0
-    wanted = ((file, index) for file, layout in layouts.items() for index in range(layout.frames))
+def _gdcm_frames(layouts: Mapping[DicomFile, PixelLayout]) -> Iterator[Frame]:
+    file = next(iter(layouts))
+    coded: dict[DicomFile, PixelLayout] = {}
     try:
         with quiet():
             for file, layout in layouts.items():
-                check_codestreams(file, layout)
-        frames = decode_apart(layouts)
-        for file, index in wanted:
-            yield file, index, next(frames)[1]
+                coded[file] = check_codestreams(file, layout)
+        frames = decode_apart(coded)
+        for file, layout in coded.items():
+            for index in range(layout.frames):
+                yield Frame(file, index, next(frames)[1], layout)
     except PYDICOM_ERRORS as error:
         raise _undecodable(file) from error
 

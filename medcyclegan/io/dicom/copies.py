@@ -8,7 +8,7 @@ from pydicom import Dataset
 from pydicom.sequence import Sequence
 
 from medcyclegan.errors import InputRefused
-from medcyclegan.io.dicom.tags import CODE
+from medcyclegan.io.dicom.tags import CODE, WINDOW
 from medcyclegan.io.dicom.valid import is_valid
 from medcyclegan.io.dicom.values import readable
 
@@ -63,6 +63,19 @@ def copy_valid(source: Dataset, keywords: tuple[str, ...]) -> Dataset:
         if element is not None and is_valid(element):
             ds.add(element)
     return ds
+
+
+def copy_window(source: Dataset) -> Dataset:
+    """Return the window that ``source`` is shown in, nothing if it has none that DICOM allows."""
+    ds = copy_valid(source, WINDOW)
+    if "WindowCenter" not in ds or "WindowWidth" not in ds:
+        return Dataset()
+    element = ds["WindowWidth"]
+    widths = element.value if element.VM > 1 else [element.value]
+    # PS3.3 C.11.2.1.2: at least 1 if it is linear, above 0 for the other functions.
+    least = 1.0 if ds.get("VOILUTFunction") in (None, "", "LINEAR") else 0.0
+    fits = all(w is not None and float(w) >= least and float(w) > 0.0 for w in widths)
+    return ds if fits else Dataset()
 
 
 def copy_codes(source: Dataset, keywords: tuple[str, ...]) -> Dataset:

@@ -18,6 +18,7 @@ from medcyclegan.io.dicom.kinds import MR_BITS, unacquired_mr
 from medcyclegan.io.dicom.plane import order_along_normal, plane_of_grid
 from medcyclegan.io.dicom.valid import LONG_STRING, refuse_odd_text
 from medcyclegan.io.dicom.write import save_series
+from medcyclegan.io.targets import OUR_MANUFACTURER
 from medcyclegan.volume import Volume
 
 PHANTOM_NAME = "Phantom^Head"
@@ -115,7 +116,7 @@ def _series(description: str, new_uid: Callable[[], str]) -> Dataset:
     ds.FrameOfReferenceUID = new_uid()
     ds.SeriesNumber = 1
     ds.SeriesDescription = description
-    ds.Manufacturer = "medcyclegan"
+    ds.Manufacturer = OUR_MANUFACTURER
     return ds
 
 

@@ -9,7 +9,7 @@ together still do, and without it nobody can tell which they were.
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from pydicom import Dataset
@@ -72,7 +72,7 @@ class Deidentifier:
         if not isinstance(passport, DicomPassport):
             return passport
         slices = tuple(self._slice(source) for source in passport.slices)
-        return DicomPassport(slices, passport.frame_numbers)
+        return replace(passport, slices=slices)
 
     def uid(self, original: str) -> str:
         """Return the UID that stands for another."""

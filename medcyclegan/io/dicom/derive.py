@@ -25,6 +25,7 @@ from medcyclegan.io.dicom.source import description_of, plane_of, references_to
 from medcyclegan.io.dicom.valid import LONG_STRING, refuse_invalid, refuse_odd_text
 from medcyclegan.io.dicom.values import quiet
 from medcyclegan.io.scan import DicomPassport, Passport
+from medcyclegan.io.targets import OUR_MANUFACTURER
 
 
 @dataclass(frozen=True)
@@ -172,10 +173,11 @@ def _of_slice(geometry: Geometry, k: int, passport: Passport, kind: Kind) -> Dat
     if not isinstance(passport, DicomPassport):
         return plane_of_grid(geometry, k) if has_place(passport) else Dataset()
     source = passport.slices[k]
-    ds = plane_of(source) if has_place(passport) else Dataset()
+    step_mm = geometry.spacing_mm[2] if geometry.shape[2] > 1 else None
+    ds = plane_of(source, step_mm=step_mm) if has_place(passport) else Dataset()
     ds.update(kind.of_acquisition(source))
     frame_number = passport.frame_numbers[k] if passport.frame_numbers else None
-    ds.update(references_to(source, frame_number))
+    ds.update(references_to(source, frame_number, same_places=not passport.is_resampled))
     return ds
 
 
@@ -185,7 +187,7 @@ def _made(derivation: Derivation) -> Dataset:
     if derivation.synthetic:
         ds.SyntheticData = "YES"
     ds.SeriesInstanceUID = derivation.new_uid()
-    ds.Manufacturer = "medcyclegan"
+    ds.Manufacturer = OUR_MANUFACTURER
     if derivation.model_name:
         ds.ManufacturerModelName = derivation.model_name
     versions = (derivation.software_version, derivation.model_sha256)

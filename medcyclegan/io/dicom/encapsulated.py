@@ -21,7 +21,7 @@ from pydicom.uid import (
 )
 
 from medcyclegan.errors import InputRefused
-from medcyclegan.io.dicom.codestream import codestream_size, is_complete
+from medcyclegan.io.dicom.codestream import is_complete, read_codestream
 from medcyclegan.io.dicom.header import DicomFile, open_at_pixel_data
 from medcyclegan.io.dicom.layout import PixelLayout
 from medcyclegan.io.dicom.values import PYDICOM_ERRORS, quiet
@@ -74,8 +74,10 @@ def pixel_dataset(file: DicomFile) -> Dataset:
     return ds
 
 
-def check_codestreams(file: DicomFile, layout: PixelLayout) -> None:
-    """Check that each frame's codestream is complete and of the size that the header says.
+def check_codestreams(file: DicomFile, layout: PixelLayout) -> PixelLayout:
+    """Check each frame's codestream; return how samples are laid out in them.
+
+    It must be complete and of the size that the header says.
 
     A decoder takes the memory that a codestream asks for, and fills up what is missing.
 
@@ -85,10 +87,11 @@ def check_codestreams(file: DicomFile, layout: PixelLayout) -> None:
         If it is not so.
     """
     expected = (layout.columns, layout.rows, 1)
-    count = 0
+    count, precision = 0, 0
     for codestream in generate_frames(pixel_bytes(file), number_of_frames=layout.frames):
-        size = codestream_size(codestream)
-        if size != expected:
+        says = read_codestream(codestream)
+        size = (says.columns, says.rows, says.components) if says else None
+        if says is None or size != expected or says.precision < 1:
             raise InputRefused(
                 f"{file.path}: the header says {layout.columns} x {layout.rows} pixels, frame "
                 f"{count + 1} holds {f'{size[0]} x {size[1]} x {size[2]}' if size else 'no image'}",
@@ -97,9 +100,10 @@ def check_codestreams(file: DicomFile, layout: PixelLayout) -> None:
             )
         if not is_complete(codestream):
             raise truncated(file.path, f"frame {count + 1} has no end")
-        count += 1
+        count, precision = count + 1, max(precision, says.precision)
     if count != layout.frames:
         raise truncated(file.path, f"{count} of {layout.frames} frames are there")
+    return layout.coded(precision)
 
 
 def truncated(path: Path, what: str) -> InputRefused:

@@ -5,28 +5,56 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from medcyclegan.errors import InputRefused
+from medcyclegan.io.dicom.directory import is_directory, listed_files
 from medcyclegan.io.dicom.header import DICOM_ROOT, DicomFile, dicom_start, load_header
 from medcyclegan.io.dicom.values import PYDICOM_ERRORS, text, uid_name, whole
+from medcyclegan.io.links import leads_nowhere, leads_out
 from medcyclegan.io.targets import COMPLETION_RECORD
 from medcyclegan.task import RADIOGRAPHS
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What a folder holds: images by SeriesInstanceUID, and what was passed over."""
+    """What a folder holds: images by SeriesInstanceUID, and what was passed over.
+
+    ``links_out`` are links to files or folders out of the folder, ``dead_links`` lead nowhere.
+    """
 
     series: dict[str, list[DicomFile]]
     warnings: tuple[str, ...]
+    links_out: tuple[Path, ...] = ()
+    dead_links: tuple[Path, ...] = ()
+
+
+@dataclass
+class _Aside:
+    """What is not read of a folder: links out, links that lead nowhere, pipes and devices."""
+
+    out: list[Path] = field(default_factory=list)
+    dead: list[Path] = field(default_factory=list)
+    irregular: list[Path] = field(default_factory=list)
+
+    def takes(self, path: Path, root: Path) -> bool:
+        """Put a path aside if it is one of these; whether it was."""
+        if leads_nowhere(path):
+            self.dead.append(path)
+        elif leads_out(path, root):
+            self.out.append(path)
+        elif not (path.is_file() or path.is_dir()):
+            self.irregular.append(path)
+        else:
+            return False
+        return True
 
 
 def is_dicom(path: Path) -> bool:
     """Whether a file is DICOM, or a folder holds at least one such file; raises nothing."""
     if path.is_dir():
-        return any(_is_dicom_file(file) for file in _walk(path, []))
+        return any(_is_dicom_file(file) for file in _walk(path, _Aside()))
     return _is_dicom_file(path)
 
 
@@ -38,26 +66,28 @@ def find_images(folder: Path) -> Found:
     InputRefused
         If a file has the DICOM prefix but cannot be read: it might be a slice of the series.
     """
-    links: list[Path] = []
-    files, not_dicom = _load_all(_walk(folder, links))
+    aside = _Aside()
+    files, not_dicom = _load_all(_walk(folder, aside))
     images = [file for file in files if is_image(file)]
     if not images:
         raise InputRefused(
             f"{folder} holds no DICOM images ({len(files)} other DICOM objects, "
-            f"{not_dicom} other files)",
+            f"{not_dicom} other files{_links_said(aside)})",
             rule="at least one image is needed",
             remedy="name the folder of an image series",
         )
     return Found(
         _by_series(images),
-        _passed_over(not_dicom, len(files) - len(images), len(links)),
+        _passed_over(not_dicom, len(files) - len(images), aside),
+        links_out=tuple(aside.out),
+        dead_links=tuple(aside.dead),
     )
 
 
 def find_siblings(path: Path) -> Found:
     """Read one file's header, and those of the files beside it that share its series.
 
-    A multi-frame file and a radiograph stand alone.
+    A multi-frame file and a radiograph stand alone. A DICOMDIR stands for the files that it names.
     """
     # Pipes and devices would block.
     file = load_header(path) if path.is_file() else None
@@ -65,6 +95,8 @@ def find_siblings(path: Path) -> Found:
         raise InputRefused(
             f"{path} is no DICOM file", rule="it must be one", remedy="name the folder of a series"
         )
+    if is_directory(file):
+        return _find_listed(file)
     if not is_image(file):
         raise InputRefused(
             f"{path} is a DICOM object without an image ({uid_name(_sop_class(file))})",
@@ -74,11 +106,11 @@ def find_siblings(path: Path) -> Found:
     uid = series_uid(file)
     if is_multiframe(file) or text(file.header, "Modality", path) in RADIOGRAPHS:
         return Found({uid: [file]}, ())
-    root = Path(os.path.realpath(path.parent))
+    aside = _Aside()
     beside = (
         other
         for other in sorted(path.parent.iterdir())
-        if other == path or (_is_inside(other, root) and _is_dicom_file(other))
+        if other == path or (not aside.takes(other, path.parent) and _is_dicom_file(other))
     )
     files, _ = _load_all(beside)
     alike = [
@@ -86,7 +118,28 @@ def find_siblings(path: Path) -> Found:
         for other in files
         if is_image(other) and series_uid(other) == uid and not is_multiframe(other)
     ]
-    return Found({uid: alike}, ())
+    links_out, dead = tuple(aside.out), tuple(aside.dead)
+    return Found({uid: alike}, (), links_out=links_out, dead_links=dead)
+
+
+def _find_listed(directory: DicomFile) -> Found:
+    paths, missing = listed_files(directory)
+    files, not_dicom = _load_all(iter(paths))
+    images = [file for file in files if is_image(file)]
+    if not images:
+        raise InputRefused(
+            f"{directory.path} names no DICOM image that is there ({missing} of its files are not)",
+            rule="at least one image is needed",
+            remedy="copy the whole of the medium, or name the folder of an image series",
+        )
+    said = (
+        (f"Files that the DICOMDIR names are not there: {missing}; slices may be missing.",)
+        if missing
+        else ()
+    )
+    return Found(
+        _by_series(images), said + _passed_over(not_dicom, len(files) - len(images), _Aside())
+    )
 
 
 def series_uid(file: DicomFile) -> str:
@@ -126,18 +179,27 @@ def _by_series(images: list[DicomFile]) -> dict[str, list[DicomFile]]:
     return series
 
 
-def _passed_over(not_dicom: int, no_image: int, links: int) -> tuple[str, ...]:
+def _passed_over(not_dicom: int, no_image: int, aside: _Aside) -> tuple[str, ...]:
     counts = (
         (not_dicom, "that are not DICOM"),
         (no_image, "that are DICOM but no image"),
-        (links, "that are links out of the folder"),
+        (len(aside.out), "that are links out of the folder"),
+        (len(aside.dead), "that are links that lead nowhere"),
+        (len(aside.irregular), "that are pipes or devices"),
     )
     return tuple(f"Files {what} were passed over: {count}." for count, what in counts if count)
+
+
+def _links_said(aside: _Aside) -> str:
+    counts = ((len(aside.out), "links out of the folder"), (len(aside.dead), "links to nowhere"))
+    return "".join(f", {count} {what}" for count, what in counts if count)
 
 
 def is_image(file: DicomFile) -> bool:
     """Whether it should hold an image; a file cut off before its pixel data counts, too."""
     kind = _sop_class(file)
+    if is_directory(file):
+        return False
     if not kind.startswith(DICOM_ROOT):
         return file.pixel_offset is not None
     # Names as in PS3.4 B.5: "MR Image Storage", "Enhanced CT Image Storage", ... Dose, segmentation
@@ -146,7 +208,8 @@ def is_image(file: DicomFile) -> bool:
 
 
 def _sop_class(file: DicomFile) -> str:
-    return text(file.header, "SOPClassUID", file.path)
+    said = text(file.header, "SOPClassUID", file.path)
+    return said or text(file.header.file_meta, "MediaStorageSOPClassUID", file.path)
 
 
 def _is_dicom_file(path: Path) -> bool:
@@ -159,35 +222,28 @@ def _is_dicom_file(path: Path) -> bool:
         return False
 
 
-def _walk(folder: Path, links_out: list[Path]) -> Iterator[Path]:
+def _walk(folder: Path, aside: _Aside) -> Iterator[Path]:
     """Yield the regular files below ``folder``, each once, in the order of their names.
 
     Links to folders are not followed, so that no loop can arise; links to files only if they end
-    inside ``folder``. The others are added to ``links_out``.
+    inside ``folder``. The others are put ``aside``.
     """
     root = folder.resolve()
     seen: set[Path] = set()
     for here, folders, names in os.walk(root, onerror=_refuse_unreadable):
         folders.sort()
+        for name in folders:
+            aside.takes(Path(here, name), root)  # links to folders below are walked as these
         for name in sorted(names):
             if name == COMPLETION_RECORD:
-                continue  # ours, beside the slices of a series that we wrote
+                continue  # of an earlier version, beside the slices of a series that it wrote
             path = Path(here, name)
-            if not _is_inside(path, root):
-                links_out.append(path)
+            if aside.takes(path, root):
                 continue
             path = Path(os.path.realpath(path))
-            if path not in seen and path.is_file():
+            if path not in seen:
                 seen.add(path)
                 yield path
-
-
-def _is_inside(path: Path, root: Path) -> bool:
-    """Whether a path that may be a link ends below ``root``; links to themselves count as inside.
-
-    By realpath, as Path.resolve raises for these.
-    """
-    return not path.is_symlink() or Path(os.path.realpath(path)).is_relative_to(root)
 
 
 def _refuse_unreadable(error: OSError) -> None:

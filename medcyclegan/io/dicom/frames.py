@@ -22,6 +22,15 @@ _PROMOTED = {
     "PixelValueTransformationSequence": ("RescaleSlope", "RescaleIntercept", "RescaleType"),
     "MREchoSequence": ("EffectiveEchoTime",),
     "FrameContentSequence": ("StackID", "TemporalPositionIndex"),
+    "MRImageFrameTypeSequence": ("FrameType", "ComplexImageComponent"),
+    "CTImageFrameTypeSequence": ("FrameType",),
+    "MRDiffusionSequence": ("DiffusionBValue", "DiffusionDirectionality"),
+    "MRTimingAndRelatedParametersSequence": ("RepetitionTime", "FlipAngle"),
+    "ContrastBolusUsageSequence": ("ContrastBolusAgentPhase",),
+    "CardiacSynchronizationSequence": ("NominalPercentageOfCardiacPhase",),
+    "RespiratorySynchronizationSequence": ("NominalPercentageOfRespiratoryPhase",),
+    "CTXRayDetailsSequence": ("KVP",),
+    "CTReconstructionSequence": ("ConvolutionKernel",),
 }
 
 
@@ -111,7 +120,11 @@ def _refuse_mosaic(file: DicomFile) -> None:
     Where the tiles lie stands only in private elements that are often removed with the patient's
     name, so that a wrong guess would go unseen.
     """
-    if "MOSAIC" in text(file.header, "ImageType", file.path).split("\\"):
+    if "MOSAIC" not in text(file.header, "ImageType", file.path).split("\\"):
+        return
+    # An enhanced object that places several frames is none, whatever a converter left in there.
+    frames = whole(file.header, "NumberOfFrames", file.path, default=1)
+    if frames == 1 or "PerFrameFunctionalGroupsSequence" not in file.header:
         raise InputRefused(
             f"{file.path} is a Siemens mosaic: many slices tiled into one image",
             rule="each slice must be an image or a frame of its own",

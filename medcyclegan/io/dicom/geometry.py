@@ -30,13 +30,17 @@ UNIT_TOLERANCE = SHEAR_TOLERANCE
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
-def sort_slices(views: Sequence[SliceView]) -> tuple[list[SliceView], Geometry, tuple[str, ...]]:
+def sort_slices(
+    views: Sequence[SliceView], *, may_be_tilted: bool = False
+) -> tuple[list[SliceView], Geometry, tuple[str, ...]]:
     """Order slices along their normal and make their grid.
 
     Parameters
     ----------
     views:
         Slices of one orientation, matrix and pixel spacing.
+    may_be_tilted:
+        Whether slices may be stacked off their normal; the grid is sheared then.
 
     Returns
     -------
@@ -55,7 +59,8 @@ def sort_slices(views: Sequence[SliceView]) -> tuple[list[SliceView], Geometry, 
     warnings: tuple[str, ...] = ()
     if len(ordered) > 1:
         _check_distinct(ordered, placed @ normal)
-        _check_not_tilted(ordered, placed, normal)
+        if not may_be_tilted:
+            _check_not_tilted(ordered, placed, normal)
         _check_even(ordered, placed, normal)
         step = (placed[-1] - placed[0]) / (len(ordered) - 1)
     else:
@@ -146,7 +151,8 @@ def _check_not_tilted(ordered: list[SliceView], placed: FloatArray, normal: Floa
             f"{ordered[0].path.parent}: the slices are stacked "
             f"{np.degrees(np.arcsin(min(sine, 1.0))):.2f} degrees off their normal",
             rule="shear or gantry tilt is not accepted, as the grid must be rectangular",
-            remedy="correct the tilt first (dcm2niix does) and give the NIfTI file",
+            remedy="for a CT add --untilt, which corrects it; or correct it first (dcm2niix does) "
+            "and give the NIfTI file",
         )
 
 

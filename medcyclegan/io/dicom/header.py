@@ -24,6 +24,7 @@ from pydicom.uid import (
 )
 
 from medcyclegan.errors import InputRefused
+from medcyclegan.io.dicom.kept_text import keep_text
 from medcyclegan.io.dicom.values import PYDICOM_ERRORS, quiet
 
 # A deflated file may grow to this: far above any series of deflated slices (2 MiB each) and above
@@ -129,7 +130,8 @@ def _parse(path: Path, stream: BinaryIO) -> DicomFile | None:
     meta = FileMetaDataset(read_dataset(stream, False, True, stop_when=_not_group_2))
     syntax = str(meta.get("TransferSyntaxUID") or "")
     body, header = _read_body(path, stream, syntax)
-    sop_class = str(header.get("SOPClassUID") or "")
+    # A DICOMDIR names its class in the file meta alone.
+    sop_class = str(header.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID") or "")
     if not has_prefix and not sop_class.startswith(DICOM_ROOT):
         return None
     if not has_prefix and not syntax:
@@ -158,6 +160,7 @@ def _read_body(path: Path, stream: BinaryIO, syntax: str) -> tuple[BinaryIO, Dat
         stop_when=_at_pixel_data,
     )
     list(header.elements())  # pydicom converts some of them here: with its warnings kept back
+    keep_text(header)
     return stream, header
 
 

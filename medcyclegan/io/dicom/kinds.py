@@ -15,8 +15,8 @@ from pydicom.uid import CTImageStorage, MRImageStorage
 
 from medcyclegan.geometry import Geometry
 from medcyclegan.io.dicom.common import pixel_format
-from medcyclegan.io.dicom.copies import copy_valid, log_invalid
-from medcyclegan.io.dicom.tags import CT_ACQUISITION, WINDOW
+from medcyclegan.io.dicom.copies import copy_valid, copy_window, log_invalid
+from medcyclegan.io.dicom.tags import CT_ACQUISITION
 from medcyclegan.volume import FloatVoxels, Unit
 
 StoredVoxels = NDArray[np.int16] | NDArray[np.uint16]
@@ -61,8 +61,8 @@ class Kind:
     """One kind of derived image.
 
     ``header`` is the same in all slices; ``acquisition`` names what each slice takes over from its
-    slice of the source where that has it; ``prefix`` begins the names of files; ``needs_place``:
-    its slices must lie in space.
+    slice of the source where that has it, ``keeps_window`` that it is shown as that; ``prefix``
+    begins the names of files; ``needs_place``: its slices must lie in space.
     """
 
     unit: Unit
@@ -70,11 +70,15 @@ class Kind:
     encoding: Encoding
     header: Dataset
     acquisition: tuple[str, ...] = ()
+    keeps_window: bool = False
     needs_place: bool = True
 
     def of_acquisition(self, source: Dataset) -> Dataset:
         """Return what a slice takes over from the acquisition of its slice of the source."""
-        return copy_valid(source, self.acquisition)
+        ds = copy_valid(source, self.acquisition)
+        if self.keeps_window:
+            ds.update(copy_window(source))
+        return ds
 
 
 def ct() -> Kind:
@@ -94,13 +98,13 @@ def ct_of_ct(source: Dataset) -> Kind:
     """A CT from a CT: the exposure, the contrast agent and the window stay as they were."""
     plain = ct()
     log_invalid(source, CT_ACQUISITION)
-    has_window = len(copy_valid(source, WINDOW[:2])) == 2
     return Kind(
         plain.unit,
         plain.prefix,
         plain.encoding,
         plain.header,
-        acquisition=CT_ACQUISITION + (WINDOW if has_window else ()),
+        acquisition=CT_ACQUISITION,
+        keeps_window=len(copy_window(source)) > 0,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,10 @@ MAX_VOXELS = 2**29
 
 @dataclass(frozen=True)
 class PixelLayout:
-    """The image pixel module of one file (PS3.3 C.7.6.3), grey values only."""
+    """The image pixel module of one file (PS3.3 C.7.6.3), grey values only.
+
+    ``precision`` is how many bits a sample has in a codestream, 0 where there is none.
+    """
 
     rows: int
     columns: int
@@ -31,20 +34,28 @@ class PixelLayout:
     high_bit: int
     signed: bool
     inverted: bool
+    precision: int = 0
 
     @property
     def frame_bytes(self) -> int:
         """Bytes of one uncompressed frame."""
         return self.rows * self.columns * self.sample_bytes
 
-    def clean(self, stored: Stored) -> Stored:
-        """Drop the bits that are not part of the value: old files keep overlays there."""
-        unused = 8 * self.sample_bytes - self.bits_stored
-        if unused == 0:
-            return stored
+    def coded(self, precision: int) -> PixelLayout:
+        """Return the layout of words out of a codestream of ``precision`` bits.
+
+        A codestream holds the value alone, from bit 0 on, or whole words with their unused bits.
+        """
+        if precision > self.bits_stored:
+            return replace(self, high_bit=min(self.high_bit, precision - 1), precision=precision)
+        return replace(self, bits_stored=precision, high_bit=precision - 1, precision=precision)
+
+    def clean(self, words: Stored) -> Stored:
+        """Take the values out of words of any byte order: unused bits may hold overlays."""
+        kind, size = "i" if self.signed else "u", words.dtype.itemsize
+        native = words.astype(words.dtype.newbyteorder("=")).view(f"{kind}{size}")
         # Up to the top, then down again: the second shift copies the sign of signed values.
-        up = 8 * self.sample_bytes - 1 - self.high_bit
-        native = stored.astype(stored.dtype.newbyteorder("="))
+        up, unused = 8 * size - 1 - self.high_bit, 8 * size - self.bits_stored
         return np.asarray((native << up) >> unused)
 
     def invert(self, stored: Stored) -> Stored:
@@ -64,6 +75,12 @@ def layout_of(file: DicomFile) -> PixelLayout:
     header, path = file.header, file.path
     samples = whole(header, "SamplesPerPixel", path, default=1)
     colours = text(header, "PhotometricInterpretation", path)
+    if not colours and samples == 1:
+        raise InputRefused(
+            f"{path} has no PhotometricInterpretation",
+            rule="it says whether the least value is black (MONOCHROME2) or white (MONOCHROME1)",
+            remedy="export the series again, or add the attribute",
+        )
     if samples != 1 or colours not in ("MONOCHROME1", "MONOCHROME2"):
         raise InputRefused(
             f"{path} is a colour image ({samples} samples a pixel, {shown(colours)})",

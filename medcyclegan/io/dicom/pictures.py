@@ -15,9 +15,9 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
-from medcyclegan.io.dicom.copies import copy_codes, copy_optional, copy_valid
+from medcyclegan.io.dicom.copies import copy_codes, copy_optional, copy_valid, copy_window
 from medcyclegan.io.dicom.kinds import Encoding, Kind
-from medcyclegan.io.dicom.tags import RADIOGRAPH, RADIOGRAPH_CODES, WINDOW
+from medcyclegan.io.dicom.tags import RADIOGRAPH, RADIOGRAPH_CODES
 
 # Where the source does not tell: all that 16 bits hold.
 BITS = 16
@@ -95,10 +95,9 @@ def _window(source: Dataset, encoding: Encoding) -> Dataset:
     C.11.2.1.2: the middle of a window lies half a step below its centre).
     """
     is_same = (encoding.slope, encoding.intercept) == (1.0, 0.0)
-    ds = copy_valid(source, WINDOW) if is_same else Dataset()
+    ds = copy_window(source) if is_same else Dataset()
     count = encoding.highest + 1
-    if "WindowCenter" not in ds or "WindowWidth" not in ds:
-        ds = Dataset()
+    if "WindowCenter" not in ds:
         ds.WindowCenter, ds.WindowWidth = str(count // 2), str(count)
     elif source.get("PhotometricInterpretation") == "MONOCHROME1":
         element = ds["WindowCenter"]

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from medcyclegan.errors import InputRefused
-from medcyclegan.io.dicom.codec import check_syntax, stored_frames
+from medcyclegan.io.dicom.codec import check_syntax, decoded_frames
 from medcyclegan.io.dicom.frames import SliceView
 from medcyclegan.io.dicom.header import DicomFile
 from medcyclegan.io.dicom.layout import PixelLayout, Stored, check_total, layout_of
+from medcyclegan.io.dicom.padding import padded_pixels, padding_of, without_padding
 from medcyclegan.io.dicom.values import number, raw_value, text
 from medcyclegan.volume import FloatVoxels, Unit
 
@@ -43,8 +44,10 @@ def layouts_of(views: Sequence[SliceView]) -> Layouts:
     return layouts
 
 
-def read_voxels(ordered: Sequence[SliceView], layouts: Layouts, modality: str) -> FloatVoxels:
-    """Decode slices and turn them into physical values.
+def read_voxels(
+    ordered: Sequence[SliceView], layouts: Layouts, *, modality: str, unit: Unit
+) -> tuple[FloatVoxels, tuple[str, ...]]:
+    """Decode slices and turn them into physical values; padding becomes air, or no signal.
 
     Parameters
     ----------
@@ -52,26 +55,36 @@ def read_voxels(ordered: Sequence[SliceView], layouts: Layouts, modality: str) -
         The slices in the order of k, all of one matrix.
     layouts:
         Of their files.
-    modality:
+    modality, unit:
         Of the series. MONOCHROME1 is inverted, but for CT, whose HU say themselves what they mean.
 
     Returns
     -------
-    float32 (i, j, k), finite
+    (float32 (i, j, k), finite; warnings)
 
     Raises
     ------
     InputRefused
-        If pixel data are missing, truncated or damaged.
+        If pixel data are missing, truncated or damaged, or nothing but padding.
     """
     place = {(view.file, view.frame): k for k, view in enumerate(ordered)}
     scales = [rescale_of(view) for view in ordered]
-    slices: list[FloatVoxels | None] = [None] * len(ordered)
-    for file, frame, stored in stored_frames(layouts):
-        k, layout = place[file, frame], layouts[file]
+    paddings = [padding_of(view, layouts[view.file]) for view in ordered]
+    layout = layouts[ordered[0].file]
+    voxels = np.empty((len(ordered), layout.rows, layout.columns), dtype=np.float32)
+    padded = np.zeros(voxels.shape if any(paddings) else (0,), dtype=np.bool_)
+    doubtful = 0
+    for frame in decoded_frames(layouts):
+        k, layout, stored = place[frame.file, frame.index], layouts[frame.file], frame.stored
         invert = layout.inverted and modality != "CT"
-        slices[k] = _physical(layout.invert(stored) if invert else stored, scales[k])
-    return np.stack([part for part in slices if part is not None]).transpose(2, 1, 0)
+        voxels[k] = _physical(layout.invert(stored) if invert else stored, scales[k])
+        if (padding := paddings[k]) is not None:
+            padded[k], count = padded_pixels(frame, padding)
+            doubtful += count
+    if padded.any():
+        where = str(ordered[0].path.parent)
+        without_padding(voxels, padded, modality=modality, unit=unit, where=where)
+    return voxels.transpose(2, 1, 0), _about_padding(doubtful)
 
 
 def rescale_of(view: SliceView) -> Rescale:
@@ -120,6 +133,15 @@ def unit_of(ordered: Sequence[SliceView], modality: str) -> tuple[Unit, tuple[st
     if any(number(view.dataset, "RescaleIntercept", view.path) is None for view in ordered):
         said.append("The CT has no RescaleIntercept; its stored values were taken as HU.")
     return "HU", tuple(said)
+
+
+def _about_padding(doubtful: int) -> tuple[str, ...]:
+    if not doubtful:
+        return ()
+    return (
+        f"{doubtful} pixels inside the image have the value that marks padding (PixelPaddingValue) "
+        "and lies among those of the image; they were kept as they are.",
+    )
 
 
 def _physical(stored: Stored, scale: Rescale) -> FloatVoxels:

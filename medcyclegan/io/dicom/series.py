@@ -5,8 +5,12 @@ from __future__ import annotations
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.find import Found
 from medcyclegan.io.dicom.header import DicomFile
-from medcyclegan.io.dicom.values import numbers, shown, text, whole
-from medcyclegan.task import fits_modality
+from medcyclegan.io.dicom.identity import difference
+from medcyclegan.io.dicom.values import shown, text, whole
+from medcyclegan.task import RADIOGRAPHS, fits_modality
+
+# A folder of one study has some ten series; longer lists do not help on a screen.
+_MOST_LISTED = 20
 
 Warnings = tuple[str, ...]
 Series = dict[str, list[DicomFile]]
@@ -50,15 +54,24 @@ def _check_choice(
     if not fitting:
         there = sorted({name for files in found.series.values() for name in modalities(files)})
         raise InputRefused(
-            f"{where} holds images of modality {', '.join(map(shown, there))}, none of {modality}",
-            rule=f"this task takes {modality}",
-            remedy=f"give a series of modality {modality}",
+            f"{where} holds images of modality {', '.join(map(shown, there))}, none of "
+            f"{modality_text(modality)}",
+            rule=f"this task takes {modality_text(modality)}",
+            remedy=f"give an image of modality {modality_text(modality)}",
         )
     if series_uid is not None and series_uid not in fitting:
         raise InputRefused(
             f"{where} holds no {modality or 'image'} series {series_uid}. It holds:\n"
             + _listing(fitting),
             remedy="name one of these with --series",
+        )
+    if series_uid is None and _are_slices_apart(fitting):
+        raise InputRefused(
+            f"{where} holds {len(fitting)} {modality or 'image'} files, each with a "
+            "SeriesInstanceUID of its own",
+            rule="the slices of a series share their SeriesInstanceUID",
+            remedy="export the series again with one, or convert the folder with dcm2niix and give "
+            "the NIfTI file",
         )
     if series_uid is None and len(fitting) > 1:
         raise InputRefused(
@@ -74,7 +87,8 @@ def drop_duplicates(files: list[DicomFile]) -> tuple[list[DicomFile], Warnings]:
     Raises
     ------
     InputRefused
-        If two files share a SOPInstanceUID but not their position: one would be lost.
+        If two files share a SOPInstanceUID but not patient, position and pixels: one would be
+        lost.
     """
     kept: dict[str, DicomFile] = {}
     twice = 0
@@ -84,11 +98,11 @@ def drop_duplicates(files: list[DicomFile]) -> tuple[list[DicomFile], Warnings]:
         if first is file:
             continue
         twice += 1
-        if _position(first) != _position(file):
+        if what := difference(first, file):
             raise InputRefused(
-                f"{first.path} and {file.path} share a SOPInstanceUID but not a position",
-                rule="a SOPInstanceUID names one image",
-                remedy="take the wrong file out, or export the series again",
+                f"{first.path} and {file.path} share a SOPInstanceUID but not {what}",
+                rule="a SOPInstanceUID names one image of one patient",
+                remedy="take the wrong file out, or give the folder of one series at a time",
             )
     said = (f"Files that repeat a SOP instance were passed over: {twice}.",) if twice else ()
     return list(kept.values()), said
@@ -99,16 +113,29 @@ def modalities(files: list[DicomFile]) -> set[str]:
     return {text(file.header, "Modality", file.path) for file in files}
 
 
-def _position(file: DicomFile) -> tuple[float, ...]:
-    return numbers(file.header, "ImagePositionPatient", file.path)
+def modality_text(modality: str | None) -> str:
+    """A modality as headers have it: DICOM has no XR, and CR, DX and others for radiographs."""
+    return " or ".join(sorted(RADIOGRAPHS)) if modality == "XR" else str(modality)
+
+
+def _are_slices_apart(series: Series) -> bool:
+    """Whether these are slices of one volume whose series was lost: many, and of one file each."""
+    several = len(series) > _MOST_LISTED
+    return several and all(len(files) == 1 and _frames(files[0]) == 1 for files in series.values())
+
+
+def _frames(file: DicomFile) -> int:
+    return whole(file.header, "NumberOfFrames", file.path, default=1)
 
 
 def _listing(series: Series) -> str:
     lines = []
-    for uid, files in sorted(series.items()):
+    for uid, files in sorted(series.items())[:_MOST_LISTED]:
         first = files[0]
         said = text(first.header, "SeriesDescription", first.path)
         description = shown(said or "no description", is_code=False)
-        slices = sum(whole(file.header, "NumberOfFrames", file.path, default=1) for file in files)
-        lines.append(f"  {shown(uid)} ({description}): {slices} slices")
+        slices = sum(map(_frames, files))
+        lines.append(f"  {shown(uid)} ({description}): {slices} slice{'' if slices == 1 else 's'}")
+    if len(series) > _MOST_LISTED:
+        lines.append(f"  and {len(series) - _MOST_LISTED} more: name a folder with fewer")
     return "\n".join(lines)

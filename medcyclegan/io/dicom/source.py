@@ -7,10 +7,12 @@ from typing import Any
 from pydicom import Dataset
 from pydicom.multival import MultiValue
 from pydicom.uid import EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage
+from pydicom.valuerep import format_number_as_ds
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.common import blank_identity
 from medcyclegan.io.dicom.copies import copy_codes, copy_optional, copy_required
+from medcyclegan.io.dicom.kept_text import KeptText
 from medcyclegan.io.dicom.tags import (
     EQUIPMENT,
     OPTIONAL_AS_SOURCE,
@@ -47,6 +49,8 @@ def description_of(source: Dataset) -> str:
         return ""
     values = element.value if isinstance(element.value, MultiValue) else [element.value]
     line = " ".join(str(value) for value in values if value)
+    if isinstance(element, KeptText) and not element.is_sound:
+        line = line.encode("ascii", "ignore").decode()  # what else it says, nobody knows
     return "".join(character for character in line if character.isprintable())
 
 
@@ -63,11 +67,18 @@ def pixel_history_of(source: Dataset) -> Dataset:
     return ds
 
 
-def plane_of(source: Dataset) -> Dataset:
-    """Return position, orientation, spacing and thickness, untouched; thickness may be empty."""
+def plane_of(source: Dataset, *, step_mm: float | None) -> Dataset:
+    """Return position, orientation, spacing and thickness, untouched; thickness may be empty.
+
+    A thickness of 0, which DICOM does not allow, becomes ``step_mm``, the measured distance of
+    slices; empty where there is none.
+    """
     ds = Dataset()
     ds.SliceThickness = None
     ds.update(copy_required(source, PLANE))
+    if ds.SliceThickness is not None and not ds.SliceThickness > 0:
+        del ds.SliceThickness  # the element is the source's own, and stays as it is
+        ds.SliceThickness = None if step_mm is None else format_number_as_ds(step_mm)
     return ds
 
 
@@ -82,11 +93,11 @@ def equipment_of(source: Dataset) -> Dataset:
     return ds
 
 
-def references_to(source: Dataset, frame_number: int | None) -> Dataset:
+def references_to(source: Dataset, frame_number: int | None, *, same_places: bool) -> Dataset:
     """Return the references to the slice and the series that a slice was made from.
 
     ``frame_number`` is 1-based; it is written for multi-frame objects only, as a tile of a mosaic
-    is no frame in the sense of DICOM.
+    is no frame in the sense of DICOM. ``same_places``: pixels lie where they lie in the source.
     """
     instance = Dataset()
     instance.ReferencedSOPClassUID = _needed(source, "SOPClassUID")
@@ -95,7 +106,7 @@ def references_to(source: Dataset, frame_number: int | None) -> Dataset:
     image.update(instance)
     if frame_number is not None and source.SOPClassUID in _MULTI_FRAME:
         image.ReferencedFrameNumber = frame_number
-    image.SpatialLocationsPreserved = "YES"
+    image.SpatialLocationsPreserved = "YES" if same_places else "NO"
     image.PurposeOfReferenceCodeSequence = [
         code_item("121322", "Source image for image processing operation")
     ]
@@ -138,9 +149,14 @@ def code_item(value: str, meaning: str) -> Dataset:
 
 
 def _is_ascii(source: Dataset) -> bool:
+    """Whether no text has to be encoded: those of a file keep their bytes, declared or not."""
     names = (*PRESENT_EVEN_IF_EMPTY, *OPTIONAL_AS_SOURCE, *EQUIPMENT, "SeriesDescription")
     present = (readable(source, name) for name in names if name in source)
-    return all(str(element.value).isascii() for element in present if element is not None)
+    return all(
+        isinstance(element, KeptText) or str(element.value).isascii()
+        for element in present
+        if element is not None
+    )
 
 
 def _value(source: Dataset, keyword: str) -> Any:

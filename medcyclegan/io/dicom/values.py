@@ -115,6 +115,23 @@ def text(ds: Dataset, keyword: str, path: Path) -> str:
     return "" if value is None else str(value).strip(" \0")
 
 
+def private_value(ds: Dataset, group: int, element: int, creator: str) -> str:
+    """Return a private value as text, empty if its block is not there or it cannot be read.
+
+    ``element`` is the place in the block that the maker's name reserves (PS3.5 7.8.1).
+    """
+    try:
+        with quiet():
+            value = ds.private_block(group, creator)[element].value
+    except PYDICOM_ERRORS:
+        return ""
+    if isinstance(value, bytes):  # of unknown type, in implicit VR or after a converter
+        value = value.decode("latin-1")
+    if isinstance(value, (list, MultiValue)):
+        return "\\".join(str(part) for part in value)
+    return str(value).strip(" \0")
+
+
 def shown(value: str, *, is_code: bool = True) -> str:
     """Return a text as messages may show it; a code or UID, or one line of free text.
 

@@ -4,9 +4,10 @@ GDCM ends the whole process for some damaged JPEG files ("terminate called after
 instance of gdcm::Exception"), writes to stderr behind Python's back, and takes what memory and time
 a codestream asks for. Here that costs one series, not the batch.
 
-The child is started as ``python -m medcyclegan.io.dicom.worker``. It reads paths as a JSON list
-from stdin and writes for each path, in that order, its frames: a line with dtype and number of
-bytes, then these bytes. After an error it writes nothing more.
+The child is started as ``python -m medcyclegan.io.dicom.worker``. It reads a JSON list from stdin,
+of paths and bits of a sample, and writes for each path, in that order, its frames as unsigned
+words: a line with dtype and number of bytes, then these bytes. After an error it writes nothing
+more.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ def decode_apart(layouts: Mapping[DicomFile, PixelLayout]) -> Iterator[tuple[Dic
             assert child.stdin is not None
             assert child.stdout is not None
             with suppress(BrokenPipeError), child.stdin as request:
-                request.write(json.dumps([str(file.path) for file in layouts]).encode())
+                asked = [(str(file.path), layout.precision) for file, layout in layouts.items()]
+                request.write(json.dumps(asked).encode())
             for file, layout in layouts.items():
                 for _ in range(layout.frames):
                     yield file, _receive(child, child.stdout, layout)
@@ -83,13 +85,20 @@ def main() -> None:
     """Serve one request."""
     _limit_memory()
     output = sys.stdout.buffer
-    for name in json.load(sys.stdin):
+    for name, precision in json.load(sys.stdin):
         file = load_header(Path(name))
         if file is None or file.syntax not in GDCM_SYNTAXES:
             return
-        decoder = get_decoder(UID(file.syntax))
+        decoder, source = get_decoder(UID(file.syntax)), pixel_dataset(file)
+        # The words as they are coded are wanted: gdcm cuts some to the bits that the header tells,
+        # and refuses some of JPEG-LS where it tells of a sign, which that does not know.
+        source.PixelRepresentation = 0
+        source.BitsStored, source.HighBit = precision, precision - 1
+        source.BitsAllocated = 8 if precision <= 8 else 16 if precision <= 16 else 32
         # pydicom would try whatever is installed: name the one plugin that we depend on.
-        frames = decoder.iter_array(pixel_dataset(file), raw=True, decoding_plugin="gdcm")
+        frames = decoder.iter_array(
+            source, raw=True, decoding_plugin="gdcm", correct_unused_bits=False
+        )
         for frame, _ in frames:
             output.write(f"{frame.dtype.str} {frame.nbytes}\n".encode("ascii"))
             output.write(np.ascontiguousarray(frame).tobytes())

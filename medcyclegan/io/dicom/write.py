@@ -13,6 +13,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from medcyclegan.errors import CannotWrite, MedcycleganError
 from medcyclegan.io.atomic import atomic_folder
 from medcyclegan.io.dicom.derive import Derivation, DerivedSeries, derive_series
+from medcyclegan.io.dicom.kept_text import KeptText, keep_text, with_kept_bytes, written_bytes
 from medcyclegan.io.dicom.kinds import StoredVoxels
 from medcyclegan.io.dicom.tags import PLANE
 from medcyclegan.io.dicom.values import quiet
@@ -107,7 +108,11 @@ def save_series(
     digits = max(4, len(str(len(series))))
     # Slices with rows of columns, as DICOM stores them: (k, j, i).
     frames = np.ascontiguousarray(stored.transpose(2, 1, 0))
-    with atomic_folder(to, overwrite=overwrite) as folder, quiet(), disable_value_validation():
+    with (
+        atomic_folder(to, overwrite=overwrite, record=False) as folder,
+        quiet(),
+        disable_value_validation(),
+    ):
         for number, (k, ds) in enumerate(series, start=1):
             path = folder / f"{prefix}_{number:0{digits}d}.dcm"
             _save(ds, frames[k].tobytes(), path)
@@ -116,17 +121,19 @@ def save_series(
 
 def _save(ds: Dataset, pixels: bytes, path: Path) -> None:
     ds.add_new("PixelData", "OW", pixels)
+    made = with_kept_bytes(ds)
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = ds.SOPClassUID
     meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    ds.file_meta = meta
-    dcmwrite(path, ds, enforce_file_format=True)
+    made.file_meta = meta
+    dcmwrite(path, made, enforce_file_format=True)
 
 
 def _refuse_other_content(path: Path, ds: Dataset) -> None:
     """Read the file back and raise CannotWrite unless it holds the pixels, place and names."""
     found = dcmread(path)
+    keep_text(found)
     kept = ("SOPInstanceUID", "PixelData", "PatientName", "PatientID", *PLANE)
     for keyword in kept:
         if _as_written(found, keyword) != _as_written(ds, keyword):
@@ -138,5 +145,9 @@ def _refuse_other_content(path: Path, ds: Dataset) -> None:
 
 def _as_written(ds: Dataset, keyword: str) -> str | bytes:
     """The value as text or bytes; empty where it is absent, as the place of a radiograph is."""
-    value = ds[keyword].value if keyword in ds else ""
-    return value if isinstance(value, bytes) else str(value)
+    if keyword not in ds:
+        return ""
+    element = ds[keyword]
+    if isinstance(element, KeptText) and element.is_unchanged:
+        return written_bytes(element)
+    return element.value if isinstance(element.value, bytes) else str(element.value)

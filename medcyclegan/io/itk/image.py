@@ -37,11 +37,11 @@ _GZIP, _ZLIB = 31, 15  # zlib.h: windowBits that give the stream one header or t
 
 # Damaged numbers may overflow; what they give is then refused as not finite or singular.
 @np.errstate(over="ignore", invalid="ignore")
-def read_itk(path: Path) -> Scan:
+def read_itk(path: Path, *, may_be_constant: bool = False) -> Scan:
     """Read ``.mha``, ``.mhd``, ``.nrrd`` or ``.nhdr``: one volume of real numbers.
 
     The unit of the volume is ``"a.u."`` and the modality empty, as these formats do not tell
-    them. What was mended or assumed is in the scan's warnings.
+    them. What was mended or assumed is in the scan's warnings. Only a mask ``may_be_constant``.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def read_itk(path: Path) -> Scan:
         header = read_itk_header(path)
         stored = np.frombuffer(read_payload(header.payload), dtype=header.dtype)
         voxels = to_float32(stored, slope=1.0, intercept=0.0, path=path)
-        warnings = mend_voxels(voxels, path)
+        warnings, mended = mend_voxels(voxels, path, may_be_constant=may_be_constant)
     except MemoryError as error:
         raise DeviceError(
             f"{path}: memory does not suffice for the image",
@@ -72,7 +72,13 @@ def read_itk(path: Path) -> Scan:
             f"{path}: {error.found}", rule=error.rule, remedy="repair the header"
         ) from error
     volume = Volume(voxels.reshape(header.shape, order="F"), geometry, "a.u.")
-    return Scan(volume, ItkPassport(header.metadata), source=path, warnings=tuple(warnings))
+    return Scan(
+        volume,
+        ItkPassport(header.metadata),
+        source=path,
+        warnings=tuple(warnings),
+        mended=None if mended is None else mended.reshape(header.shape, order="F"),
+    )
 
 
 def write_itk(sct: Volume, *, passport: Passport, to: Path, overwrite: bool = False) -> None:

@@ -25,6 +25,9 @@ _KNOWN_CODES = range(6)
 # of its distance from the first: less than that, or than 0.25 mm, is no disagreement.
 _AGREEMENT_RAD = 1e-3
 _AGREEMENT_MM = 0.25
+# Sums of squares of a quaternion may exceed 1 by this much: float32 rounds each of its components,
+# and near half a turn that is the angle above.
+_QUATERNION_ROUNDING = 4e-6
 # No scanner of people makes voxels outside this range: the unit is likely wrong, or none was set.
 _PLAUSIBLE_SPACING_MM = (0.01, 50.0)
 
@@ -72,6 +75,17 @@ def header_geometry(header: Nifti1Header, path: Path) -> tuple[Geometry, list[st
     return geometry, warnings + _implausible(geometry)
 
 
+@np.errstate(over="ignore", invalid="ignore")
+def shorten_quaternion(header: Nifti1Header) -> None:
+    """Shorten a quaternion that rounding has made longer than nibabel takes, in place."""
+    fields = ("quatern_b", "quatern_c", "quatern_d")
+    values = np.array([header[field] for field in fields], dtype=np.float64)
+    squared = float(values @ values)
+    if abs(header.quaternion_threshold) < squared - 1.0 <= _QUATERNION_ROUNDING:
+        for field, value in zip(fields, values / np.sqrt(squared), strict=True):
+            header[field] = value
+
+
 def _mended(header: Nifti1Header) -> tuple[Nifti1Header, list[str]]:
     """Repair a copy as nibabel does when it opens a file, and say what was repaired."""
     mended = header.copy()
@@ -88,6 +102,7 @@ def _mended(header: Nifti1Header) -> tuple[Nifti1Header, list[str]]:
     spacing = np.abs(header["pixdim"][1:4])
     spacing[spacing == 0] = 1
     mended["pixdim"][1:4] = spacing
+    shorten_quaternion(mended)
     if header["pixdim"][0] not in (-1, 1):
         mended["pixdim"][0] = 1
         if header["pixdim"][0] != 0:
@@ -107,13 +122,12 @@ def _unit_in_mm(header: Nifti1Header) -> tuple[float, list[str]]:
 def _disagreement(mended: Nifti1Header, geometry: Geometry, scale: float) -> list[str]:
     if int(mended["sform_code"]) == 0 or int(mended["qform_code"]) == 0:
         return []
-    distance = np.inf
     try:
         affine = np.array(mended.get_qform(), dtype=np.float64)
         affine[:3] *= scale
         distance = _largest_distance_mm(geometry, Geometry(geometry.shape, affine))
     except (InputRefused, ValueError):
-        pass  # a qform that cannot be used disagrees with every sform
+        return ["sform and qform disagree, as the qform is no rotation: the sform is used"]
     corners = geometry.corners_ras_mm()
     extent_mm = float(np.linalg.norm(corners - corners[0], axis=1).max())
     if distance <= max(_AGREEMENT_MM, _AGREEMENT_RAD * extent_mm):

@@ -29,12 +29,12 @@ from medcyclegan.volume import FloatVoxels, Volume
 _VOXELS_AT_ONCE = 2**20
 
 
-def read_nifti(path: Path) -> Scan:
+def read_nifti(path: Path, *, may_be_constant: bool = False) -> Scan:
     """Read ``.nii``, ``.nii.gz``, or a pair of ``.hdr`` and ``.img`` by either of its names.
 
     The unit of the volume is ``"a.u."`` and the modality empty, as NIfTI does not tell them.
     What was mended or assumed is in the scan's warnings. The affine is the header's own, bit for
-    bit, in mm.
+    bit, in mm. Only a mask ``may_be_constant``.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def read_nifti(path: Path) -> Scan:
             # All that the header says is checked before anything is read by it.
             geometry, warnings = header_geometry(header, source.path)
             voxels, extensions, more = _read_body(source, header, geometry.shape)
-        more += mend_voxels(voxels, path)
+        said, mended = mend_voxels(voxels, path, may_be_constant=may_be_constant)
     except MemoryError as error:
         raise DeviceError(
             f"{path}: memory does not suffice for the image",
@@ -57,7 +57,13 @@ def read_nifti(path: Path) -> Scan:
         ) from error
     volume = Volume(voxels.reshape(geometry.shape, order="F"), geometry, "a.u.")
     passport = to_passport(header, extensions)
-    return Scan(volume, passport, source=path, warnings=(*warnings, *more))
+    return Scan(
+        volume,
+        passport,
+        source=path,
+        warnings=(*warnings, *more, *said),
+        mended=None if mended is None else mended.reshape(geometry.shape, order="F"),
+    )
 
 
 def _read_body(

@@ -18,7 +18,7 @@ from medcyclegan.errors import CannotWrite, InputRefused, UsageError
 from medcyclegan.geometry import Geometry
 from medcyclegan.io.atomic import atomic_file
 from medcyclegan.io.byte_source import open_bytes
-from medcyclegan.io.nifti.grid import header_geometry
+from medcyclegan.io.nifti.grid import header_geometry, shorten_quaternion
 from medcyclegan.io.nifti.header import Extensions, from_passport, make_single, read_header
 from medcyclegan.io.scan import NiftiPassport, Passport
 from medcyclegan.io.voxel_rules import stored_voxels
@@ -56,6 +56,7 @@ def write_nifti(sct: Volume, *, passport: Passport, to: Path, overwrite: bool = 
     voxels = stored_voxels(sct, to)
     if isinstance(passport, NiftiPassport):
         header, extensions = from_passport(passport), passport.extensions
+        shorten_quaternion(header)  # else other programs would not open the output
         _refuse_other_grid(header, sct.geometry, to)
     else:
         header, extensions = _fresh_header(sct.geometry, to), ()

@@ -7,29 +7,35 @@ pixels is 1 mm: the resolution that such files tell is that of a print, not of t
 
 from __future__ import annotations
 
+import io
 import struct
 import warnings
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from medcyclegan.errors import DeviceError, InputRefused
 from medcyclegan.geometry import Geometry
+from medcyclegan.io.plane import tiff
 from medcyclegan.io.scan import PlanePassport, Scan
 from medcyclegan.io.voxel_rules import mend_voxels
 from medcyclegan.volume import Volume
 
-SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*")
+SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", *tiff.STARTS)
 # Six times the pixels of the largest radiographs (about 20 million); 0.5 GiB as float32.
 MAX_PIXELS = 2**27
 PIXEL_MM = 1.0
 
 _FORMATS = ("PNG", "JPEG", "TIFF")
 _COLOUR = ("RGB", "RGBA", "P", "PA", "RGBX")
-# Pillow's modes of one number a pixel, and the type that their values are stored in.
-_GREY = {"1": "uint8", "L": "uint8", "LA": "uint8", "I;16": "uint16", "I;16B": "uint16"}
+# Pillow's modes of one number a pixel.
+_WIDE = ("I;16", "I;16B", "I", "F")
+_GREY = ("1", "L", "LA", *_WIDE)
+# A picture of the most pixels in 32 bits, and what is beside it in the file.
+_MOST_BYTES = 5 * MAX_PIXELS
 # Luma of ITU-R BT.601-7, 2.5.1: what "grey" means in JPEG and in most programs.
 _LUMA = np.array([0.299, 0.587, 0.114])
 # What Pillow was seen to raise for damaged files.
@@ -44,14 +50,14 @@ _DAMAGED = (
     EOFError,
     struct.error,
 )
-_PNG_COLOUR_TYPES = (2, 6)
+_PNG_COLOUR_TYPES = (2, 4, 6)  # colours, grey with transparency, both
 
 
-def read_plane(path: Path) -> Scan:
+def read_plane(path: Path, *, may_be_constant: bool = False) -> Scan:
     """Read one picture as float32 (columns, rows, 1) in a.u.: its grey values as they are stored.
 
     Colours become luminance, rounded; transparent pixels are laid on black; the EXIF orientation of
-    photographs is applied.
+    photographs is applied. Only a mask ``may_be_constant``.
 
     Raises
     ------
@@ -61,11 +67,14 @@ def read_plane(path: Path) -> Scan:
         If memory does not suffice.
     """
     try:
+        layout = _tiff_layout(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow: on sizes, which are checked here, and EXIF
-            with Image.open(path, formats=_FORMATS) as image:
+            with _source(path, layout) as source, Image.open(source, formats=_FORMATS) as image:
                 _check(image, path)
-                values, passport, said = _decode(image, path)
+                values, passport, said = _decode(image, path, layout)
+    except UnidentifiedImageError as error:
+        raise _unknown_layout(path, layout) from error
     except Image.DecompressionBombError as error:
         raise _too_large(path, "more pixels than Pillow opens") from error
     except _DAMAGED as error:
@@ -75,9 +84,9 @@ def read_plane(path: Path) -> Scan:
             f"{path}: memory does not suffice for the picture", remedy="free some memory"
         ) from error
     voxels = np.ascontiguousarray(values.T[:, :, None], dtype=np.float32)
-    said += mend_voxels(voxels, path)
+    more, mended = mend_voxels(voxels, path, may_be_constant=may_be_constant)
     volume = Volume(voxels, plane_geometry(voxels.shape[0], voxels.shape[1]), "a.u.")
-    return Scan(volume, passport, source=path, warnings=tuple(said))
+    return Scan(volume, passport, source=path, warnings=(*said, *more), mended=mended)
 
 
 def plane_geometry(
@@ -91,6 +100,40 @@ def plane_geometry(
     return Geometry((columns, rows, 1), affine)
 
 
+def _tiff_layout(path: Path) -> tiff.TiffLayout | None:
+    """Read how a TIFF is laid out, None for other files; refuse what is not decoded by its name."""
+    with path.open("rb") as file:
+        if not file.read(4).startswith(tiff.STARTS):
+            return None
+    layout = tiff.tiff_layout(path)
+    if layout is None:
+        return None
+    if layout.unread:
+        raise InputRefused(
+            f"{path}: a TIFF image, stored {layout.unread}",
+            rule="TIFF is read uncompressed, or as LZW, deflate, PackBits, JPEG or CCITT",
+            remedy="save it uncompressed or with LZW",
+        )
+    if layout.white_is_zero and layout.is_float:
+        raise InputRefused(
+            f"{path}: a TIFF image of floats whose least value is white",
+            rule="floats have no largest value to turn them by",
+            remedy="save it with black as the least value",
+        )
+    return layout
+
+
+def _source(path: Path, layout: tiff.TiffLayout | None) -> BinaryIO:
+    """Open a picture as a stream, as Pillow maps what it opens by name, in the wrong shape where
+    the orientation turns it; where the least value is white, as if it were black.
+    """
+    if layout is None or not layout.white_is_zero:
+        return path.open("rb")
+    if path.stat().st_size > _MOST_BYTES:
+        raise _too_large(path, f"{path.stat().st_size} bytes")
+    return io.BytesIO(layout.black_is_zero(path.read_bytes()))
+
+
 def _check(image: Image.Image, path: Path) -> None:
     """Refuse what its header shows to be unfit, before memory is taken."""
     if image.width * image.height > MAX_PIXELS:
@@ -102,7 +145,7 @@ def _check(image: Image.Image, path: Path) -> None:
             rule="one picture a file is read",
             remedy="export each as a file of its own, or a stack as NIfTI",
         )
-    if image.mode not in (*_GREY, *_COLOUR, "I", "F"):
+    if image.mode not in (*_GREY, *_COLOUR):
         raise InputRefused(
             f"{path}: a picture in {image.mode} colours",
             rule="grey, RGB and palette pictures are read, without or with transparency",
@@ -110,31 +153,57 @@ def _check(image: Image.Image, path: Path) -> None:
         )
 
 
-def _decode(image: Image.Image, path: Path) -> tuple[NDArray[np.float32], PlanePassport, list[str]]:
+def _decode(
+    image: Image.Image, path: Path, layout: tiff.TiffLayout | None
+) -> tuple[NDArray[np.float32], PlanePassport, list[str]]:
     """(rows, columns) grey values, the passport, and what has to be said."""
     file_format, said = image.format or "", []
     upright = ImageOps.exif_transpose(image)
     colour = upright.mode in _COLOUR
-    if colour and _is_16_bit_png(path, file_format):
-        said.append("A PNG of 16-bit colours was read with 8 bits; 16-bit grey ones keep theirs.")
-    if upright.mode in ("LA", "PA", "RGBA") or "transparency" in upright.info:
-        values, dtype = _on_black(upright), "uint8"
+    with_alpha = upright.mode in ("LA", "PA", "RGBA")
+    if (colour or with_alpha) and _has_16_bits(path, file_format, layout):
+        said.append(
+            f"A {file_format} of 16-bit colours, or with transparency, was read with 8 bits; plain "
+            "16-bit grey ones keep theirs."
+        )
+    dtype = "uint8"
+    values: NDArray[np.generic]
+    if with_alpha or ("transparency" in upright.info and upright.mode not in _WIDE):
+        values = _on_black(upright)
     elif colour:
-        values, dtype = _luminance(np.asarray(upright.convert("RGB"), dtype=np.float64)), "uint8"
+        values = _luminance(np.asarray(upright.convert("RGB"), dtype=np.float64))
     else:
-        dtype = _GREY.get(upright.mode) or _type_of(upright)
-        values = np.asarray(upright.convert("L") if upright.mode == "1" else upright)
+        values = _grey(upright, layout)
+        dtype = _type_of(values)
+    if layout is not None and layout.white_is_zero and (colour or with_alpha):
+        raise InputRefused(
+            f"{path}: a TIFF image with colours or transparency whose least value is white",
+            rule="only grey values are turned",
+            remedy="save it as PNG",
+        )
     return values.astype(np.float32), PlanePassport(dtype, file_format, colour), said
 
 
-def _type_of(image: Image.Image) -> str:
-    """The type of the values of Pillow's wide modes, I (whole numbers) and F."""
-    if image.mode == "F":
+def _grey(image: Image.Image, layout: tiff.TiffLayout | None) -> NDArray[np.generic]:
+    """(rows, columns) of a picture of one number a pixel, in the type that holds them."""
+    values: NDArray[np.generic] = np.asarray(image.convert("L") if image.mode == "1" else image)
+    if layout is not None:
+        values = layout.values(values)
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        return np.where(values == transparent, 0, values)  # on black
+    return values
+
+
+def _type_of(values: NDArray[np.generic]) -> str:
+    """Numpy's name of the type that grey values are stored in."""
+    if values.dtype.kind == "f":
         return "float32"
-    least, most = image.getextrema()
+    if values.dtype.itemsize == 1 and values.dtype.kind == "u":
+        return "uint8"
     for name in ("uint16", "int16"):
         limits = np.iinfo(name)
-        if limits.min <= float(least) and float(most) <= limits.max:  # type: ignore[arg-type]
+        if limits.min <= values.min() and values.max() <= limits.max:
             return name
     return "float32"
 
@@ -149,8 +218,10 @@ def _on_black(image: Image.Image) -> NDArray[np.float64]:
     return np.asarray(np.rint(_luminance(rgba[..., :3]) * rgba[..., 3] / 255.0))
 
 
-def _is_16_bit_png(path: Path, file_format: str) -> bool:
-    """By its IHDR chunk: bit depth, then colour type (PNG, third edition, 11.2.1)."""
+def _has_16_bits(path: Path, file_format: str, layout: tiff.TiffLayout | None) -> bool:
+    """A PNG by its IHDR chunk: bit depth, then colour type (PNG, third edition, 11.2.1)."""
+    if layout is not None:
+        return layout.bits > 8
     if file_format != "PNG":
         return False
     with path.open("rb") as file:
@@ -163,6 +234,18 @@ def _too_large(path: Path, found: str) -> InputRefused:
         f"{path}: {found}",
         rule=f"at most {MAX_PIXELS} pixels are read",
         remedy="the header is damaged, or the picture must be made smaller before",
+    )
+
+
+def _unknown_layout(path: Path, layout: tiff.TiffLayout | None) -> InputRefused:
+    if layout is None:
+        return _damaged(path, "truncated or damaged (UnidentifiedImageError)")
+    return InputRefused(
+        f"{path}: a TIFF image of {layout.samples} x {layout.bits} bits a pixel (photometric "
+        f"interpretation {layout.photometric}, sample format {layout.sample_format}), which is not "
+        "read, or damaged",
+        rule="grey of 8, 16 or 32 bits and colours of 8 bits are read",
+        remedy="save it as PNG, or as a grey TIFF of 16 bits",
     )
 
 

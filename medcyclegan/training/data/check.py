@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from medcyclegan.io.atomic import atomic_file
-from medcyclegan.io.case_names import printable
+from medcyclegan.pathtext import path_text
 from medcyclegan.training.data.types import DataSummary, Range, SideSummary, SimulatedSource
 from medcyclegan.training.sample import Sample, first_slab
 
@@ -87,7 +87,7 @@ def _planes(name: str, slab: Tensor) -> list[tuple[str, Tensor]]:
 
 def _rows(side: SideSummary) -> list[tuple[str, str]]:
     return [
-        ("place", printable(str(side.folder))),
+        ("place", path_text(str(side.folder))),
         ("layout", side.layout),
         ("channels", ", ".join(side.channels) or "one"),
         ("inputs", ", ".join(f"{count} {name}" for name, count in side.formats.items())),

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from medcyclegan.errors import DeviceError, InputRefused, MedcycleganError
-from medcyclegan.io.case_names import printable
 from medcyclegan.io.scan import Scan
+from medcyclegan.pathtext import path_text
 from medcyclegan.training.data.case import Case, Facts, Meta, Stored, make_case, pack
 from medcyclegan.training.data.config import DataConfig, Side
 from medcyclegan.training.data.inputs import Input
@@ -92,7 +92,7 @@ class Collector:
         made = []
         for meta, images in entry:
             path = first.images[0].paths[meta.part or 0]
-            part = "" if meta.part is None else f"/{printable(path.stem)}"
+            part = "" if meta.part is None else f"/{path_text(path.stem)}"
             made.append(make_case(first.name + part, first.subject, first.format, meta, images))
         return made
 
@@ -184,7 +184,7 @@ def _facts(scan: Scan) -> Facts:
         shape=geometry.shape,
         spacing_mm=geometry.spacing_mm,
         values=(float(voxels.min()), float(voxels.max())),
-        warnings=tuple(printable(said) for said in scan.warnings),
+        warnings=tuple(path_text(said) for said in scan.warnings),
     )
 
 

@@ -15,7 +15,8 @@ from pathlib import Path, PurePath
 from typing import Literal
 
 from medcyclegan.errors import InputRefused
-from medcyclegan.io.case_names import Role, case_names, kind_of, printable, stem, words
+from medcyclegan.io.case_names import Role, case_names, kind_of, stem, words
+from medcyclegan.pathtext import path_text
 from medcyclegan.training.data.inputs import Wanted
 from medcyclegan.training.data.subjects import subject_of_id, subject_of_path
 from medcyclegan.training.data.tree import Candidate, Tree
@@ -171,7 +172,7 @@ def _synthrad(tree: Tree, wanted: Wanted) -> list[Label]:
     labels = []
     for found in tree.candidates:
         folder, name = found.relative.parent, stem(found.relative.name)
-        case = printable(folder.name if repeated[folder.name] == 1 else folder.as_posix())
+        case = path_text(folder.name if repeated[folder.name] == 1 else folder.as_posix())
         subject = subject_of_path(found.relative, kinds=_REGIONS)
         if name == "mask":
             labels.append(Label(case, subject, is_mask=True))
@@ -191,7 +192,7 @@ def _bids(tree: Tree, wanted: Wanted) -> list[Label]:
         parts = stem(path.name).split("_")
         entities, suffix = parts[:-1], parts[-1].lower()
         visit = [part for part in entities if part.startswith(("sub-", "ses-"))]
-        case, subject = printable("_".join(visit)), subject_of_path(path)
+        case, subject = path_text("_".join(visit)), subject_of_path(path)
         aside = path.parts[0] in _BIDS_ASIDE
         if suffix == "mask":
             marks = next((part[5:] for part in entities if part.startswith("desc-")), "body")
@@ -226,7 +227,7 @@ def _nnunet(tree: Tree, wanted: Wanted) -> list[Label]:
     for found in tree.candidates:
         folder = tree.root.name if inside else found.relative.parts[0]
         matched = _NUMBERED.fullmatch(stem(found.relative.name))
-        case = printable(matched["case"] if matched else stem(found.relative.name))
+        case = path_text(matched["case"] if matched else stem(found.relative.name))
         if folder == "labelsTr":
             why = "" if binary else "labels of several classes, or of none that is known"
             labels.append(Label(case, case, is_mask=not why, why=why))

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from medcyclegan.bounded_text import MOST_RECORD_BYTES, read_text
 from medcyclegan.errors import UsageError
 from medcyclegan.io.atomic import atomic_file
 from medcyclegan.training.data.case import (
@@ -81,11 +82,12 @@ class DiskStore:
     def get(self, key: str) -> Entry | None:
         """The images of a key; None if one is missing, changed or damaged."""
         try:
-            record = _Record.model_validate_json(self._record(key).read_bytes())
+            text = read_text(self._record(key), most_bytes=MOST_RECORD_BYTES)
+            record = _Record.model_validate_json(text)
             paths = [self._image(key, number) for number in range(len(record.parts))]
             if tuple(digest_of([path]) for path in paths) != record.sha256:
                 return None
-        except (OSError, ValidationError):
+        except (OSError, ValueError):  # damage among them
             return None
         return [(meta, OnDisk(path)) for meta, path in zip(record.parts, paths, strict=True)]
 

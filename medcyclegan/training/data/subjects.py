@@ -7,7 +7,8 @@ import re
 from collections.abc import Collection, Iterable
 from pathlib import PurePath
 
-from medcyclegan.io.case_names import patient, printable, stem
+from medcyclegan.io.case_names import patient, stem
+from medcyclegan.pathtext import path_text
 
 _BIDS = re.compile(r"(?:^|[/_])(sub-[A-Za-z0-9]+)")
 
@@ -25,12 +26,12 @@ def subject_of_path(relative: PurePath, *, kinds: Collection[str] = ()) -> str:
         return found.group(1)
     folders = [part for part in relative.parent.parts if patient(part, kinds=kinds)]
     if folders:
-        return printable(folders[0])
+        return path_text(folders[0])
     name = relative.name
     start = re.split(r"[_.]", name, maxsplit=1)[0]
     if start and not patient(start, kinds=kinds):  # mr_P01
         start = re.split(r"[_.]", patient(stem(name), kinds=kinds), maxsplit=1)[0]
-    return printable(start or name)
+    return path_text(start or name)
 
 
 def subject_of_id(patient_id: str) -> str:

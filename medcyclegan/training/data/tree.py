@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from medcyclegan.errors import InputRefused, MedcycleganError
-from medcyclegan.io.case_names import printable
 from medcyclegan.io.dicom.find import is_image
 from medcyclegan.io.dicom.header import DicomFile, dicom_start, load_header
 from medcyclegan.io.dicom.radiograph import is_radiograph
 from medcyclegan.io.dicom.values import text
+from medcyclegan.pathtext import path_text
 from medcyclegan.task import Modality, fits_modality
 from medcyclegan.training.data.inputs import Image, shown
 
@@ -49,7 +49,7 @@ class Candidate:
         """The path without the ending."""
         name = self.relative.as_posix()
         ending = "" if self.image.dicom else ending_of(self.relative.name)
-        return printable(name[: len(name) - len(ending)])
+        return path_text(name[: len(name) - len(ending)])
 
     @property
     def is_volume(self) -> bool:
@@ -75,7 +75,7 @@ class Tree:
         ]
         if self.outside:
             said.append(f"{self.root}: {OUTSIDE}: {len(self.outside)} ({shown(self.outside)}).")
-        return tuple(printable(sentence) for sentence in said)
+        return tuple(path_text(sentence) for sentence in said)
 
 
 def look_through(root: Path, modality: Modality) -> Tree:

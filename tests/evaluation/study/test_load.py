@@ -9,7 +9,7 @@ import pytest
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.evaluation.study.load import Truth, load_prediction, load_truth
-from medcyclegan.evaluation.study.plan import Patient
+from medcyclegan.evaluation.study.patient import Patient
 from medcyclegan.geometry import Geometry
 from medcyclegan.volume import Volume
 from tests.evaluation.study.cohort import GRID, filled, head_ct, head_mask, save
@@ -57,7 +57,7 @@ def test_a_broken_mr_is_a_note_and_no_refusal(tmp_path: Path) -> None:
     (tmp_path / "mr.nii.gz").write_bytes(b"no image")
     truth = load_truth(patient(tmp_path, mr=tmp_path / "mr.nii.gz"))
     assert truth.mr is None
-    assert "the MR is not shown" in truth.notes[0]
+    assert "the MR is not shown" in truth.warnings[0]
 
 
 def test_one_grid_is_kept_as_it_is_and_another_resampled(tmp_path: Path, truth: Truth) -> None:
@@ -78,7 +78,7 @@ def test_a_body_that_is_seen_in_part_counts_as_air_beyond_and_one_not_seen_is_re
     half = Volume(head_ct().voxels[13:], _from(13), "HU")
     found = load_prediction(save(half, tmp_path / "half.nii.gz"), truth)
     assert found.unseen_share == pytest.approx(0.5, abs=0.05)
-    assert "counts as air" in found.notes[1]
+    assert "counts as air" in found.warnings[0]
     assert (found.sct.voxels[:13] == -1024.0).all()
     away = save(moved(head_ct(), by_mm=600.0), tmp_path / "away.nii.gz")
     with pytest.raises(InputRefused, match="does not overlap"):

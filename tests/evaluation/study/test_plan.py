@@ -112,3 +112,19 @@ def test_methods_need_names_of_their_own(tmp_path: Path) -> None:
         Method("a$b", tmp_path)
     with pytest.raises(UsageError, match="synthrad2023"):
         StudyRequest((Method("a", tmp_path),), tmp_path, tmp_path, "synthrad2024")  # type: ignore[arg-type]
+
+
+def test_links_that_are_not_looked_into_are_named(tmp_path: Path) -> None:
+    ref = touch(tmp_path / "ct", "P1/ct.nii")
+    pred = touch(tmp_path / "sct", "P1/sct.nii")
+    assert make_plan(request(ref, pred)).warnings == ()
+    store = touch(tmp_path / "store", "P2/ct.nii", "P2/sct.nii")
+    for root in (ref, pred):  # seen from neither side, the patient would be lost without a word
+        (root / "P2").symlink_to(store / "P2")
+        (root / "P3").symlink_to(tmp_path / "gone")
+    (warning,) = make_plan(request(ref, pred)).warnings
+    assert "P2" in warning
+    assert "P3" in warning
+    series = touch(tmp_path / "store", "P4/1.dcm") / "P4"
+    (ref / "P4").symlink_to(series)  # a series is read through a link
+    assert find_images(ref, role="ref").by_case["P4"] == ref / "P4"

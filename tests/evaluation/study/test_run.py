@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from medcyclegan.cli.evaluate import method_of
 from medcyclegan.errors import CannotWrite, InputRefused
 from medcyclegan.evaluation.metrics import score
 from medcyclegan.evaluation.study.output import ensure_study_writable
@@ -207,3 +209,28 @@ def test_the_python_of_the_document_asks_for_a_study(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("medcyclegan.evaluation.study.run.evaluate_study", remember)
     exec(compile(code, "evaluate.md", "exec"), {})
     assert [method.name for method in asked[0].methods] == ["unet", "cyclegan"]
+
+
+def test_names_that_are_no_text_are_scored_and_escaped(tmp_path: Path) -> None:
+    make_cohort(tmp_path, (1, 2))
+    odd, folder = os.fsdecode(b"M\xf6ller"), tmp_path / os.fsdecode(b"met\xf6d")
+    (tmp_path / "good").rename(folder)
+    for path in list(tmp_path.glob("*/P01_*")):
+        path.rename(path.with_name(path.name.replace("P01", odd)))
+    (folder / os.fsdecode(b"P0\xf6_sct.nii.gz")).write_bytes(b"alone")
+    methods = (method_of(os.fspath(folder)), Method("poor", tmp_path / "poor"))
+    study = run(tmp_path, methods=methods, mr=tmp_path / "mr")
+    assert [p.case for p in study.patients] == ["M\\xf6ller", "P02"]
+    assert [r.case for r in study.unmatched] == ["P0\\xf6"]
+    assert study.methods[0] == "met-xf6d"
+    for name in ("study.json", "metrics.csv", "metrics.tex", "report.html"):
+        assert "xf6" in (tmp_path / "study" / name).read_text(encoding="utf-8")
+
+
+def test_a_broken_file_whose_name_is_no_text_is_named(tmp_path: Path) -> None:
+    make_cohort(tmp_path, (1, 2))
+    for path in tmp_path.glob("*/P01_*"):
+        path.rename(path.with_name(path.name.replace("P01", os.fsdecode(b"M\xf6"))))
+    (tmp_path / "poor" / os.fsdecode(b"M\xf6_sct.nii.gz")).write_bytes(b"broken")
+    study = run(tmp_path)
+    assert [(r.case, r"M\xf6_sct" in r.reason) for r in study.refused] == [("M\\xf6", True)]

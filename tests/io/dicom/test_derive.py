@@ -10,14 +10,17 @@ import pytest
 from pydicom import Dataset
 from pydicom.valuerep import format_number_as_ds
 
-from medcyclegan.io.scan import Scan
+from medcyclegan.io.dicom.read import read_dicom
+from medcyclegan.io.scan import DicomPassport, Scan
 from tests.dicom_derived import (
+    dciodvfy_errors,
     derive,
     read_changed,
     sources,
     texts,
+    write_fake,
 )
-from tests.dicom_factory import PATIENT_ID, PATIENT_NAME
+from tests.dicom_factory import PATIENT_ID, PATIENT_NAME, make_series
 
 Read = Callable[..., Scan]
 
@@ -170,3 +173,26 @@ def test_only_what_is_on_the_list_is_in_the_output(read: Read) -> None:
         assert all(keyword in source for keyword in foreign)  # the control
         assert [keyword for keyword in foreign if keyword in ds] == []
         assert [e.tag for e in ds.iterall() if e.tag.is_private] == []
+
+
+@pytest.mark.parametrize("thickness", ["0", "0.0", "-2.5"])
+def test_a_thickness_that_dicom_does_not_allow_becomes_the_measured_step(
+    tmp_path: Path, read: Read, thickness: str
+) -> None:
+    scan = read(SliceThickness=thickness)
+    (ds, *_) = derive(scan)
+    step_mm = scan.volume.geometry.spacing_mm[2]
+    assert float(ds.SliceThickness) == pytest.approx(step_mm)
+    assert isinstance(scan.passport, DicomPassport)
+    assert scan.passport.slices[0].SliceThickness == float(thickness)  # the source is untouched
+    write_fake(scan, tmp_path / "ct")
+    assert dciodvfy_errors(tmp_path / "ct") == []
+
+
+def test_a_single_slice_without_a_thickness_has_an_empty_one(tmp_path: Path) -> None:
+    def change(ds: Dataset, _: int) -> None:
+        ds.SliceThickness = "0"
+
+    make_series(tmp_path / "one", shape=(6, 5, 1), changes=change)
+    (ds,) = derive(read_dicom(tmp_path / "one"))
+    assert ds["SliceThickness"].is_empty

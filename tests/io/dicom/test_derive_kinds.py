@@ -199,3 +199,13 @@ def test_what_lies_in_space_is_not_made_of_what_does_not(tmp_path: Path, kind: K
 def test_an_unknown_kind_is_a_fault(tmp_path: Path) -> None:
     with pytest.raises(MedcycleganError, match="'PT'"):
         first(radiograph(tmp_path / "xr"), "PT")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("width", ["0", "0.5", "-400"])
+def test_a_window_that_dicom_does_not_allow_is_not_kept(tmp_path: Path, width: str) -> None:
+    def change(ds: Dataset, _: int) -> None:
+        ds.WindowCenter, ds.WindowWidth = "600", width
+
+    make_series(tmp_path / "ct", shape=SHAPE, modality="CT", changes=change)
+    for _, ds in derived(read_scan(tmp_path / "ct", modality="CT"), "CT").slices:
+        assert (ds.WindowCenter, ds.WindowWidth) == (40, 400)

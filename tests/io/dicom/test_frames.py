@@ -72,3 +72,22 @@ def test_frame_without_position_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(InputRefused, match=r"one\.dcm frame 3: ImagePositionPatient has 0"):
         read_dicom(make_enhanced(tmp_path, edit=edit))
+
+
+def test_a_mosaic_that_became_an_enhanced_object_is_read(tmp_path: Path) -> None:
+    """Converters leave the word; its frames are placed one by one."""
+
+    def edit(ds: Dataset, _: list[Dataset]) -> None:
+        ds.ImageType = ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]
+
+    assert read_dicom(make_enhanced(tmp_path, edit=edit)).volume.geometry.shape == SHAPE
+
+
+def test_one_frame_that_is_a_mosaic_is_refused(tmp_path: Path) -> None:
+    def edit(ds: Dataset, frames: list[Dataset]) -> None:
+        ds.ImageType = ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]
+        ds.PerFrameFunctionalGroupsSequence = Sequence(frames[:1])
+        ds.NumberOfFrames = 1
+
+    with pytest.raises(InputRefused, match="Siemens mosaic"):
+        read_dicom(make_enhanced(tmp_path, edit=edit))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydicom import Dataset
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.read import read_dicom
@@ -64,3 +65,40 @@ def test_free_text_is_one_line() -> None:
     assert "not shown" in shown("a\nb", is_code=False)
     assert "not shown" in shown("a" * 65, is_code=False)
     assert shown("") == "none"
+
+
+def test_a_series_uid_for_each_slice_is_told_in_a_few_lines(tmp_path: Path) -> None:
+    def apart(ds: Dataset, k: int) -> None:
+        ds.SeriesInstanceUID = f"2.25.{k + 1}"
+
+    make_series(tmp_path / "s", shape=(8, 6, 40), changes=apart)
+    with pytest.raises(InputRefused, match="40 MR files, each with a SeriesInstanceUID") as refused:
+        read_dicom(tmp_path, modality="MR")
+    assert len(str(refused.value)) < 400 + len(str(tmp_path))
+    assert "--series" not in str(refused.value)
+
+
+def test_a_long_list_of_series_is_cut(tmp_path: Path) -> None:
+    for number in range(23):
+        make_series(tmp_path / f"s{number}", shape=(8, 6, 2))
+    with pytest.raises(InputRefused, match="23 MR series") as refused:
+        read_dicom(tmp_path, modality="MR")
+    assert str(refused.value).count(": 2 slices") == 20
+    assert "and 3 more" in str(refused.value)
+
+
+def test_a_radiograph_is_asked_for_by_modalities_that_dicom_has(tmp_path: Path) -> None:
+    make_series(tmp_path / "s", shape=(8, 6, 2))
+    with pytest.raises(InputRefused, match="none of CR or DX") as refused:
+        read_dicom(tmp_path, modality="XR")
+    assert "XR" not in str(refused.value).replace(str(tmp_path), "")
+
+
+def test_a_missing_photometric_interpretation_is_no_colour(tmp_path: Path) -> None:
+    def without(ds: Dataset, k: int) -> None:
+        del ds.PhotometricInterpretation
+
+    make_series(tmp_path / "s", shape=(8, 6, 5), changes=without)
+    with pytest.raises(InputRefused, match="has no PhotometricInterpretation") as refused:
+        read_dicom(tmp_path / "s")
+    assert "colour" not in str(refused.value)

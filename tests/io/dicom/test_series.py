@@ -9,7 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
-from pydicom.uid import BasicTextSRStorage, MediaStorageDirectoryStorage, generate_uid
+from pydicom.uid import (
+    BasicTextSRStorage,
+    ExplicitVRLittleEndian,
+    MediaStorageDirectoryStorage,
+    RLELossless,
+    generate_uid,
+)
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.read import is_dicom, read_dicom
@@ -115,7 +121,61 @@ def test_links_are_not_followed_out_or_round(tmp_path: Path) -> None:
     (tmp_path / "in" / "inside").symlink_to(tmp_path / "in" / "s" / "IM0000.dcm")
     scan = read_dicom(tmp_path / "in")
     assert np.array_equal(scan.volume.voxels, pattern(SHAPE))
-    assert scan.warnings == ("Files that are links out of the folder were passed over: 1.",)
+    assert scan.warnings == (
+        "Files that are links out of the folder were passed over: 2.",
+        "Files that are links that lead nowhere were passed over: 1.",
+    )
+
+
+@pytest.mark.parametrize("target", ["gone", "out", "out_folder"])
+@pytest.mark.parametrize("through", ["the folder", "a file"])
+def test_a_series_that_is_partly_links_is_refused(
+    tmp_path: Path, target: str, through: str
+) -> None:
+    paths = make_series(tmp_path / "in" / "s", shape=SHAPE)
+    store = tmp_path / "store"
+    store.mkdir()
+    for path in paths[-2:]:
+        path.rename(store / path.name)
+        if target == "out_folder":
+            continue
+        path.symlink_to(store / path.name)
+        if target == "gone":
+            (store / path.name).unlink()
+    if target == "out_folder":
+        (tmp_path / "in" / "s" / "more").symlink_to(store)
+    where = tmp_path / "in" if through == "the folder" else paths[0]
+    with pytest.raises(InputRefused, match="lead nowhere or out of the folder") as refused:
+        read_dicom(where)
+    assert ("more" if target == "out_folder" else paths[-1].name) in str(refused.value)
+    # Links to files inside are read, and a folder of dead links alone says what it is.
+    if target == "gone":
+        for path in paths[:-2]:
+            path.unlink()
+        with pytest.raises(InputRefused, match="2 links to nowhere"):
+            read_dicom(tmp_path / "in")
+
+
+def test_slices_of_one_uid_are_one_image_by_patient_and_pixels_alone(tmp_path: Path) -> None:
+    first = make_series(tmp_path / "both" / "a" / "s", shape=SHAPE)
+    for name, change in {
+        "the patient": lambda ds, k: setattr(ds, "PatientID", "other"),
+        "the pixels": lambda ds, k: setattr(ds, "PixelData", ds.PixelData[::-1]),
+        "the position": lambda ds, k: setattr(ds, "ImagePositionPatient", [0, 0, k]),
+    }.items():
+        shutil.rmtree(tmp_path / "both" / "b", ignore_errors=True)
+        make_series(tmp_path / "both" / "b" / "s", shape=SHAPE, changes=change)
+        with pytest.raises(InputRefused, match=f"share a SOPInstanceUID but not {name}") as refused:
+            read_dicom(tmp_path / "both")
+        assert str(first[0]) in str(refused.value)
+        assert "other" not in str(refused.value)
+    # Copies, byte by byte or in another transfer syntax, are passed over as before.
+    for syntax in (ExplicitVRLittleEndian, RLELossless):
+        shutil.rmtree(tmp_path / "both" / "b")
+        make_series(tmp_path / "both" / "b" / "s", shape=SHAPE, transfer_syntax=syntax)
+        scan = read_dicom(tmp_path / "both")
+        assert np.array_equal(scan.volume.voxels, pattern(SHAPE))
+        assert scan.warnings == (f"Files that repeat a SOP instance were passed over: {SHAPE[2]}.",)
 
 
 def test_one_file_stands_for_its_series(tmp_path: Path) -> None:

@@ -118,22 +118,6 @@ def test_texts_keep_their_bytes(
     assert dcmread(first).get("SpecificCharacterSet") == charset
 
 
-def test_letters_without_a_character_set_become_utf_8(tmp_path: Path) -> None:
-    def change(ds: Dataset, _: int) -> None:
-        ds.PatientName = "Müller^Jörg"
-
-    paths = make_series(tmp_path / "mr", shape=HU_SHAPE, changes=change)
-    for path in paths:  # drop the statement, keep the bytes
-        ds: Dataset = dcmread(path)
-        del ds.SpecificCharacterSet
-        ds.save_as(path)
-    assert raw(paths[0], "PatientName").startswith("Müller".encode("latin-1"))
-    write_fake(read_dicom(tmp_path / "mr"), tmp_path / "ct")
-    (ds, *_) = written(tmp_path / "ct")
-    assert ds.SpecificCharacterSet == "ISO_IR 192"
-    assert ds.PatientName == "Müller^Jörg"
-
-
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian])
 def test_the_place_keeps_its_bytes(tmp_path: Path, syntax: UID) -> None:
     paths = make_series(tmp_path / "mr", shape=HU_SHAPE, transfer_syntax=syntax)

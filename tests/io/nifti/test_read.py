@@ -12,11 +12,13 @@ import nibabel
 import numpy as np
 import pytest
 from nibabel.nifti1 import Nifti1Header
+from nibabel.nifti2 import Nifti2Header
 
 from medcyclegan.errors import DeviceError, InputRefused, MedcycleganError
 from medcyclegan.io import byte_source
 from medcyclegan.io.nifti import read as nifti_read
 from medcyclegan.io.nifti.read import read_nifti
+from medcyclegan.io.nifti.write import write_nifti
 from medcyclegan.io.scan import NiftiPassport
 from tests.image_factory import (
     OBLIQUE,
@@ -411,3 +413,57 @@ def test_real_files(name: str) -> None:
     assert np.array_equal(scan.volume.voxels, image.get_fdata(dtype=np.float32))
     assert np.array_equal(scan.volume.geometry.affine_ras, image.affine)
     assert scan.warnings == ()
+
+
+def _half_turn(longer_by: float, *, version: int, sform: bool) -> Nifti1Header:
+    """A header of a turn by 180 degrees whose quaternion is too long by a share of itself."""
+    kind = Nifti1Header if version == 1 else Nifti2Header
+    header = kind()
+    header.set_data_shape((4, 5, 6))
+    header.set_data_dtype("int16")
+    header["magic"] = b"n+1" if version == 1 else b"n+2"
+    header["vox_offset"] = 352 if version == 1 else 544
+    header["pixdim"][:4] = (1, 1, 1.5, 2)
+    part = np.sqrt(np.array([0.9, 0.08, 0.02])) * (1.0 + longer_by)
+    header["quatern_b"], header["quatern_c"], header["quatern_d"] = part
+    header["qform_code"] = 1
+    if sform:
+        turn = 2.0 * np.outer(part, part) / (part @ part) - np.eye(3)
+        affine = np.eye(4)
+        affine[:3, :3] = turn * (1.0, 1.5, 2.0)
+        header.set_sform(affine, 1)
+    return header
+
+
+def _saved(tmp_path: Path, header: Nifti1Header) -> Path:
+    path = tmp_path / "turned.nii"
+    fill = bytes(int(header["vox_offset"]) - int(header["sizeof_hdr"]))
+    path.write_bytes(header.binaryblock + fill + np.arange(120, dtype="<i2").tobytes())
+    return path
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("longer_by", [4e-7, 1e-6, 1.5e-6])
+@pytest.mark.parametrize("sform", [False, True], ids=["qform alone", "both forms"])
+def test_a_quaternion_too_long_by_rounding(
+    tmp_path: Path, version: int, longer_by: float, sform: bool
+) -> None:
+    path = _saved(tmp_path, _half_turn(longer_by, version=version, sform=sform))
+    with pytest.raises(ValueError, match="w2 should be positive"):  # the control
+        nibabel.load(path).header.get_qform()
+    scan = read_nifti(path)
+    exact = read_nifti(_saved(tmp_path, _half_turn(0.0, version=version, sform=True)))
+    assert scan.warnings == ()
+    assert scan.volume.geometry.spacing_mm == pytest.approx((1.0, 1.5, 2.0), rel=1e-6)
+    expected = exact.volume.geometry.affine_ras
+    assert np.abs(scan.volume.geometry.affine_ras - expected).max() < 3e-3
+    write_nifti(scan.volume, passport=scan.passport, to=tmp_path / "out.nii")
+    again = nibabel.load(tmp_path / "out.nii")
+    assert again.affine.tobytes() == scan.volume.geometry.affine_ras.tobytes()
+    assert again.header.get_qform() == pytest.approx(again.affine, abs=3e-3)
+
+
+def test_a_qform_that_is_none_is_told_without_an_infinite_distance(tmp_path: Path) -> None:
+    path = _saved(tmp_path, _half_turn(0.3, version=1, sform=True))
+    (said,) = read_nifti(path).warnings
+    assert said == "sform and qform disagree, as the qform is no rotation: the sform is used"

@@ -19,7 +19,7 @@ from medcyclegan.evaluation.study.figures.scores import draw_scores, draw_tissue
 from medcyclegan.evaluation.study.figures.style import Drawn
 from medcyclegan.evaluation.study.images import load_images
 from medcyclegan.evaluation.study.measure import Measured
-from medcyclegan.evaluation.study.plan import Patient
+from medcyclegan.evaluation.study.patient import Patient
 
 
 @dataclass(frozen=True, eq=False)

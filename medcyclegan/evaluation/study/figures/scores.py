@@ -28,6 +28,7 @@ from medcyclegan.evaluation.study.statistics import (
     value_of,
 )
 from medcyclegan.geometry import FloatArray
+from medcyclegan.wording import counted
 
 COLUMNS = 4
 PANEL_HEIGHT_MM = 52.0
@@ -62,11 +63,11 @@ def draw_scores(results: Sequence[Measured], methods: Sequence[str], protocol: s
         axes.set_xlabel(f"{arrow} {metric.better} is better", color="#595959")
     for axes in panels[len(metrics) :]:
         axes.set_axis_off()
-    cases = len({result.case for result in results})
+    cases = counted(len({result.case for result in results}), "patient")
     return Drawn(
         "scores",
         "Scores by method",
-        f"Scores inside the body, protocol {protocol}, {cases} patients. Boxes: quartiles with the "
+        f"Scores inside the body, protocol {protocol}, {cases}. Boxes: quartiles with the "
         "median; whiskers: to the furthest patient within 1.5 interquartile ranges; points: "
         f"patients. Violins are drawn from {LEAST_FOR_VIOLIN} patients on.",
         figure,

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from medcyclegan.batch.table import JSON_NAME
-from medcyclegan.evaluation.study.doubts import BATCH_RECORD, doubt_warning, doubts_of
-from medcyclegan.evaluation.study.plan import Method, Patient, StudyRequest
+from medcyclegan.evaluation.study.batches import BATCH_RECORD, doubt_warning, records_of
+from medcyclegan.evaluation.study.patient import Patient
+from medcyclegan.evaluation.study.plan import Method, StudyRequest
 from medcyclegan.io.case_names import fitness
 
 WHY = "The body in view has 14 litres; of what the model knows, 2 to 7."
@@ -31,7 +32,8 @@ def test_a_doubtful_patient_has_a_note_and_the_study_a_warning(tmp_path: Path) -
         {"output": "p1/t1_sct.nii.gz", "doubts": [WHY]},
         {"output": "p2/t1_sct.nii.gz", "doubts": []},
     ]
-    doubts = doubts_of(*study_of(tmp_path, {"rows": rows}))
+    patients, request = study_of(tmp_path, {"rows": rows})
+    doubts = records_of(request).doubts_of(patients)
     assert doubts == {"p1": (f"ours: doubtful: {WHY}",)}
     (said,) = doubt_warning(doubts, {"p1", "p2"})
     assert said.startswith("1 of 2 patients are doubtful")
@@ -41,7 +43,8 @@ def test_a_doubtful_patient_has_a_note_and_the_study_a_warning(tmp_path: Path) -
 
 @pytest.mark.parametrize("record", ["no json", [], {"rows": [1]}, {"rows": [{"doubts": ["x"]}]}])
 def test_a_damaged_record_tells_of_no_doubts(tmp_path: Path, record: object) -> None:
-    assert doubts_of(*study_of(tmp_path, record)) == {}
+    patients, request = study_of(tmp_path, record)
+    assert records_of(request).doubts_of(patients) == {}
 
 
 def test_the_record_is_the_one_that_a_batch_writes() -> None:

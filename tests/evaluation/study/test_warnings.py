@@ -1,0 +1,145 @@
+"""Every warning of a reader reaches screen, record and report; what is no number is no air."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from medcyclegan.evaluation.metrics import score
+from medcyclegan.evaluation.study.batches import BATCH_RECORD
+from medcyclegan.evaluation.study.result import Study
+from medcyclegan.evaluation.study.run import evaluate_study
+from medcyclegan.io.read import read_scan
+from tests.cli.conversion_inputs import Run, runner
+from tests.evaluation.study.cohort import head_mask, make_cohort, request_on
+
+NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    return runner(monkeypatch, capsys)
+
+
+@pytest.fixture
+def cohort(tmp_path: Path) -> Path:
+    make_cohort(tmp_path, (1, 2))
+    return tmp_path
+
+
+def with_nan(path: Path, *, last_slices: int) -> None:
+    """Make the last slices of a file NaN."""
+    image = nibabel.load(path)
+    voxels = image.get_fdata(dtype=np.float32).copy()
+    voxels[:, :, -last_slices:] = np.nan
+    nibabel.save(nibabel.Nifti1Image(voxels, image.affine), path)
+
+
+def without_codes(path: Path) -> None:
+    """Let the header not say where the image lies: both codes 0."""
+    image = nibabel.load(path)
+    voxels = image.get_fdata(dtype=np.float32)
+    made = nibabel.Nifti1Image(voxels, image.affine)
+    made.set_sform(image.affine, code=0)
+    made.set_qform(image.affine, code=0)
+    nibabel.save(made, path)
+
+
+def study_on(root: Path, **changes: object) -> Study:
+    return evaluate_study(request_on(root, **changes), version="1", now=NOW)
+
+
+def told_everywhere(root: Path, study: Study, *words: str) -> bool:
+    """Whether words stand in one sentence of the warnings, of study.json and of the report."""
+    about = json.loads((root / "study" / "study.json").read_text(encoding="utf-8"))
+    page = (root / "study" / "report.html").read_text(encoding="utf-8")
+    return (
+        any(all(word in warning for word in words) for warning in study.warnings)
+        and any(all(word in warning for word in words) for warning in about["warnings"])
+        and all(word in page for word in words)
+    )
+
+
+def test_voxels_of_the_reference_that_are_no_number_are_left_out(cohort: Path) -> None:
+    last_slices = 6
+    ct = read_scan(cohort / "ct" / "P01_ct.nii.gz", modality="CT").volume
+    pred = read_scan(cohort / "poor" / "P01_sct.nii.gz", modality="CT").volume
+    kept = head_mask(ct).voxels.copy()
+    kept[:, :, -last_slices:] = 0.0
+    expected = score(pred, ct, ct.with_voxels(kept, unit="mask"), protocol="synthrad2023")
+    with_nan(cohort / "ct" / "P01_ct.nii.gz", last_slices=last_slices)
+    study = study_on(cohort)
+    (found,) = (r for r in study.results if (r.case, r.method) == ("P01", "poor"))
+    assert found.scores == expected
+    lost = int(head_mask(ct).voxels.sum() - kept.sum())
+    assert lost > 0
+    assert told_everywhere(cohort, study, "P01", f"{lost} voxels of the body", "left out")
+    assert found.error_counts.sum() == int(kept.sum())
+
+
+def test_a_prediction_that_is_no_number_in_the_body_is_refused_and_beside_it_not(
+    cohort: Path,
+) -> None:
+    with_nan(cohort / "poor" / "P01_sct.nii.gz", last_slices=6)
+    with_nan(cohort / "poor" / "P02_sct.nii.gz", last_slices=1)  # air
+    study = study_on(cohort)
+    assert [(r.case, r.method) for r in study.refused] == [("P01", "poor")]
+    assert "NaN or infinite in" in study.refused[0].reason
+    assert told_everywhere(cohort, study, "P02", "poor", "NaN or infinite and are replaced")
+
+
+def test_a_prediction_on_another_grid_is_no_exception(cohort: Path) -> None:
+    path = cohort / "poor" / "P01_sct.nii.gz"
+    with_nan(path, last_slices=6)
+    image = nibabel.load(path)
+    affine = image.affine.copy()
+    affine[0, 3] += 2.0
+    nibabel.save(nibabel.Nifti1Image(image.get_fdata(dtype=np.float32), affine), path)
+    assert [(r.case, r.method) for r in study_on(cohort).refused] == [("P01", "poor")]
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "what"),
+    [("ct", "P01_ct", "reference CT"), ("poor", "P01_sct", "poor: synthetic CT"),
+     ("mask", "P01_mask", "mask"), ("mr", "P01_t1", "MR")],
+)  # fmt: skip
+def test_what_a_reader_warns_of_is_told_of_every_role(
+    cohort: Path, folder: str, name: str, what: str
+) -> None:
+    without_codes(cohort / folder / f"{name}.nii.gz")
+    study = study_on(cohort, mr=cohort / "mr")
+    assert told_everywhere(cohort, study, "P01", what, "P01: " + what)
+    assert any(what in note for note in study.notes_on("P01"))
+    assert not any(what in note for note in study.notes_on("P02"))
+
+
+def test_a_study_without_oddities_has_no_warnings(cohort: Path) -> None:
+    """The control; of two patients a test can never be significant, which is always told."""
+    warnings = study_on(cohort, mr=cohort / "mr").warnings
+    assert ["Wilcoxon" in warning for warning in warnings] == [True]
+
+
+def test_the_screen_tells_them(run: Run, cohort: Path) -> None:
+    without_codes(cohort / "ct" / "P01_ct.nii.gz")
+    arguments = ("--pred", cohort / "good", "--ref", cohort / "ct", "--out", cohort / "out")
+    code, _, err = run("evaluate", *arguments)
+    assert code == 0
+    assert "Warning: P01: reference CT:" in err
+    code, out, _ = run("evaluate", *arguments, "--overwrite", "--json")
+    assert any("P01: reference CT" in warning for warning in json.loads(out)["warnings"])
+
+
+def test_what_a_batch_warned_of_is_told_where_its_outputs_are_scored(cohort: Path) -> None:
+    row = {
+        "output": "P01_sct.nii.gz", "doubts": ["Odd."], "warnings": ["Codes are 0.", "Odd."],
+    }  # fmt: skip
+    (cohort / "good" / BATCH_RECORD).write_text(json.dumps({"unit": "HU", "rows": [row]}))
+    study = study_on(cohort)
+    assert told_everywhere(cohort, study, "P01", "good: warned of when it was made: Codes are 0")
+    assert study.notes_on("P01").count("good: doubtful: Odd.") == 1
+    assert not any("when it was made: Odd" in warning for warning in study.warnings)
