@@ -22,18 +22,20 @@ if TYPE_CHECKING:
     from medcyclegan.io.write import write_scan
     from medcyclegan.models.store import load_model
     from medcyclegan.synthesis import synthesize
+    from medcyclegan.training.run import train
 
 try:
     __version__ = version("medcyclegan")
 except PackageNotFoundError:  # a checkout that runs without being installed
     _text = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
     __version__ = str(tomllib.loads(_text)["project"]["version"])
-__all__ = ["__version__", "load_model", "read_scan", "synthesize", "write_scan"]
+__all__ = ["__version__", "load_model", "read_scan", "synthesize", "train", "write_scan"]
 
 _HOME = {
     "load_model": "medcyclegan.models.store",
     "read_scan": "medcyclegan.io.read",
     "synthesize": "medcyclegan.synthesis",
+    "train": "medcyclegan.training.run",
     "write_scan": "medcyclegan.io.write",
 }
 

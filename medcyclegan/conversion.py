@@ -10,6 +10,7 @@ from pathlib import Path
 
 from medcyclegan import product
 from medcyclegan.beside import map_series, report_of
+from medcyclegan.channels import with_channels
 from medcyclegan.errors import InputRefused, UsageError
 from medcyclegan.evaluation.report import write_report
 from medcyclegan.io.atomic import atomic_file, ensure_writable
@@ -121,6 +122,9 @@ def open_scan(request: Request, model: Model, *, maker: Maker) -> Opened:
             modality=model.task.source.modality,
             untilt=request.untilt,
         )
+    if request.others:
+        modality = model.task.source.modality
+        scan = with_channels(scan, [read_scan(path, modality=modality) for path in request.others])
     refuse_unwritable(outputs.image, scan, model.task)
     if outputs.report is not None:
         refuse_report(scan)

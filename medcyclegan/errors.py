@@ -86,3 +86,9 @@ class Interrupted(MedcycleganError):
     """A run that was asked to stop, and saved what it had."""
 
     exit_code = ExitCode.INTERRUPTED
+
+
+class Terminated(Interrupted):
+    """One that SIGTERM asked to stop, as cluster schedulers do."""
+
+    exit_code = ExitCode.TERMINATED

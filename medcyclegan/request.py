@@ -16,9 +16,11 @@ class Request:
     """What to convert and where to; ``out`` and ``format`` follow from the input if not given.
 
     ``files`` are those of a DICOM series where they are known; else they are looked for in
-    ``source``. ``uncertainty`` asks for a map of the error to expect beside the output. With a
-    ``deidentifier``, for DICOM output, the series tells nothing of the patient. ``untilt`` corrects
-    the tilt of the gantry of a CT in DICOM; the output has a grid of its own then.
+    ``source``. ``others`` are further images of the same subject, in the order of the model's
+    channels after the first. ``uncertainty`` asks for a map of the error to expect beside the
+    output. With a ``deidentifier``, for DICOM output, the series tells nothing of the patient.
+    ``untilt`` corrects the tilt of the gantry of a CT in DICOM; the output has a grid of its own
+    then.
     """
 
     source: Path
@@ -30,6 +32,7 @@ class Request:
     overwrite: bool = False
     files: tuple[Path, ...] = ()
     deidentifier: Deidentifier | None = None
+    others: tuple[Path, ...] = ()
     untilt: bool = False
 
 

@@ -9,6 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from medcyclegan.channels import refuse_missing
 from medcyclegan.doubt.crosswise import Translated
 from medcyclegan.doubt.signs import Signs, signs_of
 from medcyclegan.doubt.verdict import doubts_of
@@ -21,6 +22,7 @@ from medcyclegan.stopwatch import Stopwatch
 from medcyclegan.task import Task
 from medcyclegan.transforms.bias import correct_bias
 from medcyclegan.transforms.grid import AXIAL, CORONAL, SAGITTAL, slice_axis
+from medcyclegan.transforms.resample import mask_on
 from medcyclegan.translator import DeviceName, Progress, choose_device, memory_refusals
 from medcyclegan.uncertainty import NOT_CALIBRATED, UncertaintyMap
 from medcyclegan.view import Run, View, at_home, view_of
@@ -99,7 +101,10 @@ def synthesize(
 
 def _synthesize(scan: Scan, model: Model, options: Options, run: Run) -> Synthesis:
     clock = Stopwatch()
+    refuse_missing(scan, model.task)
+    others = clock.run("body", lambda: _fit_others(scan, model.task))
     scan = clock.run("body", lambda: at_usual_scale(scan, model.task))
+    scan = replace(scan, channels=others)
     given = None
     if options.mask is not None and not scan.is_plane:
         given = clock.run(
@@ -111,7 +116,7 @@ def _synthesize(scan: Scan, model: Model, options: Options, run: Run) -> Synthes
         "body", lambda: find_body(scan, options.mask, mask_name=options.mask_name)
     )
     if options.bias_correction:
-        scan = clock.run("bias", lambda: replace(scan, volume=correct_bias(scan.volume, body)))
+        scan = clock.run("bias", lambda: _without_shading(scan, body))
     made = _translated(scan, body, model, options, clock=clock, run=run)
     image = Volume(made.image.numpy(), scan.volume.geometry, model.task.target.unit)
     done = Translated(made.first.ready, made.first.fake, body)
@@ -164,10 +169,27 @@ def _signs(
     scan: Scan, image: Volume, done: Translated, model: Model, *, clock: Stopwatch, run: Run
 ) -> Signs | None:
     """Measure the signs of a run, where the model's card has reference ranges."""
-    if model.card.reference_ranges is None:
+    if model.card.reference_ranges is None or scan.channels:
         return None
     with run.turn:
         return clock.run("signs", lambda: signs_of(scan, image, done, model, device=run.device))
+
+
+def _fit_others(scan: Scan, task: Task) -> tuple[Scan, ...]:
+    """The further images of a subject, each checked as the first is."""
+    fit = tuple(at_usual_scale(one, task) for one in scan.channels)
+    for one in fit:
+        check_source(one, task, None)
+    return fit
+
+
+def _without_shading(scan: Scan, body: Volume) -> Scan:
+    """Correct every image of a subject."""
+    corrected = [
+        replace(one, volume=correct_bias(one.volume, mask_on(body, one.volume.geometry)))
+        for one in scan.channels
+    ]
+    return replace(scan, volume=correct_bias(scan.volume, body), channels=tuple(corrected))
 
 
 def _refuse_unfit(scan: Scan, task: Task, options: Options) -> None:
@@ -176,6 +198,12 @@ def _refuse_unfit(scan: Scan, task: Task, options: Options) -> None:
         raise UsageError(
             f"Bias correction of {task.source.modality}",
             rule="only MR has a shading of its coils",
+            remedy="leave it out",
+        )
+    if options.uncertainty and scan.channels:
+        raise UsageError(
+            "--uncertainty with several images of a subject",
+            rule="the map compares what becomes of one image",
             remedy="leave it out",
         )
     if 1 not in scan.volume.geometry.shape:

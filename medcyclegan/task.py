@@ -77,6 +77,11 @@ class Domain(BaseModel):
     scaling: Annotated[Window | Percentiles, Field(discriminator="kind")]
     channels: tuple[Annotated[str, Field(pattern=r"^\w[\w -]*$")], ...] = ()
 
+    @property
+    def channel_count(self) -> int:
+        """How many images make up this side; 1 where none is named."""
+        return max(1, len(self.channels))
+
     @model_validator(mode="after")
     def _channels_differ(self) -> Domain:
         if len({name.lower() for name in self.channels}) < len(self.channels):

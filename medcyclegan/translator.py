@@ -69,7 +69,10 @@ def translate(
     device: torch.device,
     progress: Progress | None = None,
 ) -> Tensor:
-    """Translate a prepared volume (D, H, W) in [-1, 1] into another of the same shape.
+    """Translate a prepared volume (C, D, H, W) in [-1, 1] into another, (C', D, H, W).
+
+    C and C' are the channels that the generator takes and gives. Without the axis, (D, H, W), a
+    volume is one channel, and so is what comes back if there is but one.
 
     Slabs start ``stride`` slices apart, if it is None so many that they overlap by a little less
     than half, and are blended. ``progress`` is called with the number of slabs done and their
@@ -80,20 +83,26 @@ def translate(
     DeviceError
         If the memory of the device does not suffice.
     """
-    plan = SlabPlan(slices=values.shape[0], depth=depth, stride=stride or (depth + 1) // 2)
-    blender = SlabBlender(plan, (values.shape[1], values.shape[2]))
-    per_batch = max(1, BATCH_PIXELS[device.type] // (values.shape[1] * values.shape[2]))
+    channels = values if values.ndim == 4 else values[None]
+    slices, height, width = channels.shape[1:]
+    plan = SlabPlan(slices=slices, depth=depth, stride=stride or (depth + 1) // 2)
+    blenders: list[SlabBlender] = []
+    per_batch = max(1, BATCH_PIXELS[device.type] // (height * width))
     starts = plan.starts
     generator = generator.to(device)
     with _refusing_large(device, values), torch.inference_mode(), _autocast(device):
         for first in range(0, len(starts), per_batch):
             some = starts[first : first + per_batch]
-            slabs = cut_slabs(values, plan, some).to(device)
-            fake = generator(slabs.contiguous(memory_format=torch.channels_last))
-            blender.add(fake.float().cpu(), some)
+            slabs = torch.cat([cut_slabs(one, plan, some) for one in channels], dim=1).to(device)
+            fake = generator(slabs.contiguous(memory_format=torch.channels_last)).float().cpu()
+            made = fake.split(depth, dim=1)
+            blenders = blenders or [SlabBlender(plan, (height, width)) for _ in made]
+            for blender, one in zip(blenders, made, strict=True):
+                blender.add(one, some)
             if progress is not None:
                 progress(first + len(some), len(starts))
-    return blender.result()
+    results = [blender.result() for blender in blenders]
+    return results[0] if values.ndim == 3 and len(results) == 1 else torch.stack(results)
 
 
 def run_slab(generator: nn.Module, slab: Tensor, *, device: torch.device) -> Tensor:
@@ -115,7 +124,7 @@ def _refusing_large(device: torch.device, values: Tensor) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError as error:
         raise DeviceError(
-            f"Out of memory on {device.type} for slices of {tuple(values.shape[1:])}",
+            f"Out of memory on {device.type} for slices of {tuple(values.shape[-2:])}",
             remedy="use --device cpu, or a scan with a smaller field of view",
         ) from error
 

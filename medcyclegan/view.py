@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from medcyclegan.channels import stacked
 from medcyclegan.errors import ModelRefused
 from medcyclegan.io.scan import Scan
 from medcyclegan.models.store import Model
@@ -76,21 +77,24 @@ def view_of(
 
 
 def passes_of(model: Model, ready: Prepared, normal: int, run: Run) -> Iterator[Tensor]:
-    """Yield what the network makes of (D, H, W), and of its mirror image where the task says so."""
+    """Yield what the network makes of the values, and of their mirror image where asked for."""
     if not model.task.mirror:
         yield translated(model, ready.values, run)
         return
     # on the model grid, R comes first but for the slabs' normal
-    left_right = 0 if normal == SAGITTAL else 1
+    left_right = -3 if normal == SAGITTAL else -2
     for number, turned in enumerate((ready.values, ready.values.flip(left_right))):
         fake = translated(model, turned, run.part(number, 2))
         yield fake if number == 0 else fake.flip(left_right)
 
 
 def translated(model: Model, values: Tensor, run: Run) -> Tensor:
-    """Run a model over a prepared volume (D, H, W) in [-1, 1]; returns its like."""
+    """Run a model over a prepared volume (C, D, H, W), or (D, H, W) of one channel, in [-1, 1].
+
+    Returns (D, H, W).
+    """
     task = model.task
-    return translate(
+    made = translate(
         model.generator,
         values,
         depth=task.depth,
@@ -98,6 +102,7 @@ def translated(model: Model, values: Tensor, run: Run) -> Tensor:
         device=run.device,
         progress=run.progress,
     )
+    return made[0] if made.ndim == 4 else made
 
 
 def at_home(fake: Tensor, ready: Prepared, scan: Scan, task: Task) -> Tensor:
@@ -111,4 +116,4 @@ def at_home(fake: Tensor, ready: Prepared, scan: Scan, task: Task) -> Tensor:
 def _prepared(scan: Scan, body: Volume, task: Task, normal: int) -> Prepared:
     if scan.is_plane:
         return prepare_plane(scan.volume, task)
-    return prepare(scan.volume, body, task, normal=normal)
+    return stacked(prepare(scan.volume, body, task, normal=normal), scan, body, task)

@@ -63,7 +63,7 @@ def begin(parser: argparse.ArgumentParser, task: str) -> Way:
     given = parser.parse_args()
     changes = tuple(given.changes)
     if given.steps:
-        changes = (f"steps={given.steps}", f"decay_from_step={given.steps // 2}", *changes)
+        changes = (f"steps={given.steps}", *changes)
     given.out.mkdir(parents=True, exist_ok=True)
     if given.data_a and given.data_b:
         folders = (given.data_a, given.data_b, given.test_a, given.test_b)

@@ -38,6 +38,7 @@ ROOMS = {
     "beside": _room(6.5),
     "uncertainty": _room(5.8, "torch"),
     "view": _room(5.7, "torch"),
+    "channels": _room(5, "torch"),
     "doubt": _room(5.6, "torch numpy scipy"),
     "translator": _room(5, "torch"),
     "training": _room(

@@ -128,9 +128,7 @@ def pack(job: Job, out: Path, *, state: bool) -> None:
     root, name = job.folder.root, job.config.name
     model = root / "model"
     shutil.rmtree(model, ignore_errors=True)
-    export_run(
-        job.folder, model, direction="a-to-b", best=False, version=__version__, simulated=True
-    )
+    export_run(job.folder, model, direction="a-to-b", version=__version__)
     tables = [path for path in (job.folder.metrics, job.folder.validation) if path.exists()]
     panels = sorted(job.folder.panels.glob("*.png"))[-1:]
     write_tar(out / f"{name}.model.tar", [model, *tables, *panels], root)

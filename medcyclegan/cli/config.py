@@ -10,6 +10,7 @@ EXAMPLES = """\b
 Examples:
   medcyclegan config list
   medcyclegan config show mr_ct
+  medcyclegan config show mr_ct --all
 """
 
 
@@ -33,12 +34,16 @@ def list_() -> None:
 
 @config.command("show", epilog="Example:  medcyclegan config show mr_ct > mine.yaml")
 @click.argument("name")
-def show(name: str) -> None:
+@click.option("--all", "every", is_flag=True, help="Every key, with its default and what it means.")
+def show(name: str, every: bool) -> None:
     """Print the shipped configuration NAME, with its comments."""
     from medcyclegan.bounded_text import MOST_SETTINGS_BYTES, parse_yaml, read_text
     from medcyclegan.errors import UsageError
     from medcyclegan.training.shipped import find_config
 
+    if every:
+        _show_all(name)
+        return
     path = find_config(name)
     try:
         text = read_text(path, most_bytes=MOST_SETTINGS_BYTES)
@@ -48,3 +53,16 @@ def show(name: str) -> None:
     if not is_one:
         raise UsageError(f"{path} holds no keys", rule="a configuration is keys and values")
     click.echo(text, nl=False)
+
+
+def _show_all(name: str) -> None:
+    """Print a line for each key: what it is set to, its default where that differs, its meaning."""
+    from medcyclegan.training.config import TrainConfig
+    from medcyclegan.training.reference import as_yaml, settings_in
+    from medcyclegan.training.settings import read_settings
+    from medcyclegan.training.shipped import find_config
+
+    for setting in settings_in(read_settings(find_config(name), TrainConfig)):
+        value = as_yaml(setting.value)
+        default = "" if setting.default in (value, "required") else f" (default {setting.default})"
+        click.echo(f"{setting.key}={value}{default}  # {setting.help}")

@@ -85,20 +85,25 @@ def mask_option(text: str) -> Callable[[Command], Command]:
 
 
 def run_conversion(
-    voice: Voice, source: Path, *, check: Callable[[Task], str], **flags: Any
+    voice: Voice, source: Path | tuple[str, ...], *, check: Callable[[Task], str], **flags: Any
 ) -> Outcome:
     """Convert ``source`` as the ``flags`` of a command say.
 
-    ``check`` returns what the command takes, if that is not this task; nothing if it is.
+    Several sources, as ``PATH`` or ``NAME=PATH``, are the channels of one subject. ``check``
+    returns what the command takes, if that is not this task; nothing if it is.
     """
     started = time.perf_counter()
+    from medcyclegan.channels import in_order
     from medcyclegan.conversion import Request, convert
     from medcyclegan.errors import ModelRefused
     from medcyclegan.models.store import load_model
 
     imported = time.perf_counter()
+    model = load_model(flags["model"])
+    first, *others = in_order(source, model.task) if isinstance(source, tuple) else (source,)
     request = Request(
-        source=source,
+        source=first,
+        others=tuple(others),
         out=flags["out"],
         format=flags["format_"],
         series_uid=flags["series"],
@@ -108,7 +113,6 @@ def run_conversion(
         deidentifier=new_deidentifier() if flags["deidentify"] else None,
         untilt=flags.get("untilt", False),
     )
-    model = load_model(flags["model"])
     if refusal := check(model.task):
         sides = f"{model.task.source.modality} to {model.task.target.modality}"
         raise ModelRefused(

@@ -12,6 +12,7 @@ EXAMPLES = """\b
 Examples:
   medcyclegan export run/ --out my_model/
   medcyclegan export run/ --out ct_mr/ --direction b-to-a --weights best
+  medcyclegan export run/ --out my_model/ --name hospital-mr-ct --licence CC-BY-4.0
 """
 
 
@@ -33,13 +34,23 @@ Examples:
     help="Those of the last checkpoint, or those with the lowest error in validation.",
 )
 @click.option("--simulated", is_flag=True, help="Say on the card that the data were simulated.")
+@click.option("--name", help="Name of the model on its card. Default: of the configuration.")
+@click.option("--licence", help="Licence of the weights, on the card.")
+@click.option("--intended-use", help="What the model is meant for, on the card.")
 @voice_options
 def export(
-    *, voice: Voice, run: Path, out: Path, direction: str, weights: str, simulated: bool
+    *,
+    voice: Voice,
+    run: Path,
+    out: Path,
+    direction: str,
+    weights: str,
+    simulated: bool,
+    **said: str | None,
 ) -> None:
     """Make a model folder from the run folder RUN, for synth-ct and translate."""
     from medcyclegan import __version__
-    from medcyclegan.training.export import export_run
+    from medcyclegan.training.export import CardChanges, export_run
     from medcyclegan.training.run_folder import RunFolder
     from medcyclegan.wording import counted
 
@@ -49,7 +60,7 @@ def export(
         direction="b-to-a" if direction == "b-to-a" else "a-to-b",
         best=weights == "best",
         version=__version__,
-        simulated=simulated,
+        changes=CardChanges(**said, simulated=simulated),
     )
     voice.say_paths([out], model=card.name, steps=card.training.steps, sha256=card.weights_sha256)
     steps = counted(card.training.steps, "step")

@@ -18,15 +18,18 @@ EXAMPLES = """\b
 Examples:
   medcyclegan synth-ct --mri head_t1.nii.gz
   medcyclegan synth-ct --mri mr_series/ --out sct_series/ --views 3 --report
+  medcyclegan synth-ct --mri t1=t1.nii.gz --mri t2=t2.nii.gz --model my_model/
 """
 
 
 @click.command("synth-ct", epilog=EXAMPLES)
 @click.option(
     "--mri",
-    type=click.Path(path_type=Path),
+    metavar="[NAME=]PATH",
+    multiple=True,
     required=True,
-    help="NIfTI, .mha, .mhd, .nrrd, a folder with a DICOM series, or one file of a series.",
+    help="NIfTI, .mha, .mhd, .nrrd, a folder with a DICOM series, or one file of a series. "
+    "Once for each image of a model that takes several, in its order or by its names.",
 )
 @click.option(
     "--out",
@@ -39,7 +42,7 @@ Examples:
 @bias_option
 @mask_option("Image that marks the head by > 0.")
 @conversion_options
-def synth_ct(*, voice: Voice, mri: Path, **flags: Any) -> None:
+def synth_ct(*, voice: Voice, mri: tuple[str, ...], **flags: Any) -> None:
     """Make a synthetic CT in HU from a head MR, on exactly the MR's grid."""
     summarise(voice, run_conversion(voice, mri, check=_why_not, **flags))
 

@@ -23,7 +23,7 @@ Examples:
   medcyclegan train mr_ct --data-a mr/ --data-b ct/ --check
   medcyclegan train mr_ct --data-a mr/ --data-b ct/ --out run/ steps=5000 engine.losses.cycle=20
   medcyclegan train head_mr_ct --labels labels/ --prepared prepared/ --out run/ --minutes 30
-  medcyclegan train mr_ct --out run/ --resume
+  medcyclegan train --out run/ --resume steps=30000
   torchrun --nproc-per-node 2 -m medcyclegan train mr_ct --data-a mr/ --data-b ct/ batch_size=2
 """
 
@@ -31,7 +31,7 @@ FOLDER = click.Path(path_type=Path)
 
 
 @click.command("train", epilog=EXAMPLES)
-@click.argument("config")
+@click.argument("config", required=False)
 @click.argument("changes", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--data", type=FOLDER, help="Folder (SynthRAD, nnU-Net, BIDS) or CSV of both sides.")
 @click.option("--data-a", type=FOLDER, help="Folder of images of side A, at any depth.")
@@ -59,32 +59,40 @@ FOLDER = click.Path(path_type=Path)
     help="Where the networks run.",
 )
 @voice_options
-def train(*, voice: Voice, config: str, changes: tuple[str, ...], **given: Any) -> None:
+def train(*, voice: Voice, config: str | None, changes: tuple[str, ...], **given: Any) -> None:
     """Train a translation between two kinds of images; pairs are not needed.
 
     CONFIG is the name of a shipped configuration (see: medcyclegan config list) or a YAML file;
-    KEY=VALUE changes one of its settings, as engine.losses.cycle=20.
+    KEY=VALUE changes one of its settings, as engine.losses.cycle=20. With --resume the settings
+    are those of the run, and CONFIG may be left out.
     """
     from medcyclegan import __version__
-    from medcyclegan.training.config import TrainConfig
+    from medcyclegan.errors import UsageError
     from medcyclegan.training.parallel import joined_crew
+    from medcyclegan.training.run import settings_of
     from medcyclegan.training.run_folder import RunFolder
-    from medcyclegan.training.settings import read_settings
-    from medcyclegan.training.shipped import find_config
     from medcyclegan.training.start import Request, prepare_job
     from medcyclegan.translator import choose_device
 
     if given["minutes"] is not None:
         changes = (*changes, f"minutes={given['minutes']}")
-    settings = read_settings(find_config(config), TrainConfig, changes=changes)
+    if config is not None and "=" in config and not Path(config).is_file():
+        changes = (config, *changes)
+        config = None
+    resume = given["resume"]
+    if resume and not given["out"] and config is None:
+        raise UsageError("--resume without --out", remedy="name the folder of the run by --out")
+    folder = RunFolder(given["out"] or Path("runs") / Path(str(config)).stem)
+    settings = settings_of(config, folder, changes=changes, resume=resume)
     for warning in settings.engine.warnings():
         voice.warn(warning)
-    folder = RunFolder(given["out"] or Path("runs") / settings.name)
+    if not given["out"] and not resume:
+        folder = RunFolder(Path("runs") / settings.name)
     source, device = _source(given, folder), choose_device(given["device"])
     if given["check"]:
         _check(voice, settings, source)
         return
-    request = Request(settings, source, folder, given["resume"])
+    request = Request(settings, source, folder, resume)
     with joined_crew() as crew:
         voice = voice if crew.leads else replace(voice, level=-1, json=False)
         with voice.progress("Reading the data") as progress:

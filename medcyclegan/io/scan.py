@@ -75,7 +75,8 @@ class Scan:
     another kind, where the source tells it, else empty. ``is_plane``: a picture or radiograph,
     which has no place in space, and whose pixels may have any size in the anatomy.
     ``warnings`` are sentences for the user, without patient data. ``mended`` tells where (i, j, k)
-    the file held NaN or infinity, which the reader replaced; None if nowhere.
+    the file held NaN or infinity, which the reader replaced; None if nowhere. ``channels`` are
+    further images of the same subject, where a model takes several.
     """
 
     volume: Volume
@@ -84,6 +85,7 @@ class Scan:
     modality: str = ""
     warnings: tuple[str, ...] = field(default_factory=tuple)
     mended: NDArray[np.bool_] | None = field(default=None, compare=False)
+    channels: tuple[Scan, ...] = ()
 
     @property
     def is_plane(self) -> bool:

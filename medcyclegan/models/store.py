@@ -30,7 +30,11 @@ _AGAIN = "install or export the model again"
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A generator (N, depth, H, W) -> (N, depth, H, W) in [-1, 1], with its card."""
+    """A generator of slabs in [-1, 1], with its card.
+
+    It takes (N, C * depth, H, W), the channels of the source one after the other, and gives
+    (N, depth, H, W).
+    """
 
     card: Card
     generator: nn.Module
@@ -105,11 +109,20 @@ def load_model(name_or_folder: str | Path = "head-mr-ct") -> Model:
     card = read_card(folder)
     weights = _read_weights(folder / WEIGHTS_NAME, card)
     _check_size(card.generator, weights, folder / WEIGHTS_NAME)
-    generator = make_generator(card.generator, depth=card.task.depth)
+    generator = _fresh_generator(card, folder)
     _check_shapes(generator.state_dict(), weights, folder / WEIGHTS_NAME)
     generator.load_state_dict({name: value.float() for name, value in weights.items()})
     generator.eval().requires_grad_(False)
     return Model(card, generator.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+
+
+def _fresh_generator(card: Card, folder: Path) -> nn.Module:
+    task = card.task
+    channels = task.source.channel_count, task.target.channel_count
+    try:
+        return make_generator(card.generator, depth=task.depth, channels=channels)
+    except ValueError as error:
+        raise ModelRefused(f"{folder / CARD_NAME}: {error}", remedy=_AGAIN) from error
 
 
 def _read_file(path: Path, *, most_bytes: int) -> bytes:

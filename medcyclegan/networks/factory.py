@@ -45,8 +45,23 @@ class GeneratorConfig(BaseModel):
         return self
 
 
-def make_generator(config: GeneratorConfig, *, depth: int) -> nn.Module:
-    """Build a generator (N, depth, H, W) -> (N, depth, H, W) with fresh weights."""
+def make_generator(
+    config: GeneratorConfig, *, depth: int, channels: tuple[int, int] = (1, 1)
+) -> nn.Module:
+    """Build a generator with fresh weights.
+
+    It takes (N, channels[0] * depth, H, W) and gives (N, channels[1] * depth, H, W); the slices of
+    one channel lie together.
+
+    Raises
+    ------
+    ValueError
+        If it cannot have so many channels.
+    """
+    if channels != (1, 1) and config.kind != "shuffle_unet":
+        raise ValueError(f"several channels need generator.kind shuffle_unet, not {config.kind}")
+    if config.residual and channels[0] != channels[1]:
+        raise ValueError("generator.residual needs as many channels of A as of B")
     widths, blocks, norm = config.widths, config.blocks, config.norm
     if config.kind == "resnet":
         return ResNetGenerator(depth, width=widths[0], blocks=blocks, norm=norm)
@@ -56,7 +71,12 @@ def make_generator(config: GeneratorConfig, *, depth: int) -> nn.Module:
         return ConcatUNet(depth, widths=widths, blocks=blocks, norm=norm)
     levels, residual = config.levels, config.residual
     return ShuffleUNet(
-        depth, widths=widths, blocks=blocks, norm=norm, levels=levels, residual=residual
+        (channels[0] * depth, channels[1] * depth),
+        widths=widths,
+        blocks=blocks,
+        norm=norm,
+        levels=levels,
+        residual=residual,
     )
 
 

@@ -27,12 +27,12 @@ _FIRST_CORRECTION = 0.01
 
 
 class ShuffleUNet(nn.Module):
-    """``depth`` slices in, ``depth`` slices out.
+    """Some slices in, some out, carried as channels.
 
     Parameters
     ----------
-    depth:
-        Slices of a slab, carried as channels.
+    slices:
+        How many in, and how many out: those of a slab, of every image that is given or made.
     widths:
         Channels at 1/2, 1/4, 1/8, ... of the resolution.
     blocks:
@@ -47,7 +47,7 @@ class ShuffleUNet(nn.Module):
 
     def __init__(
         self,
-        depth: int,
+        slices: tuple[int, int],
         *,
         widths: tuple[int, ...] = (32, 64, 128, 192),
         blocks: int = 1,
@@ -57,7 +57,8 @@ class ShuffleUNet(nn.Module):
     ) -> None:
         super().__init__()
         self.multiple = 2 ** len(widths)
-        self.stem = nn.Conv2d(4 * depth, widths[0], 3, padding=1)
+        given, made = slices
+        self.stem = nn.Conv2d(4 * given, widths[0], 3, padding=1)
         self.down_blocks = nn.ModuleList(_stage(width, blocks, norm) for width in widths)
         self.downs = nn.ModuleList(
             nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in itertools.pairwise(widths)
@@ -68,9 +69,9 @@ class ShuffleUNet(nn.Module):
         )
         self.up_blocks = nn.ModuleList(_stage(width, blocks, norm) for width in widths[:-1])
         self.head: nn.Module = (
-            LevelHead(widths[0], depth, levels=levels)
+            LevelHead(widths[0], made, levels=levels)
             if levels
-            else ShuffleUp(widths[0], depth, kernel=3)
+            else ShuffleUp(widths[0], made, kernel=3)
         )
         init_weights(self)
         self.residual = residual

@@ -40,6 +40,7 @@ def save_checkpoint(folder: Path, state: TrainState, config: TrainConfig, *, cre
         "engine": state.engine.state_dict(),
         "items": state.items,
         "best": state.best,
+        "worse": state.worse,
         "members": members,
     }
     last = folder / LAST
@@ -116,6 +117,7 @@ def restore(state: TrainState, content: dict[str, Any], *, crew: Crew) -> None:
     state.engine.load_state_dict(content["engine"])
     state.step, state.items = content["step"], content["items"]
     state.seconds, state.best = content["seconds"], content["best"]
+    state.worse = content["worse"]
     members = content["members"]
     if len(members) != crew.size:
         _log.warning(

@@ -78,6 +78,7 @@ class TrainConfig(BaseModel):
     ``vanished_below``: a discriminator whose loss stays below it for ``vanished_steps`` steps
     tells all fakes apart and teaches no more; the run is stopped. 0 turns that off.
     ``validation_cases`` is how many cases of each kind, pair or single, a validation takes at most.
+    ``patience`` ends a training after so many validations in a row without a lower error.
     ``panel_steps`` are steps with a panel of samples besides every ``panel_every``-th.
     ``workers`` are processes that load data, "auto" as many as cores can be spared; 0 loads in the
     training process.
@@ -113,6 +114,7 @@ class TrainConfig(BaseModel):
     log_every: AtLeastOne = 25
     validate_every: AtLeastOne = 1000
     validation_cases: AtLeastOne = 4
+    patience: AtLeastOne | None = None
     checkpoint_every: AtLeastOne = 500
     panel_every: AtLeastOne = 1000
     panel_steps: tuple[AtLeastOne, ...] = (1,)
@@ -133,6 +135,9 @@ class TrainConfig(BaseModel):
         if self.late is not None and self.data.kind != "simulated":
             raise ValueError("late needs data.kind simulated: patches of folders have one size")
         self.engine.refuse_unfit(self.generator, self.traits)
+        several = self.traits.channels != (1, 1)
+        if several and (self.generator.kind != "shuffle_unet" or self.generator.residual):
+            raise ValueError("several channels need generator.kind shuffle_unet, not residual")
         self.task("a-to-b")
         return self
 
@@ -140,11 +145,12 @@ class TrainConfig(BaseModel):
     def traits(self) -> DataTraits:
         """What engines must know of the data."""
         data = self.data
+        channels = data.a.channel_count, data.b.channel_count
         if isinstance(data, SimulatedData):
-            return DataTraits(data.size_px, paired=True, position_matched=False)
+            return DataTraits(data.size_px, paired=True, position_matched=False, channels=channels)
         # noise that is added to B makes pairs too
         paired = data.pairs != "none" or data.matched_noise == 1.0
-        return DataTraits(data.size_px, paired=paired, position_matched=data.position_matched)
+        return DataTraits(data.size_px, paired, data.position_matched, channels)
 
     def task(self, direction: Direction) -> Task:
         """The translation of a direction, as a model's card has it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,35 @@ from medcyclegan.training.engines.base import Direction
 from medcyclegan.training.run_folder import RunFolder, last_validation, read_run
 from medcyclegan.training.settings import checked
 
+
+@dataclass(frozen=True)
+class CardChanges:
+    """What whoever exports says on the card in place of what the training knows; None leaves it.
+
+    ``licence`` is that of the weights; ``simulated`` that the data were.
+    """
+
+    name: str | None = None
+    licence: str | None = None
+    intended_use: str | None = None
+    simulated: bool = False
+
+    def on(self, card: Card) -> Card:
+        """Return the card with the changes, checked.
+
+        Raises
+        ------
+        UsageError
+            If one cannot stand on a card.
+        """
+        said = {name: value for name, value in vars(self).items() if value is not None}
+        simulated = said.pop("simulated") or card.training.simulated
+        content = card.model_copy(
+            update={"training": card.training.model_copy(update={"simulated": simulated})}
+        ).model_dump()
+        return checked({**content, **said}, Card, where="the card")
+
+
 LIMITS = (
     "Not checked by anyone but whoever trained it: look at the scores and what they are on.",
     "Images unlike those it was trained on (other scanners, other parts of the body, implants) may "
@@ -28,12 +58,18 @@ LIMITS = (
 
 
 def export_run(
-    folder: RunFolder, out: Path, *, direction: Direction, best: bool, version: str, simulated: bool
+    folder: RunFolder,
+    out: Path,
+    *,
+    direction: Direction,
+    version: str,
+    best: bool = False,
+    changes: CardChanges | None = None,
 ) -> Card:
     """Write the averaged generator of one direction as a model folder; returns its card.
 
     ``best`` takes the weights with the lowest error in validation in place of the last ones.
-    ``simulated`` says on the card that the data were simulated.
+    ``changes`` say what else the card is to tell.
 
     Raises
     ------
@@ -58,7 +94,8 @@ def export_run(
             rule=f"it trained {', '.join(content['averages'])}",
             remedy="train with directions=both",
         )
-    card = _card(config, about, content, direction=direction, version=version, simulated=simulated)
+    card = _card(config, about, content, direction=direction, version=version)
+    card = (changes or CardChanges()).on(card)
     scores = _scores(last_validation(folder, direction, step=content["step"]))
     weights = content["averages"][direction]
     return _save_whole(out, card.model_copy(update={"scores": scores}), weights)
@@ -96,7 +133,6 @@ def _card(
     *,
     direction: Direction,
     version: str,
-    simulated: bool,
 ) -> Card:
     task, text = config.task(direction), config.card
     told = text is not None and direction == "a-to-b"
@@ -111,7 +147,7 @@ def _card(
         weights_sha256="0" * 64,
         training=Training(
             data=(*_beginning(config, direction), *_data_sources(config, about.get("data", {}))),
-            simulated=simulated or config.data.kind == "simulated",
+            simulated=config.data.kind == "simulated",
             config=str(about.get("config", config.name)),
             seed=config.seed,
             steps=content["step"],

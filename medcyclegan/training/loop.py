@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from medcyclegan.errors import Interrupted
+from medcyclegan.errors import Interrupted, Terminated
 from medcyclegan.training.batches import load_steps, refuse_uneven_shares
 from medcyclegan.training.beginning import begin
 from medcyclegan.training.checkpoint import (
@@ -100,7 +100,7 @@ def train(job: Job, *, resume: bool, watcher: Watcher) -> TrainState:
     TrainingStopped
         If values are not finite, or a discriminator teaches no more.
     Interrupted
-        If Ctrl-C or SIGTERM asked for it; a checkpoint was saved.
+        If Ctrl-C asked for it, ``Terminated`` if SIGTERM did; a checkpoint was saved.
     DeviceError
         If the memory does not suffice.
     """
@@ -157,7 +157,7 @@ class _Loop:
     def run(self, stop: StopRequest) -> None:
         """Go on to the end."""
         job, state, course = self.job, self.state, self.course
-        if course.is_over(state.step):
+        if course.is_over(state.step) or self._gave_up():
             return
         steps = load_steps(
             job.data.train, job.config, course,
@@ -165,18 +165,24 @@ class _Loop:
         )  # fmt: skip
         for parts, items in self._timed(steps):
             self._step(parts, items)
-            over = anyone(course.is_over(state.step), job.crew)
+            over = anyone(course.is_over(state.step) or self._gave_up(), job.crew)
             stopping = anyone(bool(stop.name), job.crew)
             self._do_what_is_due(over=over, stopping=stopping)
             self.watcher.step(self._progress())
             if over:
                 return
             if stopping:
-                raise Interrupted(
+                kind = Terminated if stop.name == "SIGTERM" else Interrupted
+                raise kind(
                     f"Stopped by {stop.name or 'another process'} after step {state.step}",
                     rule="a checkpoint was saved",
                     remedy=f"go on with --resume --out {job.folder.root}",
                 )
+
+    def _gave_up(self) -> bool:
+        """Whether too many validations in a row brought nothing."""
+        patience = self.job.config.patience
+        return patience is not None and self.state.worse >= patience
 
     def _timed(self, steps: Iterator[Parts]) -> Iterator[Parts]:
         """The same, with the time noted that it takes to come."""
@@ -251,8 +257,9 @@ class _Loop:
         results = validate(state.engine.exported(), job.data.validation, config, job.device)
         logbook.validation(state.step, self.course.seconds, results)
         error = mean_error(results)
+        state.worse += 1
         if state.best is None or error < state.best:
-            state.best = error
+            state.best, state.worse = error, 0
             save_best(job.folder.checkpoints, state, config)
         self.watcher.validated(state.step, results)
 

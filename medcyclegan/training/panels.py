@@ -60,15 +60,17 @@ def make_rows(
         back = generators.get("b-to-a" if way == "a-to-b" else "a-to-b")
         for sample in samples:
             one, other = (sample.a, sample.b) if way == "a-to-b" else (sample.b, sample.a)
+            depth = one.shape[-3]
             with torch.inference_mode():
-                fake = generators[way](one[None].to(device))
+                fake = generators[way](_joined(one)[None].to(device))
                 again = back(fake)[0].cpu() if back is not None else None
-            images = {"input": one, "output": fake[0].cpu()}
+            images = {"input": _joined(one), "output": fake[0].cpu()}
             if again is not None:
                 images["back again"] = again
             if bool(sample.paired):
-                images["truth"] = other
-            rows.append(Row(way, {title: slab[len(slab) // 2] for title, slab in images.items()}))
+                images["truth"] = _joined(other)
+            # of several channels the first is shown
+            rows.append(Row(way, {title: slab[depth // 2] for title, slab in images.items()}))
     return rows
 
 
@@ -108,7 +110,14 @@ def _titled(title: str, direction: Direction, config: TrainConfig) -> str:
     return names[title]
 
 
+def _joined(slab: Tensor) -> Tensor:
+    """(C, depth, P, P) or (depth, P, P) -> (C * depth, P, P)."""
+    return slab.flatten(0, 1) if slab.ndim == 4 else slab
+
+
 def _middle(volume: Tensor, depth: int) -> Tensor:
-    """The ``depth`` slices around the middle of (D, H, W), edge slices repeated where needed."""
-    first = (volume.shape[0] - depth) // 2
-    return volume[[min(max(first + n, 0), volume.shape[0] - 1) for n in range(depth)]]
+    """The ``depth`` slices around the middle of (..., D, H, W), edges repeated where needed."""
+    slices = volume.shape[-3]
+    first = (slices - depth) // 2
+    wanted = [min(max(first + n, 0), slices - 1) for n in range(depth)]
+    return volume[..., wanted, :, :]

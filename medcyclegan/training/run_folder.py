@@ -20,7 +20,8 @@ from medcyclegan.training.settings import read_settings
 # What may be changed when a run is resumed: how long it goes on, and what does not touch weights.
 MAY_CHANGE = (
     "card", "checkpoint_every", "compile", "decay_from", "inference", "least_rate", "log_every",
-    "minutes", "panel_every", "panel_steps", "rate_warmup", "steps", "summary", "validate_every",
+    "minutes", "panel_every", "panel_steps", "patience",
+    "rate_warmup", "steps", "summary", "validate_every",
     "validation_cases", "vanished_below", "vanished_steps", "workers",
 )  # fmt: skip
 

@@ -34,7 +34,8 @@ class Window:
 class TrainState:
     """``step`` steps were done with ``items`` items, in ``seconds``.
 
-    ``best`` is the lowest figure of a validation so far.
+    ``best`` is the lowest figure of a validation so far, ``worse`` how many validations in a row
+    have not been below it.
     """
 
     engine: Engine
@@ -44,3 +45,4 @@ class TrainState:
     seconds: float = 0.0
     window: Window = field(default_factory=Window)
     best: float | None = None
+    worse: int = 0

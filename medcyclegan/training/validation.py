@@ -129,9 +129,9 @@ def _validate_one(
     for case in cases:
         source, target = _image(case, source_of(way)), _image(case, source_of(back))
         assert source is not None  # chosen by it
-        mask = np.ones(source.shape, bool) if case.mask is None else case.mask.numpy()
+        mask = np.ones(source.shape[-3:], bool) if case.mask is None else case.mask.numpy()
         fake = translate(generators[way], source, depth=depth, device=device)
-        row = {"nmi": _nmi(source, fake, mask)}
+        row = {"nmi": _nmi(_by_channel(source)[0], _by_channel(fake)[0], mask)}
         if case.paired and target is not None:
             row |= _against_truth(fake, target, mask, task)
         elif back in generators:
@@ -164,7 +164,19 @@ def _means(rows: Sequence[Mapping[str, float]]) -> Callable[[str], float]:
     return mean
 
 
+def _by_channel(values: Tensor) -> list[Tensor]:
+    """(C, D, H, W), or (D, H, W) of one channel, as volumes (D, H, W)."""
+    return list(values) if values.ndim == 4 else [values]
+
+
 def _against_truth(fake: Tensor, real: Tensor, mask: Mask, task: Task) -> dict[str, float]:
+    """Figures of a case, each the mean over the channels of the target."""
+    pairs = zip(_by_channel(fake), _by_channel(real), strict=True)
+    found = [_of_channel(one, other, mask, task) for one, other in pairs]
+    return {name: float(np.mean([some[name] for some in found])) for name in found[0]}
+
+
+def _of_channel(fake: Tensor, real: Tensor, mask: Mask, task: Task) -> dict[str, float]:
     window = task.target_window
     x, y = _physical(fake, window), _physical(real, window)
     width = _width(window)
@@ -181,8 +193,9 @@ def _against_truth(fake: Tensor, real: Tensor, mask: Mask, task: Task) -> dict[s
 
 
 def _cycle(again: Tensor, source: Tensor, mask: Mask, window: Window) -> dict[str, float]:
-    apart = np.abs(_physical(again, window) - _physical(source, window))
-    return {"cycle_mae": float(apart[mask].mean())}
+    pairs = zip(_by_channel(again), _by_channel(source), strict=True)
+    apart = [np.abs(_physical(x, window) - _physical(y, window))[mask].mean() for x, y in pairs]
+    return {"cycle_mae": float(np.mean(apart))}
 
 
 def _nmi(source: Tensor, fake: Tensor, mask: Mask) -> float:

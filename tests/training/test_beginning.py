@@ -24,9 +24,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("begin")
     job = tiny_job(folder / "run")
     run_tiny(job)
-    export_run(
-        job.folder, folder / "model", direction="a-to-b", best=False, version="1", simulated=True
-    )
+    export_run(job.folder, folder / "model", direction="a-to-b", version="1")
     return folder / "model"
 
 
@@ -56,9 +54,7 @@ def test_a_run_goes_on_from_the_model_and_its_card_says_so(model: Path, tmp_path
     config = asked(model, generator_rate=1e-9, discriminator_rate=1e-9)
     job = tiny_job(tmp_path / "run", config)
     run_tiny(job)
-    card = export_run(
-        job.folder, tmp_path / "b", direction="a-to-b", best=False, version="1", simulated=True
-    )
+    card = export_run(job.folder, tmp_path / "b", direction="a-to-b", version="1")
     wanted, found = (load_model(f).generator.state_dict() for f in (model, tmp_path / "b"))
     assert max(float((wanted[n] - found[n]).abs().max()) for n in wanted) < 1e-3
     assert f"weights of the model {model}" in [source.name for source in card.training.data]

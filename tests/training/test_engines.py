@@ -101,9 +101,7 @@ def test_a_further_engine_trains_resumes_and_is_exported(tmp_path: Path) -> None
     # constant rates up to the fourth step: the first three are the same in both
     assert differing(whole, resumed) == []
     job = tiny_job(tmp_path / "whole", config)
-    card = export_run(
-        job.folder, tmp_path / "model", direction="a-to-b", best=False, version="1", simulated=False
-    )
+    card = export_run(job.folder, tmp_path / "model", direction="a-to-b", version="1")
     assert card.training.method.startswith("towards the mean of B")
     load_model(tmp_path / "model")
 

@@ -152,3 +152,16 @@ def test_how_a_model_is_run_is_on_its_task() -> None:
     assert (task.stride, task.mirror, task.name) == (4, True, "mr-ct")
     with pytest.raises(ValidationError, match="stride 9 leaves out slices"):
         simulated_config(inference={"stride": 9})
+
+
+def test_t1_with_t2_are_two_channels_of_one_anatomy(head: HeadAnatomy) -> None:
+    a = simulated_data().a.model_copy(update={"channels": ("t1", "t2")})
+    config = simulated_data(source="t1_t2", a=a)
+    item = SimulatedSlabs([head], config, seed=1)[3]
+    assert (item.a.shape, item.b.shape) == ((2, 2, 3, 40, 40), (2, 3, 40, 40))
+    assert collate([item, item]).a.shape == (4, 2, 3, 40, 40)
+    assert not torch.equal(item.a[0, 0], item.a[0, 1])
+    with pytest.raises(ValidationError, match=r"t1_t2 needs two a\.channels"):
+        simulated_data(source="t1_t2")
+    with pytest.raises(ValidationError, match=r"t1_t2 needs two a\.channels"):
+        simulated_data(a=a)

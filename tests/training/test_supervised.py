@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from medcyclegan.training.config import TrainConfig
+from medcyclegan.training.data.types import TrainingData, ValidationCase
 from medcyclegan.training.engines.base import Losses, Moment
 from medcyclegan.training.losses import l1_loss, l2_loss, two_hot_cross_entropy
 from medcyclegan.training.parallel import Crew
 from medcyclegan.training.sample import Sample
 from medcyclegan.training.state import TrainState
-from tests.training.tiny_training import differing, fresh, shapes, tiny_config
+from tests.training.tiny_training import (
+    Shapes,
+    differing,
+    fresh,
+    run_tiny,
+    shapes,
+    tiny_config,
+    tiny_data,
+    tiny_job,
+)
 
 LEVELS = (-1.0, 0.0, 1.0)
 WITH_LEVELS = {"widths": (4, 4), "levels": LEVELS}
@@ -97,3 +110,34 @@ def test_it_learns(generator: dict[str, Any], optimiser: str) -> None:
 def test_the_seed_fixes_the_first_weights() -> None:
     assert differing(fresh(config()), fresh(config())) == []
     assert differing(fresh(config()), fresh(config(seed=4))) != []
+
+
+def test_several_channels_go_through_training_validation_and_panels(tmp_path: Path) -> None:
+    data = config().data.model_dump()
+    data["a"]["channels"] = ("one", "two")
+
+    class Two(Shapes):
+        def __getitem__(self, index: int) -> Sample:
+            first, second = shapes(2 * index), shapes(2 * index + 1)
+            return Sample(torch.stack([first, second]), 0.5 * (first - second), torch.tensor(True))
+
+    volume = torch.stack([shapes(-1, depth=5), shapes(-2, depth=5)])
+    case = ValidationCase("one", volume, 0.5 * (volume[0] - volume[1]), None, paired=True)
+    made = config(data=data, steps=60, learning_rate=2e-2, panel_every=30, validate_every=20)
+    job = tiny_job(tmp_path, made, TrainingData(Two(), [case], tiny_data().summary))
+    run_tiny(job)
+    with job.folder.validation.open(newline="") as file:
+        maes = [float(row["mae"]) for row in csv.DictReader(file)]
+    assert maes[-1] < 0.8 * maes[0]
+    assert len(list(job.folder.panels.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("engine", "told"),
+    [("cyclegan", "losses.identity compares both sides"), ("contrastive", "as many channels")],
+)
+def test_engines_that_compare_both_sides_refuse_other_channels(engine: str, told: str) -> None:
+    data = config().data.model_dump()
+    data["a"]["channels"] = ("one", "two")
+    with pytest.raises(ValidationError, match=told):
+        tiny_config(engine=engine, data=data)

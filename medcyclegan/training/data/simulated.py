@@ -38,14 +38,15 @@ Key = int | tuple[int, int]
 class SimulatedData(Sides):
     """What is simulated of label maps: the image that is given, and the one that is learned.
 
-    ``source`` "random" is an MR of any contrast. "low_dose_ct" goes to "ct" alone, by ``slices``
+    ``source`` "random" is an MR of any contrast, "t1_t2" both of them, as the two channels of A, to
+    "ct". "low_dose_ct" goes to "ct" alone, by ``slices``
     that are projected and reconstructed once, before the training. ``contrasts`` is how many
     acquisitions are drawn of each anatomy; every one is an item of a batch by itself.
     ``held_back`` slabs of heads that are not trained on are drawn once, for validation.
     """
 
     kind: Literal["simulated"] = "simulated"
-    source: Literal["random", "t1", "t2", "ct", "low_dose_ct"] = "random"
+    source: Literal["random", "t1", "t2", "t1_t2", "ct", "low_dose_ct"] = "random"
     target: Literal["ct", "t1", "t2"] = "ct"
     slices: Annotated[int, Field(ge=1)] = 400
     contrasts: Annotated[int, Field(ge=1, le=16)] = 2
@@ -61,6 +62,11 @@ class SimulatedData(Sides):
                 f"{self.source} to {self.target} is {' to '.join(modalities)}, but a and b are "
                 f"{self.a.modality} to {self.b.modality}"
             )
+        both = self.source == "t1_t2"
+        if (self.a.channel_count, self.b.channel_count) != (2 if both else 1, 1):
+            raise ValueError("t1_t2 needs two a.channels, as [t1, t2], and only that has several")
+        if both and self.target != "ct":
+            raise ValueError(f"there are no pairs from t1_t2 to {self.target}")
         if modalities[0] == "CT" and isinstance(self.a.scaling, Percentiles):
             raise ValueError("a CT source needs a window in HU")
         if (self.spacing_mm is None) != (self.source == "low_dose_ct"):
@@ -92,16 +98,25 @@ class SimulatedSlabs(Dataset[Sample]):
 def draw_slab(
     heads: Sequence[HeadAnatomy], config: SimulatedData, rng: Rng, *, size_px: int, contrasts: int
 ) -> tuple[Tensor, Tensor, TissueSlab]:
-    """Draw sources (contrasts, depth, P, P), a target (1, depth, P, P), scaled, and the tissue."""
+    """Draw a slab of tissue; sources (contrasts, [C,] depth, P, P), target (1, depth, P, P)."""
     head = heads[int(rng.integers(len(heads)))]
     pixel_mm = config.spacing_mm
     assert pixel_mm is not None  # the settings have seen to it
     grid = draw_grid(rng, depth=config.depth, size_px=size_px, pixel_mm=pixel_mm)
     slab = draw_tissue(head, grid, rng)
     water = None if "ct" in (config.source, config.target) else draw_water(slab, rng)
-    sources = [acquired_side(config.source, slab, water, rng) for _ in range(contrasts)]
+    if config.source == "t1_t2":
+        water = draw_water(slab, rng)
+    sources = [_acquired(config.source, slab, water, rng) for _ in range(contrasts)]
     target = clean_side(config.target, slab, water, rng)
     return scale_side(np.stack(sources), config.a), scale_side(target[None], config.b), slab
+
+
+def _acquired(kind: str, slab: TissueSlab, water: Values | None, rng: Rng) -> Values:
+    """(depth, P, P), or (2, depth, P, P) of T1 with T2."""
+    if kind != "t1_t2":
+        return acquired_side(kind, slab, water, rng)
+    return np.stack([acquired_side(name, slab, water, rng) for name in ("t1", "t2")])
 
 
 def held_back_cases(

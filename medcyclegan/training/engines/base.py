@@ -16,7 +16,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from medcyclegan.networks.factory import GeneratorConfig
+from medcyclegan.networks.factory import GeneratorConfig, make_generator
 from medcyclegan.task import Task
 from medcyclegan.training.average import MovingAverage
 from medcyclegan.training.parallel import Crew, average_gradients
@@ -76,6 +76,18 @@ class Setup:
     ema_decay: float = 0.999
     clip_norm: float = 1.0
 
+    def make_generator(self, direction: Direction) -> nn.Module:
+        """A generator of a direction with fresh weights, on the device, channels-last."""
+        task = self.tasks[direction]
+        channels = task.source.channel_count, task.target.channel_count
+        made = make_generator(self.generator, depth=task.depth, channels=channels)
+        return placed(made, self.device)
+
+    def slices_of(self, side: Side) -> int:
+        """How many slices a discriminator of a side sees: those of all channels."""
+        task = self.tasks["a-to-b" if side == "a" else "b-to-a"]
+        return task.depth * task.source.channel_count
+
     @property
     def compiles(self) -> bool:
         """Whether networks are compiled; on CPUs a compiled step is slower."""
@@ -84,11 +96,12 @@ class Setup:
 
 @dataclass(frozen=True)
 class DataTraits:
-    """What engines must know of the data: size of patches, and whether there may be pairs."""
+    """What engines must know of the data: size of patches, whether there may be pairs, channels."""
 
     size_px: int
     paired: bool
     position_matched: bool
+    channels: tuple[int, int] = (1, 1)
 
 
 class EngineSettings(BaseModel):
@@ -208,10 +221,14 @@ class Engine(ABC):
         return nullcontext()
 
     def place(self, part: Sample) -> Sample:
-        """Bring a part to the device, as plain tensors: MONAI's carry notes, which would spread."""
+        """Bring a part to the device, (N, C * depth, P, P), the channels one after the other.
+
+        As plain tensors: MONAI's carry notes, which would spread.
+        """
         device = self.setup.device
         a, b = (
-            slabs.as_subclass(Tensor)
+            (slabs.flatten(1, 2) if slabs.ndim == 5 else slabs)
+            .as_subclass(Tensor)
             .to(device, non_blocking=True)
             .contiguous(memory_format=torch.channels_last)
             for slabs in (part.a, part.b)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from medcyclegan.networks.discriminator import Discriminator, DiscriminatorConfig
-from medcyclegan.networks.factory import GeneratorConfig, make_generator
+from medcyclegan.networks.factory import GeneratorConfig
 from medcyclegan.networks.shuffle_unet import ShuffleUNet
 from medcyclegan.training import losses as terms
 from medcyclegan.training.average import MovingAverage
@@ -75,6 +75,10 @@ class ContrastiveSettings(EngineSettings):
         """Raise ValueError for generators without levels of features, or patches too small."""
         if generator.kind != "shuffle_unet":
             raise ValueError(f"contrastive needs generator.kind shuffle_unet, not {generator.kind}")
+        if data.channels[0] != data.channels[1]:
+            raise ValueError(
+                "contrastive compares features of both sides: as many channels of each"
+            )
         if not self.patch_nce:
             raise ValueError("engine.patch_nce is 0: nothing keeps the anatomy")
         if self.matched and not data.position_matched:
@@ -132,13 +136,12 @@ class Contrastive(Engine):
     def __init__(self, settings: ContrastiveSettings, setup: Setup) -> None:
         super().__init__(settings, setup)
         self.settings = settings
-        depth, device = setup.tasks["a-to-b"].depth, setup.device
-        generator = make_generator(setup.generator, depth=depth)
+        generator = setup.make_generator("a-to-b")
         assert isinstance(generator, ShuffleUNet)  # the settings have seen to it
         self.generator = generator
-        placed(self.generator, device)
-        self.projections = Projections(setup.generator.widths).to(device)
-        self.judge = placed(Discriminator(settings.discriminator, depth=depth), device)
+        self.projections = Projections(setup.generator.widths).to(setup.device)
+        judge = Discriminator(settings.discriminator, depth=setup.slices_of("b"))
+        self.judge = placed(judge, setup.device)
         self.averages = {"a-to-b": MovingAverage(self.generator, decay=setup.ema_decay)}
         if setup.compiles:
             self.generator.compile()

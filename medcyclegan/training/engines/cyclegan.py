@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from medcyclegan.networks.discriminator import Discriminator, DiscriminatorConfig
-from medcyclegan.networks.factory import GeneratorConfig, make_generator
+from medcyclegan.networks.factory import GeneratorConfig
 from medcyclegan.training import losses as terms
 from medcyclegan.training.average import MovingAverage
 from medcyclegan.training.engines.base import (
@@ -76,6 +76,9 @@ class CycleGANSettings(EngineSettings):
             raise ValueError(
                 f"losses.cycle {cycle:g} needs both directions; set it to 0, or directions to both"
             )
+        for name in ("identity", "structure", "gradient"):
+            if data.channels[0] != data.channels[1] and self.largest_weight(name):
+                raise ValueError(f"losses.{name} compares both sides: 0 where A has other channels")
         if self.largest_weight("matched") and not data.position_matched:
             raise ValueError("losses.matched needs data.position_matched")
         least = self.discriminator.least_px
@@ -121,15 +124,15 @@ class CycleGAN(Engine):
     def __init__(self, settings: CycleGANSettings, setup: Setup) -> None:
         super().__init__(settings, setup)
         self.settings = settings
-        depth, device = setup.tasks["a-to-b"].depth, setup.device
         self._generators: dict[Direction, nn.Module] = {
-            way: placed(make_generator(setup.generator, depth=depth), device)
-            for way in settings.ways
+            way: setup.make_generator(way) for way in settings.ways
         }
         adversarial = settings.largest_weight("adversarial") > 0
         sides: list[Side] = [target_of(way) for way in settings.ways] if adversarial else []
         self.discriminators: dict[Side, nn.Module] = {
-            side: placed(Discriminator(settings.discriminator, depth=depth), device)
+            side: placed(
+                Discriminator(settings.discriminator, depth=setup.slices_of(side)), setup.device
+            )
             for side in sides
         }
         self.averages = {

@@ -15,7 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from medcyclegan.networks.factory import GeneratorConfig, make_generator
+from medcyclegan.networks.factory import GeneratorConfig
 from medcyclegan.networks.layers import LevelHead
 from medcyclegan.networks.shuffle_unet import ShuffleUNet
 from medcyclegan.training.average import MovingAverage
@@ -28,7 +28,6 @@ from medcyclegan.training.engines.base import (
     Moment,
     Setup,
     mean_losses,
-    placed,
     set_rate,
 )
 from medcyclegan.training.losses import border_losses, mean_of_chosen, two_hot_cross_entropy
@@ -95,7 +94,7 @@ class Supervised(Engine):
         super().__init__(settings, setup)
         self.settings = settings
         task = setup.tasks["a-to-b"]
-        self.generator = placed(make_generator(setup.generator, depth=task.depth), setup.device)
+        self.generator = setup.make_generator("a-to-b")
         self.averages = {"a-to-b": MovingAverage(self.generator, decay=setup.ema_decay)}
         window = task.target_window
         half = (window.upper - window.lower) / 2.0
