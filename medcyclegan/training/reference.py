@@ -52,6 +52,8 @@ HELP: dict[type[BaseModel], dict[str, str]] = {
         "batch_size": "items of a step, over all processes",
         "accumulate": "parts that a process works through its share in: less memory, the same step",
         "late": "larger patches towards the end, of simulated data; null for none",
+        "replay": "earlier slabs that come again beside each fresh one, 0 for none",
+        "replay_slabs": "slabs that these are taken from",
         "ema_decay": "of the moving average of the weights, which is what is exported",
         "clip_norm": "greatest length of the gradient",
         "vanished_below": "a discriminator with a loss below it teaches no more; 0 never stops",

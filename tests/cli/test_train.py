@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import nibabel as nib
@@ -214,3 +219,63 @@ def test_what_ships_is_trained_from_label_maps(
     assert load_model(tmp_path / "same").card.weights_sha256 == card.weights_sha256
     code, _, error = run("train", name, "--out", out, "--resume", *TINY_HEADS, "steps=3")
     assert code == 0, error  # the label maps are remembered
+
+
+def test_a_run_goes_on_with_its_own_settings_and_no_other_configuration(
+    run: Run, data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    code, _, error = run("train", "mr_ct", *sides(data), "--out", out, *SMALL, "engine.pool_size=3")
+    assert code == 0, error
+    code, _, error = run("train", "--out", out, "--resume", "steps=6", "--device", "cpu")
+    assert code == 0, error
+    assert "step 6 of 6" in error
+    assert "a-to-b mae" in error  # scores of the validation are shown
+    assert yaml.safe_load((out / "config.yaml").read_text())["engine"]["pool_size"] == 3
+    code, _, error = run("train", "t1_t2", "--out", out, "--resume")
+    assert (code, "holds a run of mr_ct, not of t1_t2" in error) == (2, True)
+    code, _, error = run("train", "--resume")
+    assert (code, "--resume without --out" in error) == (2, True)
+    code, _, error = run("train", *sides(data))
+    assert (code, "No configuration" in error) == (2, True)
+
+
+def test_an_export_says_what_it_is_told(run: Run, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert run("train", "mr_ct", *sides(data), "--out", out, *SMALL)[0] == 0
+    said = ("--name", "our-ct", "--licence", "CC-BY-4.0", "--intended-use", "Tests.")
+    code, _, error = run("export", out, "--out", tmp_path / "model", *said, "--simulated")
+    assert code == 0, error
+    card = load_model(tmp_path / "model").card
+    assert (card.name, card.licence, card.intended_use) == ("our-ct", "CC-BY-4.0", "Tests.")
+    assert card.training.simulated
+    code, _, error = run("export", out, "--out", tmp_path / "b", "--name", "")
+    assert (code, "name" in error) == (2, True)
+
+
+def test_every_key_is_shown_with_its_default_and_its_meaning(run: Run) -> None:
+    code, said, _ = run("config", "show", "mr_ct", "--all")
+    assert code == 0
+    assert "\nengine.losses.cycle=1 (default 10)  # weight of there and back again, L1\n" in said
+    assert "\npatience=null  # " in said
+
+
+def test_sigterm_to_the_whole_group_saves_and_ends_with_143(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    asked = [sys.executable, "-m", "medcyclegan", "train", "mr_ct", *map(str, sides(data)), "--out",
+             str(out), *SMALL, "workers=2", "steps=100000", "log_every=1"]  # fmt: skip
+    with subprocess.Popen(
+        asked, start_new_session=True, stderr=subprocess.PIPE, text=True
+    ) as child:
+        metrics = out / "metrics.csv"
+        deadline = time.monotonic() + 240.0
+        while not (metrics.exists() and metrics.read_text().count("\n") > 2):
+            assert child.poll() is None, child.stderr.read() if child.stderr else ""
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        os.killpg(child.pid, signal.SIGTERM)
+        _, error = child.communicate(timeout=120)
+    assert child.returncode == 143, error
+    assert "Stopped by SIGTERM" in error
+    assert "Traceback" not in error
+    assert (out / "checkpoints" / "last.pt").exists()

@@ -116,7 +116,7 @@ def test_the_words_of_the_allocator_are_those_that_are_looked_for() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_and_ends_with_130(number: signal.Signals, tmp_path: Path) -> None:
+def test_a_signal_saves_and_ends_with_its_code(number: signal.Signals, tmp_path: Path) -> None:
     def ask(step: int) -> None:
         if step == 1:
             os.kill(os.getpid(), number)
@@ -126,7 +126,8 @@ def test_a_signal_saves_and_ends_with_130(number: signal.Signals, tmp_path: Path
     start_run(job.folder, job.config, {})
     with pytest.raises(Interrupted, match=rf"Stopped by {number.name} after step 2") as told:
         train(job, resume=False, watcher=Calling(ask))
-    assert told.value.exit_code == ExitCode.INTERRUPTED == 130
+    codes = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+    assert told.value.exit_code == codes[number]
     assert signal.getsignal(number) == before
     assert read_checkpoint(job.folder.checkpoints / LAST)["step"] == 2
     resumed = run_tiny(tiny_job(tmp_path / "stopped"), resume=True)

@@ -9,6 +9,8 @@ import pytest
 import torch
 from matplotlib.image import imread
 
+import medcyclegan
+from medcyclegan.errors import UsageError
 from medcyclegan.training.checkpoint import BEST, LAST, read_checkpoint
 from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.data.types import TrainingData
@@ -137,3 +139,23 @@ def test_workers_give_the_same_training(tmp_path: Path) -> None:
         for name, weight in generator.state_dict().items():
             assert torch.equal(weight, two.engine.exported()[way].state_dict()[name]), name
     assert read_checkpoint(tmp_path / "two" / "checkpoints" / LAST)["step"] == 4
+
+
+def test_patience_ends_a_training_that_gets_no_better(tmp_path: Path) -> None:
+    idle = {"generator_rate": 1e-12, "discriminator_rate": 1e-12, "ema_decay": 0.0}
+    config = tiny_config(steps=200, validate_every=2, patience=3, **idle)
+    state = run_tiny(tiny_job(tmp_path / "idle", config))
+    assert state.step <= 14
+    assert read_checkpoint(tmp_path / "idle" / "checkpoints" / LAST)["worse"] == state.worse >= 3
+    # the control: without it the training goes on to its end
+    assert (
+        run_tiny(tiny_job(tmp_path / "on", tiny_config(steps=20, validate_every=2, **idle))).step
+        == 20
+    )
+
+
+def test_training_by_a_call_of_python(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="source is Folders or LabelMaps"):
+        medcyclegan.train("mr_ct", None, tmp_path / "run")
+    with pytest.raises(UsageError, match="holds no run"):
+        medcyclegan.train("mr_ct", None, tmp_path / "run", resume=True)
