@@ -106,7 +106,8 @@ class _Parts(Sampler[list[Key]]):
 
     def __iter__(self) -> Iterator[list[Key]]:
         step, items = self._done
-        while not self._course.is_over(step):
+        # where time counts the loop ends it: processes, whose clocks differ, must agree on the step
+        while self._config.minutes is not None or not self._course.is_over(step):
             late = self._course.is_late(step)
             parts = items_of_step(items, self._config, self._crew, late=late)
             step, items = step + 1, items + items_a_step(self._config, late=late)

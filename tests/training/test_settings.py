@@ -15,7 +15,8 @@ from tests.training.tiny_training import gan_settings
 
 NAMES = (
     "ct_denoise", "ct_denoise_cyclegan", "ct_images", "head_ct_denoise", "head_ct_mr", "head_mr_ct",
-    "head_t1_t2", "head_t2_t1", "mr_ct", "mr_ct_finetune", "mr_ct_multi", "t1_t2", "xray_ct",
+    "head_t1_t2", "head_t2_t1", "mr_ct", "mr_ct_finetune", "mr_ct_multi", "t1_t2", "t1_t2_unet",
+    "xray_ct",
 )  # fmt: skip
 
 
@@ -64,7 +65,8 @@ def test_what_they_promise() -> None:
     assert gan_settings(heads).largest_weight("matched") > 0
     assert (slices.data.depth, slices.data.size_px) == (1, 256)
     assert made["xray_ct"].data.a.modality == "XR"
-    t1_t2 = made["t1_t2"]
+    assert made["t1_t2"].generator.kind == "shuffle_unet"
+    t1_t2 = made["t1_t2_unet"]
     assert (t1_t2.generator.kind, t1_t2.generator.norm) == ("concat_unet", "instance")
     assert (t1_t2.data.size_px, 1 in t1_t2.panel_steps) == (256, True)
 
