@@ -2,9 +2,9 @@
 
     python -m benchmarks.learning_curve --run RUN --config head_mr_ct --out curve.png
 
-RUN holds ``metrics.csv`` and ``validation.csv``, as each training writes them. Held-back slabs are of
-heads that are not trained on, and are judged by the moving average of the weights. The dotted line
-is where the learning rate begins to fall, the dashed one where patches become larger.
+RUN holds ``metrics.csv`` and ``validation.csv``, as each training writes them. Held-back slabs are
+of heads that are not trained on, and are judged by the moving average of the weights. The dotted
+line is where the learning rate begins to fall, the dashed one where patches become larger.
 """
 
 from __future__ import annotations
