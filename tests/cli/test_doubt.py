@@ -97,7 +97,7 @@ def test_the_map_is_written_beside_and_the_image_is_the_same(
 def test_the_report_has_the_signs_the_verdict_and_the_time_of_the_console(
     run: Run, head: Path, tmp_path: Path, ranges: dict[str, tuple[float, float]]
 ) -> None:
-    model = tiny_folder(tmp_path / "tiny", known=known(**ranges))
+    model = tiny_folder(tmp_path / "tiny", reference_ranges=known(**ranges))
     made = tmp_path / "made.nii.gz"
     code, out, err = run(
         "synth-ct", "--mri", head, "--model", model, "--device", "cpu", "--out", made, "--report"

@@ -20,8 +20,9 @@ from tests.pipelines.test_pipelines import ROOT, run
 
 # Settings under which two steps take no time.
 TINY = (
-    "data.size_px=32", "generator.widths=[4,8]", "discriminator.width=4", "discriminator.layers=1",
-    "workers=0", "validation_cases=1", "panel_steps=[]", "precision=float32",
+    "data.size_px=32", "generator.widths=[4,8]", "engine.discriminator.width=4",
+    "engine.discriminator.layers=1", "workers=0", "validation_cases=1", "panel_steps=[]",
+    "precision=float32",
 )  # fmt: skip
 HEADS = "--spacing 5 5 8"
 Shape = tuple[str, frozenset[str]]

@@ -135,7 +135,7 @@ def test_the_models_together_are_small() -> None:
     for made in shipped().values():
         generator = make_generator(made.generator, depth=made.data.depth)
         weights += sum(weight.numel() for weight in generator.parameters())
-    assert 2 * weights < 20e6  # bytes, in half precision
+    assert 2 * weights < 30e6  # bytes, in half precision
 
 
 def test_levels_are_the_hounsfield_units_that_the_file_says() -> None:

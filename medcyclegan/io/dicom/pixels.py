@@ -71,10 +71,13 @@ def read_voxels(
     scales = [rescale_of(view) for view in ordered]
     paddings = [padding_of(view, layouts[view.file]) for view in ordered]
     layout = layouts[ordered[0].file]
-    voxels = np.empty((len(ordered), layout.rows, layout.columns), dtype=np.float32)
-    padded = np.zeros(voxels.shape if any(paddings) else (0,), dtype=np.bool_)
+    shape = (len(ordered), layout.rows, layout.columns)
+    voxels, padded = np.empty(0, dtype=np.float32), np.zeros(0, dtype=np.bool_)
     doubtful = 0
     for frame in decoded_frames(layouts):
+        if not voxels.size:  # not before a frame is there: a header may claim any size
+            voxels = np.empty(shape, dtype=np.float32)
+            padded = np.zeros(shape if any(paddings) else 0, dtype=np.bool_)
         k, layout, stored = place[frame.file, frame.index], layouts[frame.file], frame.stored
         invert = layout.inverted and modality != "CT"
         voxels[k] = _physical(layout.invert(stored) if invert else stored, scales[k])

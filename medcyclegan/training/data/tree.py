@@ -208,7 +208,13 @@ def _collect_other(
             what = f"files ending in {path.suffix or 'nothing'}"
         elif not is_image(file):
             what = "DICOM objects without an image"
-        elif not fits_modality(term := text(file.header, "Modality", path), modality):
+        elif not (term := text(file.header, "Modality", path)) and file.pixel_offset is None:
+            raise InputRefused(
+                f"{path} is DICOM that tells no modality and has no pixel data",
+                rule="it might be a slice of a series",
+                remedy="the file is truncated: copy or export it again, or take it out",
+            )
+        elif not fits_modality(term, modality):
             what = f"DICOM images of modality {term or 'none'}"
         else:
             uid = text(file.header, "SeriesInstanceUID", path)
