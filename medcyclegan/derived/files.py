@@ -102,9 +102,9 @@ def apply_curve(ct: Volume, curve: Curve, quantity: Quantity) -> tuple[Volume, t
 
     HU beyond the curve get its value at that end, and values below 0 become 0; both are counted.
     """
-    values = np.empty(ct.voxels.shape, dtype=np.float32)
+    values = np.empty(ct.geometry.shape, dtype=np.float32)
     negative = 0
-    for k in range(values.shape[2]):  # slice by slice, as the curve is evaluated in float64
+    for k in range(ct.geometry.shape[2]):  # slice by slice, as the curve is evaluated in float64
         found = curve.at(ct.voxels[:, :, k])
         negative += int(np.count_nonzero(found < 0.0))
         values[:, :, k] = np.maximum(found, 0.0)
