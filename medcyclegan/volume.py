@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from medcyclegan.errors import InputRefused
 from medcyclegan.geometry import Geometry
 
-Unit = Literal["HU", "a.u.", "normalised", "mask", "label"]
+Unit = Literal["HU", "a.u.", "normalised", "mask", "label", "relative to water", "1/cm", "g/cm3"]
 FloatVoxels = NDArray[np.float32]
 
 

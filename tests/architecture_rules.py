@@ -50,6 +50,8 @@ ROOMS = {
     "product": _room(5),
     "outputs": _room(5, "numpy"),
     "intake": _room(5, "numpy"),
+    "derived": _room(4, "numpy"),
+    "derived.curves": _room(1, "numpy"),
     "simulated_data": _room(4, "numpy"),
     "models": _room(4, "safetensors torch pydantic"),
     "evaluation.report": _room(4, "matplotlib jinja2 numpy"),

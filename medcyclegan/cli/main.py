@@ -14,6 +14,7 @@ from medcyclegan.cli.calibrate import calibrate
 from medcyclegan.cli.config import config
 from medcyclegan.cli.demo import demo
 from medcyclegan.cli.denoise_ct import denoise_ct
+from medcyclegan.cli.derive import derive
 from medcyclegan.cli.enhance_xray import enhance_xray
 from medcyclegan.cli.evaluate import evaluate
 from medcyclegan.cli.export import export
@@ -54,6 +55,7 @@ def cli() -> None:
 cli.add_command(synth_ct)
 cli.add_command(translate)
 cli.add_command(denoise_ct)
+cli.add_command(derive)
 cli.add_command(batch)
 cli.add_command(demo)
 cli.add_command(phantom)

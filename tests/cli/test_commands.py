@@ -32,6 +32,7 @@ COMMANDS = [
     ("simulate", "ct-denoise"),
     ("simulate", "ct-images"),
     ("simulate", "xray-ct"),
+    ("derive",),
     ("enhance-xray",),
     ("evaluate",),
 ]

@@ -1,0 +1,1 @@
+"""Physical quantities derived from the HU of a CT by piecewise linear curves."""
