@@ -9,7 +9,7 @@ import numpy as np
 from medcyclegan.errors import InputRefused
 from medcyclegan.foreground import body_mask_ct, body_mask_mr
 from medcyclegan.io.scan import Scan
-from medcyclegan.plausibility import refuse_ct, refuse_no_ct, refuse_noise
+from medcyclegan.plausibility import refuse_ct, refuse_image_for_mask, refuse_no_ct, refuse_noise
 from medcyclegan.task import Domain, Percentiles, Task, Window, fits_modality
 from medcyclegan.transforms.resample import mask_on
 from medcyclegan.volume import Volume
@@ -78,7 +78,8 @@ def find_body(scan: Scan, mask: Volume | None, *, mask_name: str = "given") -> V
     Raises
     ------
     InputRefused
-        If no body is found, the mask marks nothing of the scan, or it is given for a picture.
+        If no body is found, the mask is an image or marks nothing of the scan, or it is given for a
+        picture.
     """
     if scan.is_plane:
         if mask is not None:
@@ -89,6 +90,7 @@ def find_body(scan: Scan, mask: Volume | None, *, mask_name: str = "given") -> V
             )
         return scan.volume.with_voxels(np.ones_like(scan.volume.voxels), unit="mask")
     if mask is not None:
+        refuse_image_for_mask(mask, name=mask_name, remedy="give the mask, or leave out --mask")
         body = mask_on(mask, scan.volume.geometry)
         _refuse_mask_beside(body, mask, scan, mask_name)
         return body

@@ -32,6 +32,9 @@ LEAST_BONE_SHARE = 0.01
 # A model grid this much coarser than the pixels is told of; nearer ones keep the pixels.
 COARSER_BY = 1.05
 
+# Segmentations of the whole body have some hundred labels; an image has thousands of values.
+MOST_LABELS = 256
+
 # A head has 2.5 to 5 litres, and a slab of the brain with its skull some 1.5.
 LEAST_HEAD_LITRES = 0.8
 
@@ -74,6 +77,18 @@ def refuse_noise(volume: Volume, *, source: Path, mask: Volume | None = None) ->
             remedy="check that the right series was given, and that it was decoded rightly"
             + ("; mark the head with --mask if the air alone is noise" if mask is None else ""),
         )
+
+
+def refuse_image_for_mask(mask: Volume, *, name: str, remedy: str) -> None:
+    """Raise InputRefused if a mask is an image, whose signal above 0 would pass for the body."""
+    least, most = float(mask.voxels.min()), float(mask.voxels.max())
+    if least >= 0.0 and (most <= 1.0 or len(np.unique(mask.voxels)) <= MOST_LABELS):
+        return
+    raise InputRefused(
+        f"The mask {name} has values from {least:g} to {most:g}, as an image has",
+        rule=f"a mask has values from 0 to 1, or at most {MOST_LABELS} labels from 0 up",
+        remedy=remedy,
+    )
 
 
 def neighbour_correlation(volume: Volume, mask: Volume | None = None) -> float:

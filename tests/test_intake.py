@@ -115,6 +115,16 @@ def test_one_voxel_far_above_all_does_not_overflow() -> None:
     assert np.isfinite(np.square(at_usual_scale(scan, task_of("mr-ct")).volume.voxels)).all()
 
 
+def test_an_image_for_a_mask_is_refused_and_labels_are_not() -> None:
+    mr, inside = head_on(geometry_from_spacing((20, 20, 20), (8.0, 8.0, 8.0)))
+    labels = inside.with_voxels(7.0 * inside.voxels)
+    assert find_body(scan_of(mr), labels, mask_name="m.nii").voxels.any()
+    ramp = np.arange(mr.voxels.size, dtype=np.float32).reshape(mr.voxels.shape)
+    for image in (ramp, ramp % 200.0 - 50.0):  # as the MR itself, or a CT, given for the mask
+        with pytest.raises(InputRefused, match=r"The mask m.nii has values from .* an image"):
+            find_body(scan_of(mr), mr.with_voxels(image), mask_name="m.nii")
+
+
 def test_a_mask_beside_the_scan_is_named_and_an_empty_one_too() -> None:
     mr, inside = head_on(geometry_from_spacing((20, 20, 20), (8.0, 8.0, 8.0)))
     assert find_body(scan_of(mr), inside, mask_name="m.nii").voxels.any()  # the control

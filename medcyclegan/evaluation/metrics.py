@@ -114,7 +114,7 @@ def check_hu(ct: Volume, *, name: str) -> None:
     if grey_levels or normalised:
         raise InputRefused(
             f"{name} spans {low:g} to {high:g}",
-            rule=f"that is {'[-1, 1]' if normalised else '8-bit grey levels'}, not HU",
+            rule=f"that is {'[-1, 1]' if normalised else '8-bit grey levels or a density'}, not HU",
             remedy=remedy,
         )
 

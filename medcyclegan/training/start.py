@@ -54,8 +54,8 @@ def prepare_job(
     Raises
     ------
     UsageError
-        If a side has several channels, if the batch cannot be shared out, if a run is resumed with
-        other settings, or if the model that it is to begin with does not fit.
+        If the batch cannot be shared out, if a run is resumed with other settings, or if the model
+        that it is to begin with does not fit.
     ModelRefused
         If that model cannot be found or opened.
     CannotWrite
@@ -64,7 +64,6 @@ def prepare_job(
         If the data cannot be used.
     """
     config, folder = request.config, request.folder
-    _refuse_several_channels(config)
     refuse_uneven_shares(config, crew)
     if device.type == "cuda" and crew.size > 1:
         device = torch.device("cuda", crew.local_rank)
@@ -120,15 +119,3 @@ def open_source(
     return open_data(
         config.data, source, seed=config.seed, cache_folder=cache_folder, progress=progress
     )
-
-
-def _refuse_several_channels(config: TrainConfig) -> None:
-    """Refuse what the data give and no network takes yet."""
-    for side, domain in (("a", config.data.a), ("b", config.data.b)):
-        if len(domain.channels) > 1:
-            raise UsageError(
-                f"data.{side}.channels has {len(domain.channels)} names: "
-                f"{', '.join(domain.channels)}",
-                rule="networks take one image a side; --check reads several",
-                remedy=f"choose one, as data.{side}.channels=[{domain.channels[0]}]",
-            )

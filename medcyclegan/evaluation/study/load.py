@@ -15,14 +15,15 @@ from medcyclegan.foreground import body_mask_ct
 from medcyclegan.io.read import read_scan
 from medcyclegan.io.scan import Scan
 from medcyclegan.pathtext import path_text
+from medcyclegan.plausibility import refuse_image_for_mask
 from medcyclegan.volume import Volume
 
 # Air and fat lie below -50 HU; a CT without one voxel in ten thousand of them shows no patient.
 FAT_HU = -50.0
 LEAST_FAT_SHARE = 1e-4
 
-# Segmentations of the whole body have some hundred labels; an image has thousands of values.
-_MOST_LABELS = 256
+# A body mask agrees with the body that is seen; an organ, or the air, does not.
+LEAST_MASK_SHARE = 0.5
 
 # A linearly interpolated mask is cut where half a voxel is inside.
 _HALF = 0.5
@@ -72,7 +73,11 @@ def load_truth(patient: Patient) -> Truth:
     read = _read_ct(patient.ref, name="The reference CT")
     ct = read.volume
     said = _Said([], [f"reference CT: {warning}" for warning in read.warnings])
-    mask = body_mask_ct(ct) if patient.mask is None else _mask(patient.mask, ct, said)
+    if patient.mask is None:
+        mask = body_mask_ct(ct)
+    else:
+        mask = _mask(patient.mask, ct, said)
+        _tell_no_body_mask(mask, ct, said)
     if read.mended is not None:
         mask = _without(mask, read.mended, patient.ref, said)
     mr = None if patient.mr is None else _mr(patient.mr, ct, said)
@@ -175,7 +180,8 @@ def _mask(path: Path, ct: Volume, said: _Said) -> Volume:
     scan = read_scan(path)
     read = scan.volume
     said.warnings.extend(f"mask: {warning}" for warning in scan.warnings)
-    _refuse_image(read, path)
+    remedy = "give the body mask, or --mask auto"
+    refuse_image_for_mask(read, name=str(path), remedy=remedy)
     marked = Volume((read.voxels > 0).astype(np.float32), read.geometry, "mask")
     if _on_one_grid(ct, marked):
         mask = replace(marked, geometry=ct.geometry)
@@ -192,16 +198,24 @@ def _mask(path: Path, ct: Volume, said: _Said) -> Volume:
     return mask
 
 
-def _refuse_image(mask: Volume, path: Path) -> None:
-    """Refuse an image that is given for a mask: its signal above 0 would be taken for the body."""
-    least, most = float(mask.voxels.min()), float(mask.voxels.max())
-    if least >= 0.0 and (most <= 1.0 or len(np.unique(mask.voxels)) <= _MOST_LABELS):
+def _tell_no_body_mask(mask: Volume, ct: Volume, said: _Said) -> None:
+    """Say where a mask marks something else than the body that is seen in the reference."""
+    try:
+        body = body_mask_ct(ct).voxels > 0
+    except InputRefused:  # nothing to hold the mask against
         return
-    raise InputRefused(
-        f"The mask {path} has values from {least:g} to {most:g}, as an image has",
-        rule=f"a mask has values from 0 to 1, or at most {_MOST_LABELS} labels from 0 up",
-        remedy="give the body mask, or --mask auto",
-    )
+    marked = mask.voxels > 0
+    both = int((marked & body).sum())
+    if both < LEAST_MASK_SHARE * int(marked.sum()):
+        said.warnings.append(
+            "mask: most of it lies outside of the body seen in the reference CT, and all scores "
+            "are of what it marks; does it mark the air, or another patient?"
+        )
+    elif both < LEAST_MASK_SHARE * int(body.sum()):
+        said.warnings.append(
+            "mask: it covers less than half of the body seen in the reference CT, and all scores "
+            "are of that part; is it the mask of an organ?"
+        )
 
 
 def _mr(path: Path, ct: Volume, said: _Said) -> Volume | None:

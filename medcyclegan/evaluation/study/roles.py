@@ -91,6 +91,20 @@ def refuse_copy(pred: Path, ref: Path) -> None:
         )
 
 
+@dataclass
+class Copies:
+    """Who came first with which bytes, to tell copies of one image given for two patients."""
+
+    first: dict[object, str] = field(default_factory=dict)
+
+    def of(self, path: Path, kind: str, case: str) -> tuple[str, ...]:
+        """Say whose ``kind`` of image has the same bytes: one sentence, or none."""
+        if _is_detached(path):
+            return ()
+        before = self.first.setdefault((kind, tuple(sorted(map(_digest, _files(path))))), case)
+        return () if before == case else (f"the {kind} is a copy of that of {before}",)
+
+
 def _identity(path: Path) -> object:
     try:
         found = path.stat()

@@ -12,18 +12,21 @@ from medcyclegan.evaluation.metrics import Scores
 from medcyclegan.evaluation.study.batches import Batches, doubt_warning, records_of
 from medcyclegan.evaluation.study.groups import read_groups
 from medcyclegan.evaluation.study.load import load_prediction, load_truth
-from medcyclegan.evaluation.study.measure import Measured, measure
+from medcyclegan.evaluation.study.measure import REGIONS, Measured, measure
 from medcyclegan.evaluation.study.output import ensure_study_writable, write_study
 from medcyclegan.evaluation.study.patient import Patient, Refusal
 from medcyclegan.evaluation.study.plan import Plan, StudyRequest, make_plan
 from medcyclegan.evaluation.study.result import Study
-from medcyclegan.evaluation.study.roles import refuse_copy
+from medcyclegan.evaluation.study.roles import Copies, refuse_copy
 from medcyclegan.evaluation.study.statistics import compare, metrics_of, summarise
 
 # Called with the number of steps done and their total: a step a patient, and one for the report.
 Progress = Callable[[int, int], None]
 # The mean of what rounding to whole HU changes is a quarter.
 ROUNDING_HU = 0.5
+# A CT that is stored from 0 up lies 1000 or 1024 HU too high; bone in the place of all soft tissue
+# would hardly lie half as high.
+OFFSET_HU = 500.0
 
 
 def evaluate_study(
@@ -76,6 +79,7 @@ class _Found:
     refused: list[Refusal] = field(default_factory=list)
     notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     warnings: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    copies: Copies = field(default_factory=Copies)
 
     def warn(self, case: str, sentences: Iterable[str]) -> None:
         """Keep warnings of a patient."""
@@ -92,6 +96,7 @@ def _score_patient(patient: Patient, request: StudyRequest, found: _Found) -> No
         return
     found.notes[case] = truth.notes
     found.warn(case, truth.warnings)
+    found.warn(case, found.copies.of(patient.ref, "reference CT", case))
     for method, path in patient.preds.items():
         try:
             refuse_copy(path, patient.ref)
@@ -102,7 +107,9 @@ def _score_patient(patient: Patient, request: StudyRequest, found: _Found) -> No
         else:
             found.results.append(result)
             found.warn(case, (f"{method}: {said}" for said in prediction.warnings))
-            found.warn(case, _too_good(result))
+            copies = found.copies.of(path, "synthetic CT", case)
+            found.warn(case, (f"{method}: {said}" for said in copies))
+            found.warn(case, (*_too_good(result), *_offset(result)))
 
 
 def _too_good(result: Measured) -> tuple[str, ...]:
@@ -112,6 +119,17 @@ def _too_good(result: Measured) -> tuple[str, ...]:
     return (
         f"{result.method}: a perfect score: its MAE of {result.scores.mae_hu:.2g} HU is no more "
         "than rounding makes; is it a copy of the reference CT?",
+    )
+
+
+def _offset(result: Measured) -> tuple[str, ...]:
+    """Say that a synthetic CT seems to be stored from 0 up, where padding hides it."""
+    sct_hu, ct_hu = result.region_means_hu[REGIONS.index("soft tissue")]
+    if not sct_hu - ct_hu > OFFSET_HU:  # NaN without soft tissue
+        return ()
+    return (
+        f"{result.method}: where the true CT has soft tissue, the synthetic CT lies more than "
+        f"{OFFSET_HU:g} HU higher in the mean; is it stored with an offset of 1000 or 1024?",
     )
 
 

@@ -13,7 +13,7 @@ from medcyclegan.foreground import body_mask_ct, body_mask_mr
 from medcyclegan.io.dicom.read import read_files
 from medcyclegan.io.read import read_mask, read_scan
 from medcyclegan.io.scan import Scan
-from medcyclegan.plausibility import refuse_ct, refuse_no_ct
+from medcyclegan.plausibility import refuse_ct, refuse_image_for_mask, refuse_no_ct
 from medcyclegan.task import Domain, Task, Window
 from medcyclegan.training.data.config import DataConfig, Side
 from medcyclegan.training.data.inputs import Image
@@ -90,13 +90,15 @@ def body_of(scan: Scan, mask: Path | None) -> tuple[Scan, Volume | None]:
     Raises
     ------
     InputRefused
-        If the mask cannot be read or marks nothing of the scan, or no body is found.
+        If the mask cannot be read, is an image or marks nothing of the scan, or no body is found.
     """
     if scan.is_plane:
         return scan, None
     if mask is None:
         return scan, find_body(scan.volume)
-    body = mask_on(read_mask(mask).volume, scan.volume.geometry)
+    marked = read_mask(mask).volume
+    refuse_image_for_mask(marked, name=str(mask), remedy="give masks, or set data.masks=none")
+    body = mask_on(marked, scan.volume.geometry)
     if not body.voxels.any():
         raise InputRefused(
             f"{mask} marks nothing of {scan.source}",

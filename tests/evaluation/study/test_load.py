@@ -53,6 +53,22 @@ def test_a_mask_on_another_grid_is_brought_over_and_an_empty_one_refused(tmp_pat
         load_truth(patient(tmp_path / "c", mask=far))
 
 
+def test_a_mask_that_marks_the_air_or_an_organ_is_told(tmp_path: Path) -> None:
+    body = head_mask(head_ct())
+    whole = load_truth(patient(tmp_path / "a", mask=save(body, tmp_path / "body.nii.gz")))
+    assert whole.warnings == ()
+    air = body.with_voxels(1.0 - body.voxels)
+    marked = load_truth(patient(tmp_path / "b", mask=save(air, tmp_path / "air.nii.gz")))
+    (said,) = marked.warnings
+    assert "most of it lies outside" in said
+    organ = body.voxels.copy()
+    organ[:, :, :14] = 0.0
+    organ[:13] = 0.0
+    part = save(body.with_voxels(organ), tmp_path / "organ.nii.gz")
+    (said,) = load_truth(patient(tmp_path / "c", mask=part)).warnings
+    assert "less than half of the body" in said
+
+
 def test_a_broken_mr_is_a_note_and_no_refusal(tmp_path: Path) -> None:
     (tmp_path / "mr.nii.gz").write_bytes(b"no image")
     truth = load_truth(patient(tmp_path, mr=tmp_path / "mr.nii.gz"))

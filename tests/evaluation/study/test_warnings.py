@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -143,3 +144,24 @@ def test_what_a_batch_warned_of_is_told_where_its_outputs_are_scored(cohort: Pat
     assert told_everywhere(cohort, study, "P01", "good: warned of when it was made: Codes are 0")
     assert study.notes_on("P01").count("good: doubtful: Odd.") == 1
     assert not any("when it was made: Odd" in warning for warning in study.warnings)
+
+
+def test_an_offset_that_padding_hides_is_told(cohort: Path) -> None:
+    path = cohort / "poor" / "P01_sct.nii.gz"
+    image = nibabel.load(path)
+    voxels = image.get_fdata(dtype=np.float32) + 1024.0
+    voxels[:, :, 0] = -976.0  # what was -2000 outside the circle of reconstruction
+    nibabel.save(nibabel.Nifti1Image(voxels, image.affine), path)
+    study = study_on(cohort)
+    assert told_everywhere(cohort, study, "P01", "poor", "offset")
+    assert not any("P02" in warning and "offset" in warning for warning in study.warnings)
+
+
+def test_copies_for_two_patients_are_told(cohort: Path) -> None:
+    shutil.copy(cohort / "poor" / "P01_sct.nii.gz", cohort / "poor" / "P02_sct.nii.gz")
+    study = study_on(cohort)
+    assert told_everywhere(cohort, study, "P02", "poor", "copy of that of P01")
+    assert not any("copy" in warning and "good" in warning for warning in study.warnings)
+    shutil.copy(cohort / "ct" / "P01_ct.nii.gz", cohort / "ct" / "P02_ct.nii.gz")
+    study = study_on(cohort, out=cohort / "again")
+    assert any("reference CT is a copy of that of P01" in said for said in study.warnings)
