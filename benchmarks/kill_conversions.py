@@ -36,7 +36,7 @@ def make_inputs(work: Path) -> None:
     task = card.task.model_copy(update={"spacing_mm": 5.0, "thick_slice_mm": 8.0})
     tiny = GeneratorConfig(widths=(4, 4))
     # fresh weights know nothing, so nothing is to be judged by what head-mr-ct knows
-    unknown = {"known": None, "reverse": None, "uncertainty": None}
+    unknown = {"reference_ranges": None, "reverse": None, "uncertainty": None}
     card = card.model_copy(update={"name": "tiny", "task": task, "generator": tiny, **unknown})
     weights = make_generator(tiny, depth=task.depth).state_dict()
     save_model(work / "tiny", card=card, weights=weights)

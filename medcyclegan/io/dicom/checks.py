@@ -20,6 +20,7 @@ PIXEL_SPACING_TOLERANCE_RELATIVE = 1e-4
 _EQUAL = (
     ("PatientID", "patient", False),
     ("PatientName", "patient", False),
+    ("PatientBirthDate", "patient", False),
     ("StudyInstanceUID", "study", True),
     ("FrameOfReferenceUID", "frame of reference", True),
     ("Modality", "modality", True),

@@ -24,6 +24,9 @@ SAME_POSITION_MM = 1e-3
 # Direction cosines of one series may differ by this much: 1e-4 is 0.025 mm at the edge of a 250 mm
 # field of view, and above the rounding of headers that have five decimals.
 ORIENTATION_TOLERANCE = 1e-4
+# Slices this many times farther apart than the header says: one of two is not there, or was never
+# measured. Real headers round, and real gaps stay well below a slice.
+GAP_SUSPECT_RELATIVE = 1.5
 # Cosines must be unit vectors at a right angle within this, as any grid (headers of 3 decimals).
 UNIT_TOLERANCE = SHEAR_TOLERANCE
 
@@ -63,6 +66,7 @@ def sort_slices(
             _check_not_tilted(ordered, placed, normal)
         _check_even(ordered, placed, normal)
         step = (placed[-1] - placed[0]) / (len(ordered) - 1)
+        warnings = _gap_warning(ordered[0], float(np.linalg.norm(step)))
     else:
         thickness_mm, warnings = _single_slice_spacing(ordered[0])
         step = normal / np.linalg.norm(normal) * thickness_mm
@@ -182,6 +186,35 @@ def _check_even(ordered: list[SliceView], placed: FloatArray, normal: FloatArray
 def _even_positions(placed: FloatArray) -> NDArray[np.float64]:
     share = np.linspace(0.0, 1.0, len(placed))[:, None]
     return np.asarray(placed[0] * (1.0 - share) + placed[-1] * share)
+
+
+def _gap_warning(view: SliceView, distance_mm: float) -> tuple[str, ...]:
+    """Return a sentence if slices lie evenly, and farther apart than the header accounts for.
+
+    Of a series whose every second slice is lost, the positions show nothing.
+    """
+    spacing_mm = abs(number(view.dataset, "SpacingBetweenSlices", view.path) or 0.0)
+    thickness_mm = abs(number(view.dataset, "SliceThickness", view.path) or 0.0)
+    if spacing_mm > 0.0:
+        said, what = spacing_mm, "SpacingBetweenSlices"
+        # Some scanners store the gap alone, from the edge of a slice to that of the next.
+        # A gap as wide as a slice would look like every second slice lost, and counts as that.
+        off_mm = abs(distance_mm - spacing_mm - thickness_mm)
+        is_gap_alone = (
+            GAP_SUSPECT_RELATIVE * spacing_mm < thickness_mm
+            and off_mm <= DRIFT_TOLERANCE_RELATIVE * distance_mm
+        )
+        suspect = not is_gap_alone and distance_mm >= GAP_SUSPECT_RELATIVE * spacing_mm
+    else:
+        said, what = thickness_mm, "SliceThickness"
+        # A gap as wide as a slice: as if every second one were taken out.
+        suspect = 0.0 < thickness_mm <= distance_mm / 2.0 * (1.0 + SPACING_TOLERANCE_RELATIVE)
+    if not suspect:
+        return ()
+    return (
+        f"The slices lie {distance_mm:.4g} mm apart, but {what} is {said:.4g} mm: "
+        "slices may be missing.",
+    )
 
 
 def _single_slice_spacing(view: SliceView) -> tuple[float, tuple[str, ...]]:

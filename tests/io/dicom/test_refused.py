@@ -54,6 +54,7 @@ CASES = {
     "time points": (only(1, TemporalPositionIdentifier="2"), "several time points"),
     "patient ID": (only(1, PatientID="Other-7"), "one patient"),
     "patient name": (only(1, PatientName="Other^Name"), "one patient"),
+    "date of birth": (only(1, PatientBirthDate="19501224"), "one patient"),
     "study": (only(1, StudyInstanceUID=generate_uid()), "one study"),
     "frame": (only(1, FrameOfReferenceUID=generate_uid()), "one frame of reference"),
     "modality": (only(1, Modality="CT"), "one modality"),
