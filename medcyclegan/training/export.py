@@ -200,13 +200,15 @@ def _data_sources(config: TrainConfig, facts: dict[str, Any]) -> tuple[DataSourc
 
 
 def _method(config: TrainConfig) -> str:
-    said = [config.engine.describe(), _pairs(config)]
+    said = [config.engine.describe(config.generator), _pairs(config)]
     if config.late is not None:
         said.append(
             f"patches of {config.late.size_px} in place of {config.data.size_px} pixels from "
             f"{config.late.from_share:.0%} of the training on"
         )
     said.append(f"batch {config.batch_size}, moving average of the weights {config.ema_decay:g}")
+    if config.replay:
+        said.append(f"each slab about {config.replay + 1} times, among others each time")
     return "; ".join(said)
 
 

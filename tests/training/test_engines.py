@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from medcyclegan.errors import UsageError
 from medcyclegan.models.store import load_model
-from medcyclegan.networks.factory import make_generator
+from medcyclegan.networks.factory import GeneratorConfig, make_generator
 from medcyclegan.networks.layers import ShuffleUp
 from medcyclegan.training.average import MovingAverage
 from medcyclegan.training.config import TrainConfig
@@ -28,6 +28,7 @@ from medcyclegan.training.engines.base import (
     mean_losses,
     set_rate,
 )
+from medcyclegan.training.engines.supervised import SupervisedSettings
 from medcyclegan.training.export import export_run
 from medcyclegan.training.parallel import Crew
 from medcyclegan.training.sample import Sample, collate
@@ -53,7 +54,7 @@ class ToySettings(EngineSettings):
     def base_rate(self) -> float:
         return self.rate
 
-    def describe(self) -> str:
+    def describe(self, generator: GeneratorConfig) -> str:
         return "towards the mean of B"
 
 
@@ -166,3 +167,11 @@ def test_no_checkerboard_shows_at_any_step(name: str) -> None:
             nn.init.kaiming_normal_(layer.conv.weight)
     with torch.no_grad():
         assert nyquist_share(generator(smooth)) > 0.2
+
+
+def test_a_card_tells_of_losses_that_the_network_has() -> None:
+    settings = SupervisedSettings()
+    plain = GeneratorConfig(widths=(4, 8))
+    levelled = GeneratorConfig(widths=(4, 8), levels=(-1.0, 0.0, 1.0))
+    assert "levels 0.3" in settings.describe(levelled)
+    assert "levels" not in settings.describe(plain)

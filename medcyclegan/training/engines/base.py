@@ -116,7 +116,7 @@ class EngineSettings(BaseModel):
         """What is valid and yet hardly meant, in sentences."""
         return ()
 
-    def describe(self) -> str:
+    def describe(self, generator: GeneratorConfig) -> str:
         """What is learned by which losses, for the card of a model."""
         raise NotImplementedError
 

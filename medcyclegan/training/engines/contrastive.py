@@ -98,7 +98,7 @@ class ContrastiveSettings(EngineSettings):
             weights["adversarial"] = 0.0
         return {name: weight for name, weight in weights.items() if weight}
 
-    def describe(self) -> str:
+    def describe(self, generator: GeneratorConfig) -> str:
         """Losses and their weights."""
         used = ", ".join(f"{name} {weight:g}" for name, weight in self.weights_at(1.0).items())
         warmup = (

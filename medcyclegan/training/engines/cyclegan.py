@@ -105,7 +105,7 @@ class CycleGANSettings(EngineSettings):
         weights = [self.losses] if self.warmup is None else [self.warmup.losses, self.losses]
         return max(float(getattr(some, loss)) for some in weights)
 
-    def describe(self) -> str:
+    def describe(self, generator: GeneratorConfig) -> str:
         """Losses and directions."""
         used = terms.describe_weights(self.losses)
         if self.warmup is not None:

@@ -75,10 +75,11 @@ class SupervisedSettings(EngineSettings):
         if not any((self.l1_weight, self.l2_weight, self.level_weight)):
             raise ValueError("l1_weight, l2_weight and level_weight are all 0: nothing to learn")
 
-    def describe(self) -> str:
+    def describe(self, generator: GeneratorConfig) -> str:
         """Losses and optimiser."""
         names = {
-            "L1": self.l1_weight, "L2": self.l2_weight, "levels": self.level_weight,
+            "L1": self.l1_weight, "L2": self.l2_weight,
+            "levels": self.level_weight if generator.levels else 0.0,
             "border of bone": self.border_weight, "volume of bone": self.volume_weight,
         }  # fmt: skip
         used = ", ".join(f"{name} {weight:g}" for name, weight in names.items() if weight)
