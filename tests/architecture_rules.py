@@ -53,6 +53,7 @@ ROOMS = {
     "derived": _room(4, "numpy"),
     "derived.curves": _room(1, "numpy"),
     "simulated_data": _room(4, "numpy"),
+    "interchange": _room(5, "numpy torch"),
     "models": _room(4, "safetensors torch pydantic"),
     "evaluation.report": _room(4, "matplotlib jinja2 numpy"),
     "evaluation.picture": _room(4, "matplotlib jinja2 numpy"),

@@ -18,6 +18,7 @@ from medcyclegan.cli.derive import derive
 from medcyclegan.cli.enhance_xray import enhance_xray
 from medcyclegan.cli.evaluate import evaluate
 from medcyclegan.cli.export import export
+from medcyclegan.cli.export_onnx import export_onnx
 from medcyclegan.cli.models import models
 from medcyclegan.cli.phantom import phantom
 from medcyclegan.cli.simulate import simulate
@@ -64,6 +65,7 @@ cli.add_command(simulate)
 cli.add_command(enhance_xray)
 cli.add_command(train)
 cli.add_command(export)
+cli.add_command(export_onnx)
 cli.add_command(calibrate)
 cli.add_command(config)
 cli.add_command(evaluate)

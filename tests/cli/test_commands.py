@@ -23,6 +23,7 @@ COMMANDS = [
     ("models", "show"),
     ("train",),
     ("export",),
+    ("export-onnx",),
     ("config",),
     ("config", "list"),
     ("config", "show"),
