@@ -145,30 +145,36 @@ class SeriesCollector:
     def _candidate(self, key: _Key, series: _Series, holders: Counter[Path]) -> Candidate:
         folders = _folders(series)
         source = Path(os.path.commonpath(folders))
-        refused = self._why_refused(key, series)
+        shared = self._uid_of_two(key, series)
+        refused = shared or self._why_refused(series)
         is_alone = len(folders) == 1 and holders[source] == 1
         number = _number_of(series)
         try:
-            found = self._described(series, source)
+            # half of a mixed series is too few slices by that alone: the mixture is what to tell
+            found = self._described(series, source, may_be_short=bool(shared))
         except InputRefused as error:
             found = Candidate(source, tuple(sorted(series.files)), "", (series.study,))
             refused = refused or _short(error.found)
         values = {**vars(found), "series_uid": series.uid, "refused": refused}
         return Candidate(**{**values, "series_name": "" if is_alone else f"series{number}"})
 
-    def _why_refused(self, key: _Key, series: _Series) -> str:
-        """Why a series cannot be vouched for: a UID of two, slices that are links, damage."""
+    def _uid_of_two(self, key: _Key, series: _Series) -> str:
+        """Why a UID names no series: images of another patient, or other images, have it too."""
         others = [
             (other, s) for other, s in self._series.items() if s.uid == series.uid and other != key
         ]
-        if others:
-            other, twin = others[0]
-            is_same = other[: 1 + PATIENT_PARTS] == key[: 1 + PATIENT_PARTS]
-            whose = "the same patient with other pixels" if is_same else "another patient"
-            return (
-                f"its SeriesInstanceUID is that of {os.path.commonpath(_folders(twin))} too, of "
-                f"{whose}; a UID names one series: export one of them again, or convert them apart"
-            )
+        if not others:
+            return ""
+        other, twin = others[0]
+        is_same = other[: 1 + PATIENT_PARTS] == key[: 1 + PATIENT_PARTS]
+        whose = "the same patient with other pixels" if is_same else "another patient"
+        return (
+            f"its SeriesInstanceUID is that of {os.path.commonpath(_folders(twin))} too, of "
+            f"{whose}; a UID names one series: export one of them again, or convert them apart"
+        )
+
+    def _why_refused(self, series: _Series) -> str:
+        """Why a series cannot be vouched for: slices that are links, damage."""
         links = self._linked.get(series.uid)
         if links:
             return (
@@ -178,7 +184,7 @@ class SeriesCollector:
         damaged = [self._damaged[f] for f in sorted(_folders(series)) if f in self._damaged]
         return damaged[0] + "; it might be a slice of the series" if damaged else ""
 
-    def _described(self, series: _Series, source: Path) -> Candidate:
+    def _described(self, series: _Series, source: Path, *, may_be_short: bool) -> Candidate:
         """Fill in what the first header tells; raises InputRefused where it cannot be decoded."""
         header, path = series.first.header, series.first.path
         label = text(header, "SeriesDescription", path) or text(header, "ProtocolName", path)
@@ -187,7 +193,7 @@ class SeriesCollector:
         aside = f"{modality or 'no modality'}; {self._modality} is asked for" if is_other else ""
         if not is_other:
             aside = why_not(series.first, label)
-        if not aside and series.slices < FEWEST_SLICES:
+        if not aside and not may_be_short and series.slices < FEWEST_SLICES:
             aside = (
                 f"{counted(series.slices, 'slice')}; fewer than {FEWEST_SLICES} do not make a head"
             )

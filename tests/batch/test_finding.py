@@ -279,6 +279,21 @@ def test_two_patients_with_the_same_uids_are_refused_by_name_and_none_is_lost(
     assert "Someone" not in "".join(reasons.values())
 
 
+def test_a_series_of_two_patients_is_told_as_that_and_not_as_too_few_slices(
+    tmp_path: Path,
+) -> None:
+    def born_on_two_days(ds: Dataset, k: int) -> None:
+        ds.PatientBirthDate = "19700101" if k % 2 else "19800202"
+
+    make_series(tmp_path / "mixed" / "s", shape=(8, 8, 12), changes=born_on_two_days)
+    make_series(tmp_path / "short" / "s", shape=(8, 8, 6))  # the control
+    taken, reasons = chosen(tmp_path / "mixed", "all")
+    assert taken == set()
+    assert "another patient" in reasons["s"]
+    assert "fewer than" not in reasons["s"]
+    assert "fewer than" in chosen(tmp_path / "short", "all")[1]["s"]
+
+
 def _of_another(ds: Dataset, k: int) -> None:
     ds.PatientID, ds.PatientName = "ID-2", "Someone^Else"
 
