@@ -16,6 +16,7 @@ CODES = {
     "DeviceError": 6,
     "TrainingStopped": 7,
     "Interrupted": 130,
+    "Terminated": 143,
 }
 
 
