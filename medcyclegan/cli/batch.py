@@ -108,7 +108,7 @@ def batch(*, voice: Voice, patients: Path, task: str, dry_run: bool, **flags: An
 def _order(patients: Path, task: str, flags: dict[str, Any]) -> Order:
     from medcyclegan.batch.run import Order
     from medcyclegan.batch.select import parse_rule
-    from medcyclegan.synthesis import Options
+    from medcyclegan.cli.conversions import options_of
 
     usual_model, usual_rule = DEFAULTS[task]
     rule = parse_rule(flags["rule"] or usual_rule)
@@ -120,11 +120,7 @@ def _order(patients: Path, task: str, flags: dict[str, Any]) -> Order:
         out=flags["out"],
         model=model,
         rule=rule,
-        options=Options(
-            device=flags["device"],
-            views=int(flags["views"]),
-            bias_correction=flags["bias_correction"],
-        ),
+        options=options_of(flags),
         format=flags["format_"],
         report=flags["report"],
         overwrite=flags["overwrite"],

@@ -118,7 +118,7 @@ def run_conversion(
         raise ModelRefused(
             f"The model {model.card.name} translates {sides}", rule=refusal, remedy=OTHER_MODEL
         )
-    options = _options(flags)
+    options = options_of(flags)
     with voice.progress("Translating") as progress:
         done = convert(request, model, maker=default_maker(), options=options, progress=progress)
     done.seconds["imports"] = imported - started
@@ -126,21 +126,24 @@ def run_conversion(
     return Outcome(done, model, time.perf_counter() - started, patient)
 
 
-def _options(flags: dict[str, Any]) -> Options:
+def options_of(flags: dict[str, Any]) -> Options:
     """How to run, with the mask read; what its reader warned of goes into the result's warnings."""
+    from dataclasses import replace
+
     from medcyclegan.io.read import read_mask
     from medcyclegan.synthesis import Options
 
-    mask_path = flags.get("mask")
-    mask = read_mask(mask_path) if mask_path else None
-    return Options(
+    options = Options(
         device=flags["device"],
         views=int(flags["views"]),
         bias_correction=flags.get("bias_correction", False),
-        mask=mask.volume if mask else None,
-        mask_name=str(mask_path),
-        notes=tuple(f"The mask {mask.source}: {said}" for said in mask.warnings) if mask else (),
     )
+    mask_path = flags.get("mask")
+    if not mask_path:
+        return options
+    mask = read_mask(mask_path)
+    notes = tuple(f"The mask {mask.source}: {said}" for said in mask.warnings)
+    return replace(options, mask=mask.volume, mask_name=str(mask_path), notes=notes)
 
 
 def new_deidentifier() -> Any:

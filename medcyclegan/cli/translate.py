@@ -12,6 +12,7 @@ from medcyclegan.cli.conversions import (
     bias_option,
     conversion_options,
     mask_option,
+    options_of,
     run_conversion,
     untilt_option,
 )
@@ -74,7 +75,6 @@ def _order_for_folder(source: Path, flags: dict[str, Any]) -> Order | None:
     from medcyclegan.batch.select import Everything
     from medcyclegan.io.naming import named_beside, suffix_for
     from medcyclegan.models.store import find_model, read_card
-    from medcyclegan.synthesis import Options
 
     card = read_card(find_model(flags["model"]))
     if is_one_scan(source, modality=card.task.source.modality):
@@ -85,11 +85,7 @@ def _order_for_folder(source: Path, flags: dict[str, Any]) -> Order | None:
         out=flags["out"] or named_beside(source, suffix_for(card.name)),
         model=flags["model"],
         rule=Everything(),
-        options=Options(
-            device=flags["device"],
-            views=int(flags["views"]),
-            bias_correction=flags["bias_correction"],
-        ),
+        options=options_of(flags),
         format=flags["format_"],
         report=flags["report"],
         overwrite=flags["overwrite"],

@@ -65,14 +65,6 @@ def _one_volume(source: Path, made: Path) -> None:
     assert np.array_equal(np.asarray(found.dataobj)[..., 0], np.asarray(control.dataobj))
 
 
-def _one_volume(source: Path, made: Path) -> None:
-    """The output has the source's four dimensions, and the control's voxels."""
-    control = nibabel.load(made.parent.parent / "control.nii.gz")
-    found = nibabel.load(made)
-    assert found.shape == (*control.shape, 1)
-    assert np.array_equal(np.asarray(found.dataobj)[..., 0], np.asarray(control.dataobj))
-
-
 def _sheared(header: Nifti1Header) -> None:
     header["srow_y"][2] += 5.0
 
