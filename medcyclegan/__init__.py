@@ -4,7 +4,7 @@
 
     scan = read_scan("head_t1.nii.gz")
     result = synthesize(scan, load_model("head-mr-ct"))
-    write_scan(result.image, passport=scan.passport, to="head_t1_sct.nii.gz")
+    write_scan(result.image, source_header=scan.source_header, to="head_t1_sct.nii.gz")
 
 Research use only.
 """
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from medcyclegan.io.read import read_scan
     from medcyclegan.io.write import write_scan
     from medcyclegan.models.store import load_model
-    from medcyclegan.synthesis import synthesize
     from medcyclegan.training.run import train
+    from medcyclegan.workflow.synthesize import synthesize
 
 try:
     __version__ = version("medcyclegan")
@@ -34,7 +34,7 @@ __all__ = ["__version__", "load_model", "read_scan", "synthesize", "train", "wri
 _HOME = {
     "load_model": "medcyclegan.models.store",
     "read_scan": "medcyclegan.io.read",
-    "synthesize": "medcyclegan.synthesis",
+    "synthesize": "medcyclegan.workflow.synthesize",
     "train": "medcyclegan.training.run",
     "write_scan": "medcyclegan.io.write",
 }

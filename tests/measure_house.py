@@ -22,7 +22,7 @@ from distributed import LocalCluster
 
 import medcyclegan
 from medcyclegan.cli.main import cli
-from medcyclegan.simulate.labelmaps import prepare_head
+from medcyclegan.simulate.label_heads.label_maps import prepare_head
 from medcyclegan.training.data.simulated import SimulatedSlabs
 from tests import architecture_rules as rules
 from tests.simulate.head_labels import head_labels

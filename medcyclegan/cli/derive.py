@@ -11,7 +11,7 @@ import click
 from medcyclegan.cli.common import Voice, voice_options
 
 if TYPE_CHECKING:
-    from medcyclegan.derived.files import Derived
+    from medcyclegan.workflow.derive import Derived
 
 NOTE = "Research use only: a derived map is not a measurement."
 
@@ -56,8 +56,8 @@ def derive(
 
     The map is float32 on the CT's own grid, by a published curve or a scanner's own.
     """
-    from medcyclegan.derived.curves import QUANTITIES
-    from medcyclegan.derived.files import Request, derive_file
+    from medcyclegan.imaging.hu_curves import QUANTITIES
+    from medcyclegan.workflow.derive import Request, derive_file
 
     request = Request(
         source=ct,

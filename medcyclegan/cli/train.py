@@ -1,4 +1,4 @@
-"""``medcyclegan train``."""
+"""``medcyclegan train`` and ``config``."""
 
 from __future__ import annotations
 
@@ -12,9 +12,71 @@ import click
 
 from medcyclegan.cli.common import Voice, voice_options
 
+CONFIG_EXAMPLES = """\b
+Examples:
+  medcyclegan config list
+  medcyclegan config show mr_ct
+  medcyclegan config show mr_ct --all
+"""
+
+
+@click.group("config", epilog=CONFIG_EXAMPLES)
+def config() -> None:
+    """Look at the configurations that come along for training."""
+
+
+@config.command("list", epilog="Example:  medcyclegan config list")
+def list_() -> None:
+    """List the shipped configurations, a line each."""
+    from medcyclegan.core.text import MOST_SETTINGS_BYTES, parse_yaml, read_text
+    from medcyclegan.training.shipped import shipped_configs
+
+    shipped = shipped_configs()
+    width = max(map(len, shipped))
+    for name, path in shipped.items():
+        content: Any = parse_yaml(read_text(path, most_bytes=MOST_SETTINGS_BYTES))
+        click.echo(f"{name:{width}} {content['summary']}")
+
+
+@config.command("show", epilog="Example:  medcyclegan config show mr_ct > mine.yaml")
+@click.argument("name")
+@click.option("--all", "every", is_flag=True, help="Every key, with its default and what it means.")
+def show(name: str, every: bool) -> None:
+    """Print the shipped configuration NAME, with its comments."""
+    from medcyclegan.core.text import MOST_SETTINGS_BYTES, parse_yaml, read_text
+    from medcyclegan.errors import UsageError
+    from medcyclegan.training.shipped import find_config
+
+    if every:
+        _show_all(name)
+        return
+    path = find_config(name)
+    try:
+        text = read_text(path, most_bytes=MOST_SETTINGS_BYTES)
+        is_one = isinstance(parse_yaml(text), dict)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read as YAML ({error})") from error
+    if not is_one:
+        raise UsageError(f"{path} holds no keys", rule="a configuration is keys and values")
+    click.echo(text, nl=False)
+
+
+def _show_all(name: str) -> None:
+    """Print a line for each key: what it is set to, its default where that differs, its meaning."""
+    from medcyclegan.training.config import TrainConfig
+    from medcyclegan.training.reference import as_yaml, settings_in
+    from medcyclegan.training.settings import read_settings
+    from medcyclegan.training.shipped import find_config
+
+    for setting in settings_in(read_settings(find_config(name), TrainConfig)):
+        value = as_yaml(setting.value)
+        default = "" if setting.default in (value, "required") else f" (default {setting.default})"
+        click.echo(f"{setting.key}={value}{default}  # {setting.help}")
+
+
 if TYPE_CHECKING:
     from medcyclegan.training.config import TrainConfig
-    from medcyclegan.training.data.folders import Folders, LabelMaps
+    from medcyclegan.training.data.config import Folders, LabelMaps
     from medcyclegan.training.loop import Job, Watcher
     from medcyclegan.training.run_folder import RunFolder
 
@@ -68,11 +130,10 @@ def train(*, voice: Voice, config: str | None, changes: tuple[str, ...], **given
     """
     from medcyclegan import __version__
     from medcyclegan.errors import UsageError
+    from medcyclegan.inference.sliding_slabs import choose_device
     from medcyclegan.training.parallel import joined_crew
-    from medcyclegan.training.run import settings_of
+    from medcyclegan.training.run import Request, prepare_job, settings_of
     from medcyclegan.training.run_folder import RunFolder
-    from medcyclegan.training.start import Request, prepare_job
-    from medcyclegan.translator import choose_device
 
     if given["minutes"] is not None:
         changes = (*changes, f"minutes={given['minutes']}")
@@ -107,8 +168,8 @@ def train(*, voice: Voice, config: str | None, changes: tuple[str, ...], **given
 def _source(given: Mapping[str, Any], folder: RunFolder) -> Folders | LabelMaps:
     """The data from the options, or with ``--resume`` those that the run began with."""
     from medcyclegan.errors import UsageError
-    from medcyclegan.training.about import source_of_run
-    from medcyclegan.training.data.folders import Folders, LabelMaps
+    from medcyclegan.training.data.config import Folders, LabelMaps
+    from medcyclegan.training.run import source_of_run
     from medcyclegan.training.run_folder import read_run
 
     if given["labels"]:
@@ -133,7 +194,7 @@ def _check(voice: Voice, config: TrainConfig, source: Folders | LabelMaps) -> No
     from rich.console import Console
 
     from medcyclegan.training.data.check import draw_batch, summary_table
-    from medcyclegan.training.start import open_source
+    from medcyclegan.training.run import open_source
 
     with voice.progress("Reading the data") as progress:
         data = open_source(config, source, progress=progress)

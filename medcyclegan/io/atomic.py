@@ -18,8 +18,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from medcyclegan.io.flush import flush, flush_folder, flush_tree
-from medcyclegan.io.leftovers import OLD, clear_leftovers, held, temporary_path
+from medcyclegan.io.leftovers import (
+    OLD,
+    clear_leftovers,
+    flush,
+    flush_folder,
+    flush_tree,
+    held,
+    temporary_path,
+)
 from medcyclegan.io.targets import (
     COMPLETION_RECORD,
     refusals_of,

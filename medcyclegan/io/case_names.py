@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from pathlib import PurePath
 from typing import Literal
 
-from medcyclegan.pathtext import path_text
+from medcyclegan.core.text import path_text
 
 Role = Literal["pred", "ref", "mask", "mr"]
 

@@ -1,5 +1,6 @@
-"""Temporaries beside a target: which are in use, and which a killed run left behind.
+"""Temporaries beside a target: flushed to the disk, in use, or left behind by a killed run.
 
+Temporaries beside a target: which are in use, and which a killed run left behind.
 A run holds a lock (flock) on its temporary as long as it writes. The system lets go of the lock
 when the process ends, however it ends. So a temporary that can be locked belongs to nobody, and
 the next run on the same target removes it. Where locks do not work (Windows, some network file
@@ -8,6 +9,7 @@ systems), leftovers stay where they are.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -18,6 +20,39 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+
+
+def flush_tree(folder: Path) -> None:
+    """Flush all files and folders under a folder, and itself."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            flush(Path(parent, name))
+        flush_folder(Path(parent))
+
+
+def flush(path: Path) -> None:
+    """Flush a file."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def flush_folder(path: Path) -> None:
+    """Flush the names in a folder."""
+    if os.name == "nt":
+        return  # Windows has no flush of folders
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems cannot flush folders; the files themselves are flushed.
+        if error.errno not in (errno.EINVAL, errno.EBADF):
+            raise
+    finally:
+        os.close(descriptor)
+
 
 if sys.platform != "win32":
     import fcntl

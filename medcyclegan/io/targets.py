@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from medcyclegan.bounded_text import MOST_TABLE_BYTES, parse_json, read_text
+from medcyclegan.core.text import MOST_TABLE_BYTES, parse_json, read_text
 from medcyclegan.errors import CannotWrite, InputRefused
+from medcyclegan.io.dicom.attribute_access import text
 from medcyclegan.io.dicom.header import load_header
-from medcyclegan.io.dicom.values import text
 
 # Its presence says that a folder was completed by medcyclegan: only such a folder is replaced. Of a
 # DICOM series, in which nothing but DICOM may lie, the headers say so; earlier versions put the

@@ -1,8 +1,10 @@
-"""Find, check, open and save model folders."""
+"""Model folders: found, checked, opened, saved, and given another card."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+import shutil
 import stat
 from dataclasses import dataclass
 from importlib.resources import files
@@ -14,10 +16,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from medcyclegan.core.task import Task
 from medcyclegan.errors import ModelRefused
+from medcyclegan.io.atomic import atomic_file, atomic_folder
+from medcyclegan.io.targets import COMPLETION_RECORD
 from medcyclegan.models.card import Card
 from medcyclegan.networks.factory import GeneratorConfig, least_weights, make_generator
-from medcyclegan.task import Task
 
 CARD_NAME = "card.json"
 WEIGHTS_NAME = "weights.safetensors"
@@ -210,3 +214,42 @@ def save_model(folder: Path, *, card: Card, weights: dict[str, Tensor]) -> Card:
     signed = card.model_copy(update={"weights_sha256": hashlib.sha256(content).hexdigest()})
     (folder / CARD_NAME).write_text(signed.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return signed
+
+
+def write_card(folder: Path, card: Card) -> None:
+    """Replace the card in a model folder; a run that is killed leaves the old one whole.
+
+    Raises
+    ------
+    CannotWrite
+        If the system refuses.
+    """
+    with atomic_file(folder / CARD_NAME, overwrite=True) as part:
+        part.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def copy_with_card(folder: Path, card: Card, *, to: Path, overwrite: bool = False) -> None:
+    """Copy a model folder's weights and put ``card`` beside them, whole or not at all.
+
+    Raises
+    ------
+    CannotWrite
+        If ``to`` exists and ``overwrite`` is false, or holds what medcyclegan did not write.
+    """
+    with atomic_folder(to, overwrite=overwrite) as part:
+        shutil.copyfile(folder / WEIGHTS_NAME, part / WEIGHTS_NAME)
+        text = card.model_dump_json(indent=2) + "\n"
+        (part / CARD_NAME).write_text(text, encoding="utf-8")
+        # by this list the folder is known as ours, and may be replaced
+        record = {"written_by": "medcyclegan", "files": [CARD_NAME, WEIGHTS_NAME]}
+        (part / COMPLETION_RECORD).write_text(json.dumps(record) + "\n", encoding="utf-8")
+
+
+def is_shipped(folder: Path) -> bool:
+    """Whether a model folder is one of those inside the package."""
+    return folder.resolve() in {shipped.resolve() for shipped in shipped_models().values()}
+
+
+def is_checkout() -> bool:
+    """Whether the package runs from its source tree, whose files are its user's own."""
+    return (Path(str(files("medcyclegan"))).parent / "pyproject.toml").is_file()

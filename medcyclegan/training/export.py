@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from medcyclegan.bounded_text import parse_json
+from medcyclegan.core.text import parse_json
 from medcyclegan.errors import CannotWrite, UsageError
 from medcyclegan.io.targets import refusals_of
 from medcyclegan.models.card import Card, DataSource, Score, Training
@@ -164,11 +164,11 @@ def _card(
 
 def _beginning(config: TrainConfig, direction: Direction) -> tuple[DataSource, ...]:
     """The model that a generator began with, if it did; its data are at work in this one too."""
-    if config.begin_from is None or direction != "a-to-b":
+    if config.init_from is None or direction != "a-to-b":
         return ()
     return (
         DataSource(
-            name=f"weights of the model {config.begin_from}",
+            name=f"weights of the model {config.init_from}",
             licence="as on the card of that model",
             use="what the training began with",
         ),

@@ -10,7 +10,7 @@ from typing import TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from medcyclegan.bounded_text import MOST_SETTINGS_BYTES, parse_yaml, read_text
+from medcyclegan.core.text import MOST_SETTINGS_BYTES, parse_yaml, read_text
 from medcyclegan.errors import UsageError
 
 Settings = TypeVar("Settings", bound=BaseModel)

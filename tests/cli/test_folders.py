@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from pydicom import dcmread
 
-from medcyclegan.batch.finding import is_one_scan
 from medcyclegan.io.read import read_scan
+from medcyclegan.workflow.batch.finding import is_one_scan
 from tests.cli.conversion_inputs import Run, runner, tree_hash
 from tests.radiographs import write_radiograph
 from tests.tiny_model import tiny_folder
