@@ -30,7 +30,7 @@ from tests.tiny_tasks import SHARE, head_of, task_of, write_input
 
 pytestmark = pytest.mark.filterwarnings("ignore:NvImgCodec:UserWarning")
 
-# The union of the fields in ten bundles of MONAI's model zoo: segmentation (BraTS, spleen, whole
+# The union of the fields in eight bundles of MONAI's model zoo: segmentation (BraTS, spleen, whole
 # body, VISTA-3D, coronary arteries), generation (BraTS volumes and slices, MAISI); what only
 # latent diffusion has (autoencoder_data_format) left out, and optional_packages_version, which
 # MONAI takes for required_packages_version and warns of.
