@@ -19,13 +19,13 @@ from pathlib import Path
 
 import numpy as np
 
-from medcyclegan.batch.cluster import Crew
-from medcyclegan.batch.run import Order, Outcome, run_batch
-from medcyclegan.cli.conversions import default_maker
+from medcyclegan.cli.conversions import default_provenance
 from medcyclegan.io.read import read_scan
-from medcyclegan.synthesis import Options
-from tests.batch.trees import Quiet, small_nifti, small_series
+from medcyclegan.workflow.batch.run import Order, Outcome, run_batch
+from medcyclegan.workflow.batch.workers import Crew
+from medcyclegan.workflow.synthesize import Options
 from tests.tiny_model import tiny_folder
+from tests.workflow.batch.trees import Quiet, small_nifti, small_series
 
 
 def make_inputs(folder: Path, *, count: int) -> tuple[Path, Path]:
@@ -45,7 +45,7 @@ def in_child(order: Order, crew: Crew) -> int:
         return process
     code = 1
     try:
-        run_batch(order, crew, maker=default_maker(), watcher=Quiet())
+        run_batch(order, crew, provenance=default_provenance(), watcher=Quiet())
         code = 0
     finally:
         os._exit(code)
@@ -106,7 +106,7 @@ def main() -> None:
         if len(outputs(order.out)) > arguments.patients // 2:  # or the next would end too soon
             for path in order.out.glob("p*/*.nii.gz"):
                 path.unlink()
-    outcome = run_batch(order, crew, maker=default_maker(), watcher=Quiet())
+    outcome = run_batch(order, crew, provenance=default_provenance(), watcher=Quiet())
     bad = differences(outcome, order.out, whole.out)
     print(f"{killed} of {arguments.kills} were killed while they ran; different: {bad or 'none'}")
     sys.exit(1 if bad or not killed else 0)

@@ -13,16 +13,16 @@ import argparse
 import time
 from pathlib import Path
 
-from medcyclegan.batch.cluster import Crew
-from medcyclegan.batch.item import Row
-from medcyclegan.batch.plan import Plan
-from medcyclegan.batch.run import Order, run_batch
-from medcyclegan.cli.conversions import default_maker
-from medcyclegan.io.dicom.create import write_dicom_mr
-from medcyclegan.io.nifti.write import write_nifti
-from medcyclegan.io.scan import ItkPassport
-from medcyclegan.simulate.phantom import default_geometry, make_phantom
-from medcyclegan.synthesis import Options
+from medcyclegan.cli.conversions import default_provenance
+from medcyclegan.io.dicom.write import write_dicom_mr
+from medcyclegan.io.nifti.image import write_nifti
+from medcyclegan.io.scan import ItkSourceHeader
+from medcyclegan.simulate.phantom.head import default_geometry, make_phantom
+from medcyclegan.workflow.batch.item import Row
+from medcyclegan.workflow.batch.plan import Plan
+from medcyclegan.workflow.batch.run import Order, run_batch
+from medcyclegan.workflow.batch.workers import Crew
+from medcyclegan.workflow.synthesize import Options
 
 
 class Stopwatch:
@@ -46,7 +46,7 @@ class Stopwatch:
 
 def make_heads(root: Path, *, count: int, spacing_mm: float, dicom: bool) -> None:
     """Write phantoms, one a folder; every third as DICOM if asked for."""
-    maker = default_maker()
+    provenance = default_provenance()
     for n in range(count):
         folder = root / f"head{n:02d}"
         if folder.exists():
@@ -55,10 +55,14 @@ def make_heads(root: Path, *, count: int, spacing_mm: float, dicom: bool) -> Non
         mr = make_phantom(default_geometry(spacing_mm), contrast="t1", seed=n + 1).mr
         if dicom and n % 3 == 0:
             write_dicom_mr(
-                mr, to=folder / "t1", description="t1", now=maker.now(), new_uid=maker.new_uid
+                mr,
+                to=folder / "t1",
+                description="t1",
+                now=provenance.now(),
+                new_uid=provenance.new_uid,
             )
         else:
-            write_nifti(mr, passport=ItkPassport(), to=folder / "t1.nii.gz")
+            write_nifti(mr, source_header=ItkSourceHeader(), to=folder / "t1.nii.gz")
 
 
 def main() -> None:
@@ -76,7 +80,9 @@ def main() -> None:
     watch = Stopwatch()
     options = Options(device=arguments.device)
     order = Order(root, arguments.out / "sct", options=options, overwrite=True)
-    run_batch(order, Crew(workers=arguments.workers), maker=default_maker(), watcher=watch)
+    run_batch(
+        order, Crew(workers=arguments.workers), provenance=default_provenance(), watcher=watch
+    )
     first, last = watch.rows[0], watch.rows[-1]
     network_s = sum(row.seconds_by_step["network"] for row in watch.rows)
     # The first row's own time reaches back to its reading.

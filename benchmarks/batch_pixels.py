@@ -4,7 +4,7 @@
 
 The same noise of the size of a head goes through the network in batches of several sizes, all in
 each round; the table gives the median of the rounds, and its ratio to that of the batch that
-``medcyclegan.translator`` takes on a CPU.
+``medcyclegan.inference.sliding_slabs`` takes on a CPU.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from contextlib import nullcontext
 
 import torch
 
-from medcyclegan import load_model, translator
-from medcyclegan.view import Run, translated
+from medcyclegan import load_model
+from medcyclegan.inference import sliding_slabs as translator
+from medcyclegan.inference.slab_orientation import Run, translated
 
 SHAPE = (60, 210, 170)
 SIZES = (30_000, 75_000, 150_000, 400_000)

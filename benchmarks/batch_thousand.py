@@ -21,21 +21,21 @@ from pathlib import Path
 
 import psutil
 
-from medcyclegan.batch.cluster import Crew
-from medcyclegan.batch.item import Row
-from medcyclegan.batch.plan import Plan
-from medcyclegan.batch.run import Order, run_batch
-from medcyclegan.cli.conversions import default_maker
-from medcyclegan.foreground import body_mask_mr
+from medcyclegan.cli.conversions import default_provenance
+from medcyclegan.imaging.body_mask import body_mask_mr
+from medcyclegan.imaging.preprocessing import prepare
+from medcyclegan.imaging.resampling import AXIAL
+from medcyclegan.inference.slab_orientation import Run, translated
+from medcyclegan.inference.sliding_slabs import choose_device
 from medcyclegan.io.read import read_scan
 from medcyclegan.models.store import load_model
-from medcyclegan.synthesis import Options
-from medcyclegan.transforms.grid import AXIAL
-from medcyclegan.transforms.prepare import prepare
-from medcyclegan.translator import choose_device
-from medcyclegan.view import Run, translated
-from tests.batch.trees import small_nifti
+from medcyclegan.workflow.batch.item import Row
+from medcyclegan.workflow.batch.plan import Plan
+from medcyclegan.workflow.batch.run import Order, run_batch
+from medcyclegan.workflow.batch.workers import Crew
+from medcyclegan.workflow.synthesize import Options
 from tests.tiny_model import tiny_folder
+from tests.workflow.batch.trees import small_nifti
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def main() -> None:
     meter = Meter(every=max(1, count // 10))
     order = Order(root, arguments.out / "sct", str(model), options=Options(device="cpu"))
     started = time.perf_counter()
-    outcome = run_batch(order, Crew(workers=1), maker=default_maker(), watcher=meter)
+    outcome = run_batch(order, Crew(workers=1), provenance=default_provenance(), watcher=meter)
     print(f"exit {int(outcome.exit_code)}, {time.perf_counter() - started:.0f} s with all starts")
     print(f"the network alone takes {network_ms:.1f} ms of CPU time a patient")
     show(meter.samples, every=max(1, count // 10), network_ms=network_ms)

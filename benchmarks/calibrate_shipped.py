@@ -36,11 +36,11 @@ from benchmarks.reference_images import (
     phantoms,
     simulated,
 )
-from medcyclegan.doubt import verdict
-from medcyclegan.models.reference_ranges import ReferenceRanges, SpreadCalibration
-from medcyclegan.models.rewrite import copy_with_card, write_card
-from medcyclegan.models.store import Model, find_model, load_model
-from medcyclegan.quality.calibration import (
+from medcyclegan.models.card import ReferenceRanges, SpreadCalibration
+from medcyclegan.models.store import Model, copy_with_card, find_model, load_model, write_card
+from medcyclegan.quality import out_of_distribution as verdict
+from medcyclegan.quality.uncertainty import ErrorSample, fitted_curve, map_of
+from medcyclegan.workflow.calibrate import (
     Calibration,
     Measured,
     calibrate,
@@ -48,7 +48,6 @@ from medcyclegan.quality.calibration import (
     false_alarms,
     measure,
 )
-from medcyclegan.quality.spread_curve import ErrorSample, fitted_curve, map_of
 
 SLACKS = (1.0, 1.25, 1.5, 2.0)
 TENTHS = 10
@@ -60,7 +59,7 @@ def table(rows: Sequence[Measured], ranges: ReferenceRanges) -> Iterator[str]:
     for row in rows:
         odd = verdict.outside(row.figures, ranges)
         said = ", ".join(
-            f"`{name}` {verdict.SIGNS[name].number(row.figures[name])}" for name in odd
+            f"`{name}` {verdict.FEATURES[name].number(row.figures[name])}" for name in odd
         )
         says = "refused" if row.refused else "doubtful" if odd else "as known"
         yield f"| {row.name} | {said} | {says} |"
@@ -75,7 +74,7 @@ def range_lines(ranges: ReferenceRanges) -> Iterator[str]:
 
 def alarm_lines(measured: Sequence[Measured]) -> Iterator[str]:
     """Yield who would be flagged by ranges measured without them, by slack."""
-    kept = dict(verdict.SIGNS)
+    kept = dict(verdict.FEATURES)
     taken = [one for one in measured if not one.refused]
     acquired_names = {one.name for one in taken if "/" in one.name}
     yield "| slack | flagged if their person is left out | of which acquired |"
@@ -83,13 +82,13 @@ def alarm_lines(measured: Sequence[Measured]) -> Iterator[str]:
     for slack in SLACKS:
         factor = (slack - 1.0) / (verdict.SLACK - 1.0)
         for name, sign in kept.items():
-            verdict.SIGNS[name] = replace(sign, slack=1.0 + (sign.slack - 1.0) * factor)
+            verdict.FEATURES[name] = replace(sign, slack=1.0 + (sign.slack - 1.0) * factor)
         found = [name for name, _ in false_alarms(measured)]
         real = [name for name in found if name in acquired_names]
         yield (
             f"| {slack:g} | {len(found)} of {len(taken)} | {len(real)} of {len(acquired_names)} |"
         )
-    verdict.SIGNS.update(kept)
+    verdict.FEATURES.update(kept)
     for name, odd in false_alarms(measured):
         yield f"- {name}: {', '.join(odd)}"
 

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from medcyclegan.models.card import Score
-from medcyclegan.models.rewrite import write_card
-from medcyclegan.models.store import read_card
+from medcyclegan.models.store import read_card, write_card
 
 
 def put_scores(folder: Path, scores: Iterable[Score]) -> None:

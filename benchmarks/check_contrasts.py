@@ -20,8 +20,8 @@ import SimpleITK as sitk  # noqa: N813
 from numpy.typing import NDArray
 
 from medcyclegan import load_model, read_scan, synthesize
+from medcyclegan.core.volume import Volume
 from medcyclegan.models.store import Model
-from medcyclegan.volume import Volume
 
 BONE_HU = 250.0
 

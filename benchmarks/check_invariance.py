@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medcyclegan import load_model, read_scan, synthesize
-from medcyclegan.geometry import Geometry
-from medcyclegan.io.scan import ItkPassport, Scan
+from medcyclegan.core.geometry import Geometry
+from medcyclegan.core.volume import Volume
+from medcyclegan.io.scan import ItkSourceHeader, Scan
 from medcyclegan.models.store import Model
-from medcyclegan.volume import Volume
 
 PADDING_VOXELS = (7, 4, 9)
 Back = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -77,10 +77,10 @@ def changes(volume: Volume) -> Iterator[Changed]:
 def differences(path: Path, model: Model) -> Iterator[tuple[str, float]]:
     """Yield what was changed and the mean absolute difference in HU."""
     volume = read_scan(path, modality="MR").volume
-    plain = synthesize(Scan(volume, ItkPassport(), path, "MR"), model)
+    plain = synthesize(Scan(volume, ItkSourceHeader(), path, "MR"), model)
     body = plain.body.voxels > 0
     for name, changed, back in changes(volume):
-        other = synthesize(Scan(changed, ItkPassport(), path, "MR"), model).image.voxels
+        other = synthesize(Scan(changed, ItkSourceHeader(), path, "MR"), model).image.voxels
         yield name, float(np.abs(back(other) - plain.image.voxels)[body].mean())
 
 

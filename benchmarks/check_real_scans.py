@@ -17,9 +17,9 @@ from scipy import ndimage
 
 from medcyclegan import load_model, read_scan, synthesize
 from medcyclegan.errors import MedcycleganError
-from medcyclegan.evaluation.picture import save_panel
+from medcyclegan.evaluation.pictures import save_panel
 from medcyclegan.models.store import Model
-from medcyclegan.synthesis import Synthesis
+from medcyclegan.workflow.synthesize import Synthesis
 
 BRAIN_DEPTH_MM = 30.0
 AIR_DISTANCE_MM = 5.0

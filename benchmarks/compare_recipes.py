@@ -25,19 +25,19 @@ import torch
 from torch import Tensor, nn
 
 from medcyclegan import __version__
-from medcyclegan.task import Window
+from medcyclegan.core.task import Window
+from medcyclegan.imaging.preprocessing import WindowScaling
 from medcyclegan.training.checkpoint import LAST
 from medcyclegan.training.config import TrainConfig
-from medcyclegan.training.data.folders import Folders
+from medcyclegan.training.data.config import Folders
 from medcyclegan.training.data.open import open_data
 from medcyclegan.training.loop import Watcher, train
 from medcyclegan.training.parallel import Crew
+from medcyclegan.training.run import Request, prepare_job
 from medcyclegan.training.run_folder import RunFolder
 from medcyclegan.training.settings import read_settings
 from medcyclegan.training.shipped import find_config
-from medcyclegan.training.start import Request, prepare_job
 from medcyclegan.training.validation import validate
-from medcyclegan.transforms.scaling import WindowScaling
 
 # What all recipes share here: 128 x 128 slices of 2 mm, all data loaded in the process itself.
 SHARED = ("data.spacing_mm=2.0", "data.thick_slice_mm=3.0", "workers=0", "panel_steps=[]",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from medcyclegan import read_scan
-from medcyclegan.simulate.labelmaps import HeadAnatomy, prepare_head
+from medcyclegan.core.volume import Volume
+from medcyclegan.simulate.label_heads.label_maps import HeadAnatomy, prepare_head
 from medcyclegan.training.data.simulated import load_prepared, prepared_path
-from medcyclegan.volume import Volume
 
 
 def read_head(labels: Path, number: int, *, prepared: Path | None) -> HeadAnatomy:

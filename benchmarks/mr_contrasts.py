@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 
 from benchmarks.heads import read_head
 from medcyclegan import read_scan
-from medcyclegan.geometry import closest_axes
+from medcyclegan.core.geometry import closest_axes
 from medcyclegan.simulate.contrasts import contrast_in, draw_sequence_of
-from medcyclegan.simulate.labelmaps import HeadAnatomy
-from medcyclegan.simulate.slab_anatomy import draw_tissue
+from medcyclegan.simulate.label_heads.anatomy import draw_tissue
+from medcyclegan.simulate.label_heads.label_maps import HeadAnatomy
+from medcyclegan.simulate.label_heads.slabs import render_mr
 from medcyclegan.simulate.slab_grid import SlabGrid
-from medcyclegan.simulate.slab_images import render_mr
 from medcyclegan.simulate.tissues import Tissue
 
 # Slice, then columns (to the right) and rows (to the front), in voxels of R, A, S order.

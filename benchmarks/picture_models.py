@@ -19,10 +19,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from medcyclegan import load_model, synthesize
-from medcyclegan.io.scan import ItkPassport, Scan
-from medcyclegan.simulate.low_dose import Exposure, scan_twice
-from medcyclegan.simulate.phantom import default_geometry, make_phantom
-from medcyclegan.volume import Volume
+from medcyclegan.core.volume import Volume
+from medcyclegan.io.scan import ItkSourceHeader, Scan
+from medcyclegan.simulate.low_dose_ct import Exposure, scan_twice
+from medcyclegan.simulate.phantom.head import default_geometry, make_phantom
 
 SUBJECT = 3
 SPACING_MM = 1.4
@@ -59,7 +59,9 @@ def rows() -> Iterator[Row]:
         ("ct-denoise", t1.ct.with_voxels(low), t1.ct.with_voxels(full), "CT"),
     )
     for name, source, truth, modality in cases:
-        made = synthesize(Scan(source, ItkPassport(), Path(name), modality), load_model(name)).image
+        made = synthesize(
+            Scan(source, ItkSourceHeader(), Path(name), modality), load_model(name)
+        ).image
         images = (source, made, truth)
         yield Row(name, images, tuple(window_of(image, name) for image in images))  # type: ignore[arg-type]
 

@@ -14,7 +14,7 @@ import numpy as np
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-from medcyclegan.derived.curves import (
+from medcyclegan.imaging.hu_curves import (
     CARNEY_2006,
     HIGHEST_HU,
     LOWEST_HU,

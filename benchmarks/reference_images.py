@@ -18,21 +18,18 @@ from numpy.typing import NDArray
 from benchmarks.heads import read_head
 from benchmarks.straightened import straightened_ct
 from medcyclegan import read_scan
-from medcyclegan.geometry import Geometry
-from medcyclegan.io.scan import ItkPassport, Scan
-from medcyclegan.quality.calibration import ImageSet, ReferenceImage
+from medcyclegan.core.geometry import Geometry
+from medcyclegan.core.volume import Volume
+from medcyclegan.imaging.resampling import AXIAL, to_geometry
+from medcyclegan.io.scan import ItkSourceHeader, Scan
 from medcyclegan.simulate.contrasts import standard_signal
-from medcyclegan.simulate.label_heads import draw_upright, geometry_of
-from medcyclegan.simulate.labelmaps import HeadAnatomy
-from medcyclegan.simulate.low_dose import Exposure, scan_and_limit
-from medcyclegan.simulate.phantom import default_geometry, make_phantom
-from medcyclegan.simulate.slab_ct import render_ct
+from medcyclegan.simulate.label_heads.heads import draw_upright, geometry_of
+from medcyclegan.simulate.label_heads.label_maps import HeadAnatomy
+from medcyclegan.simulate.label_heads.slabs import clean_side, noisy_ct, render_ct, render_mr
+from medcyclegan.simulate.low_dose_ct import Exposure, scan_and_limit
+from medcyclegan.simulate.phantom.head import default_geometry, make_phantom
 from medcyclegan.simulate.slab_grid import SlabGrid
-from medcyclegan.simulate.slab_images import render_mr
-from medcyclegan.simulate.slab_sides import clean_side, noisy_ct
-from medcyclegan.transforms.grid import AXIAL
-from medcyclegan.transforms.resample import to_geometry
-from medcyclegan.volume import Volume
+from medcyclegan.workflow.calibrate import ImageSet, ReferenceImage
 from tests.odd_scans import ODD
 
 Voxels = NDArray[np.float32]
@@ -163,7 +160,7 @@ def phantoms(plan: Plan) -> Iterator[ReferenceImage]:
 
 def scan_of(image: Volume, name: str) -> Scan:
     """A volume as a reader would give it."""
-    return Scan(image, ItkPassport(), Path(name), "CT" if image.unit == "HU" else "MR")
+    return Scan(image, ItkSourceHeader(), Path(name), "CT" if image.unit == "HU" else "MR")
 
 
 def _head(

@@ -24,14 +24,14 @@ NOW = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 def convert_scan(arguments: argparse.Namespace) -> None:
     """Convert a scan."""
-    from medcyclegan.conversion import Maker, Request, convert
     from medcyclegan.models.store import load_model
-    from medcyclegan.synthesis import Options
+    from medcyclegan.workflow.convert import Provenance, Request, convert
+    from medcyclegan.workflow.synthesize import Options
 
     request = Request(arguments.mri, out=arguments.out, overwrite=arguments.overwrite)
-    maker = Maker(version="0", now=lambda: NOW, new_uid=seeded_uid_maker("repeatable"))
+    provenance = Provenance(version="0", now=lambda: NOW, new_uid=seeded_uid_maker("repeatable"))
     model = load_model(arguments.model)
-    convert(request, model, maker=maker, options=Options(device="cpu"))
+    convert(request, model, provenance=provenance, options=Options(device="cpu"))
 
 
 def trial_of_writing(
@@ -50,7 +50,7 @@ def trial_of_writing(
     )
     write_dicom_ct(
         scan.volume.with_voxels(scan.volume.voxels, unit="HU"),
-        passport=scan.passport,
+        source_header=scan.source_header,
         to=Path(out),
         derivation=derivation,
         overwrite=overwrite,

@@ -22,11 +22,11 @@ from scipy import ndimage
 
 from benchmarks.cards import put_scores
 from medcyclegan import load_model, read_scan, synthesize
+from medcyclegan.core.volume import Volume
 from medcyclegan.evaluation.metrics import score
-from medcyclegan.foreground import body_mask_ct
+from medcyclegan.imaging.body_mask import body_mask_ct
 from medcyclegan.models.card import Score
 from medcyclegan.models.store import Model
-from medcyclegan.volume import Volume
 
 SOFT_HU = (-20.0, 80.0)
 ROI_PX = 5

@@ -20,11 +20,11 @@ from benchmarks.heads import read_head
 from benchmarks.score_head_mr_ct import simulate
 from benchmarks.score_t1_t2 import figures, matched
 from medcyclegan import load_model, synthesize
-from medcyclegan.foreground import body_mask_ct, body_mask_mr
-from medcyclegan.io.scan import ItkPassport, Scan
+from medcyclegan.core.volume import Volume
+from medcyclegan.imaging.body_mask import body_mask_ct, body_mask_mr
+from medcyclegan.io.scan import ItkSourceHeader, Scan
 from medcyclegan.models.card import Score
-from medcyclegan.simulate.slab_sides import noisy_ct
-from medcyclegan.volume import Volume
+from medcyclegan.simulate.label_heads.slabs import noisy_ct
 
 
 def pair_of(labels: Path, number: int, *, prepared: Path | None) -> tuple[Volume, Volume]:
@@ -56,7 +56,7 @@ def main() -> None:
     for number, other in pairwise([*arguments.heads, arguments.heads[0]]):
         ct, mr = pairs[number]
         inside = body_mask_mr(mr).voxels > 0
-        image = synthesize(Scan(ct, ItkPassport(), Path(f"head {number}"), "CT"), model).image
+        image = synthesize(Scan(ct, ItkSourceHeader(), Path(f"head {number}"), "CT"), model).image
         made = {
             "model": image,
             "histogram matching": matched(ct, body_mask_ct(ct), pairs[other][1]),

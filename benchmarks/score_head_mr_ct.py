@@ -23,20 +23,19 @@ from benchmarks.cards import put_scores
 from benchmarks.heads import read_head
 from benchmarks.thresholding import thresholded_ct
 from medcyclegan import load_model, synthesize
+from medcyclegan.core.geometry import Geometry
+from medcyclegan.core.volume import Volume
 from medcyclegan.evaluation.metrics import Scores, score
-from medcyclegan.foreground import body_mask_ct
-from medcyclegan.geometry import Geometry
-from medcyclegan.io.scan import ItkPassport, Scan
+from medcyclegan.imaging.body_mask import body_mask_ct
+from medcyclegan.imaging.resampling import AXIAL
+from medcyclegan.io.scan import ItkSourceHeader, Scan
 from medcyclegan.models.card import Score
 from medcyclegan.models.store import Model
 from medcyclegan.simulate.contrasts import standard_signal
-from medcyclegan.simulate.labelmaps import HeadAnatomy
-from medcyclegan.simulate.slab_anatomy import TissueSlab, draw_tissue, middle_voxel
-from medcyclegan.simulate.slab_ct import render_ct
+from medcyclegan.simulate.label_heads.anatomy import TissueSlab, draw_tissue, middle_voxel
+from medcyclegan.simulate.label_heads.label_maps import HeadAnatomy
+from medcyclegan.simulate.label_heads.slabs import render_ct, render_mr
 from medcyclegan.simulate.slab_grid import SlabGrid
-from medcyclegan.simulate.slab_images import render_mr
-from medcyclegan.transforms.grid import AXIAL
-from medcyclegan.volume import Volume
 
 FIELD_OF_VIEW_MM = 250
 SIGNAL_SCALE = 1000.0
@@ -77,7 +76,7 @@ def rows_of(
     """Yield a row for the model, the baselines and the references, for each contrast."""
     for contrast, mr, ct in simulate(head, slice_mm=slice_mm, seed=1000 + number):
         body = body_mask_ct(ct)
-        scan = Scan(mr, ItkPassport(), Path(f"head {number}"), "MR")
+        scan = Scan(mr, ItkSourceHeader(), Path(f"head {number}"), "MR")
         result = synthesize(scan, model)
         bulk = ct.with_voxels(np.where(result.body.voxels > 0, 0.0, -1000.0).astype(np.float32))
         images = {

@@ -34,12 +34,12 @@ from benchmarks.check_contrasts import as_itk
 from benchmarks.heads import read_head
 from benchmarks.score_head_mr_ct import simulate
 from medcyclegan import load_model, read_scan, synthesize
+from medcyclegan.core.volume import Volume
 from medcyclegan.evaluation.similarity import ssim
-from medcyclegan.foreground import body_mask_mr
-from medcyclegan.io.scan import ItkPassport, Scan
+from medcyclegan.imaging.body_mask import body_mask_mr
+from medcyclegan.io.scan import ItkSourceHeader, Scan
 from medcyclegan.models.card import Score
 from medcyclegan.models.store import Model
-from medcyclegan.volume import Volume
 
 PERCENTILES = (0.5, 99.5)
 T1, T2 = "t1", "t2"
@@ -126,7 +126,7 @@ def rows_of(cases: list[Case], source: str, model: Model | None) -> Iterator[tup
         inside = (body_mask_mr(true).voxels > 0) & (body.voxels > 0)
         made = {"histogram matching": matched(image, body, other.images[target])}
         if model is not None:
-            scan = Scan(image, ItkPassport(), Path(case.name), "MR")
+            scan = Scan(image, ItkSourceHeader(), Path(case.name), "MR")
             made["model"] = synthesize(scan, model).image
         for method, found in made.items():
             psnr, similarity = figures(found, true, inside)

@@ -19,14 +19,14 @@ from scipy import ndimage
 
 from benchmarks.heads import read_head
 from medcyclegan import read_scan
-from medcyclegan.foreground import body_mask_ct
-from medcyclegan.simulate.label_heads import LabelSlices, draw_upright, geometry_of
-from medcyclegan.simulate.labelmaps import HeadAnatomy
-from medcyclegan.simulate.slab_anatomy import draw_tissue
-from medcyclegan.simulate.slab_ct import render_ct
+from medcyclegan.core.volume import Volume
+from medcyclegan.imaging.body_mask import body_mask_ct
+from medcyclegan.simulate.label_heads.anatomy import draw_tissue
+from medcyclegan.simulate.label_heads.heads import LabelSlices, draw_upright, geometry_of
+from medcyclegan.simulate.label_heads.label_maps import HeadAnatomy
+from medcyclegan.simulate.label_heads.slabs import render_ct
 from medcyclegan.simulate.slab_grid import SlabGrid
 from medcyclegan.simulate.tissues import Tissue
-from medcyclegan.volume import Volume
 
 BONE_HU, AIR_HU = 250.0, -400.0
 # The vault is what lies within this of the top of the head.

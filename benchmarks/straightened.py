@@ -13,8 +13,8 @@ import numpy as np
 import pydicom
 from scipy import ndimage
 
-from medcyclegan.geometry import Geometry
-from medcyclegan.volume import Volume
+from medcyclegan.core.geometry import Geometry
+from medcyclegan.core.volume import Volume
 
 AIR_HU = -1000.0
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])

@@ -16,12 +16,12 @@ from PIL import Image
 
 from benchmarks.thresholding import thresholded_ct
 from medcyclegan import __version__, load_model, synthesize
+from medcyclegan.core.volume import Volume
 from medcyclegan.evaluation.study.plan import Method, StudyRequest
 from medcyclegan.evaluation.study.run import evaluate_study
-from medcyclegan.io.nifti.write import write_nifti
-from medcyclegan.io.scan import ItkPassport, Scan
-from medcyclegan.simulate.phantom import default_geometry, make_phantom
-from medcyclegan.volume import Volume
+from medcyclegan.io.nifti.image import write_nifti
+from medcyclegan.io.scan import ItkSourceHeader, Scan
+from medcyclegan.simulate.phantom.head import default_geometry, make_phantom
 
 PATIENTS = 8
 CONTRASTS = ("t1", "t2", "flair")
@@ -37,7 +37,7 @@ def make_data(folder: Path) -> None:
         contrast = CONTRASTS[number % len(CONTRASTS)]
         subject = make_phantom(default_geometry(SPACING_MM), contrast=contrast, seed=number)
         case = f"P{number:02d}"
-        result = synthesize(Scan(subject.mr, ItkPassport(), Path(case), "MR"), model)
+        result = synthesize(Scan(subject.mr, ItkSourceHeader(), Path(case), "MR"), model)
         _save(subject.ct, folder / "ct" / f"{case}_ct.nii.gz")
         _save(result.image, folder / "head-mr-ct" / f"{case}_sct.nii.gz")
         made = thresholded_ct(subject.mr, result.body)
@@ -46,7 +46,7 @@ def make_data(folder: Path) -> None:
 
 def _save(volume: Volume, to: Path) -> None:
     to.parent.mkdir(parents=True, exist_ok=True)
-    write_nifti(volume, passport=ItkPassport(), to=to, overwrite=True)
+    write_nifti(volume, source_header=ItkSourceHeader(), to=to, overwrite=True)
 
 
 def shoot(page: Path, to: Path, *, chromium: Path) -> None:

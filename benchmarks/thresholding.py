@@ -6,8 +6,8 @@ import numpy as np
 from scipy import ndimage
 from skimage.filters import threshold_multiotsu
 
-from medcyclegan.morphology import closed, without_specks
-from medcyclegan.volume import Volume
+from medcyclegan.core.volume import Volume
+from medcyclegan.imaging.body_mask import closed, without_specks
 
 # What bone gets: about the mean of skull with its marrow.
 BONE_HU = 800.0

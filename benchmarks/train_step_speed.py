@@ -20,17 +20,17 @@ import torch
 from torch import Tensor, nn
 
 from medcyclegan.training.config import TrainConfig
+from medcyclegan.training.data.types import Sample
 from medcyclegan.training.engines.base import Direction, Moment, Side
 from medcyclegan.training.engines.cyclegan import (
     CycleGANSettings,
     discriminator_losses,
     generator_losses,
 )
+from medcyclegan.training.engines.image_pool import FakePool
 from medcyclegan.training.engines.registry import make_engine
 from medcyclegan.training.losses import LossWeights, weighted_sum
 from medcyclegan.training.parallel import Crew
-from medcyclegan.training.pool import FakePool
-from medcyclegan.training.sample import Sample
 from medcyclegan.training.settings import read_settings
 from medcyclegan.training.shipped import find_config
 

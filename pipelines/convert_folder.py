@@ -15,11 +15,11 @@ from pathlib import Path
 from pydicom.uid import generate_uid
 
 from medcyclegan import __version__
-from medcyclegan.batch.cluster import Crew
-from medcyclegan.batch.item import Row
-from medcyclegan.batch.plan import Plan
-from medcyclegan.batch.run import Order, Outcome, run_batch
-from medcyclegan.conversion import Maker
+from medcyclegan.workflow.batch.item import Row
+from medcyclegan.workflow.batch.plan import Plan
+from medcyclegan.workflow.batch.run import Order, Outcome, run_batch
+from medcyclegan.workflow.batch.workers import Crew
+from medcyclegan.workflow.convert import Provenance
 
 
 class Printer:
@@ -36,12 +36,12 @@ class Printer:
 
 def convert_folder(source: Path, target: Path, crew: Crew) -> Outcome:
     """Convert all that is found below ``source`` into ``target``."""
-    maker = Maker(
+    provenance = Provenance(
         version=__version__,
         now=lambda: datetime.now().astimezone(),
         new_uid=lambda: str(generate_uid()),
     )
-    return run_batch(Order(root=source, out=target), crew, maker=maker, watcher=Printer())
+    return run_batch(Order(root=source, out=target), crew, provenance=provenance, watcher=Printer())
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 from convert_folder import convert_folder
 
-from medcyclegan.batch.cluster import Crew
+from medcyclegan.workflow.batch.workers import Crew
 
 
 def parse_option(text: str) -> tuple[str, Any]:

@@ -17,10 +17,9 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from medcyclegan import __version__, load_model, read_scan, synthesize, write_scan
 from medcyclegan.errors import ExitCode, InputRefused, MedcycleganError
 from medcyclegan.evaluation.metrics import Protocol
-from medcyclegan.evaluation.study.find import find_images
-from medcyclegan.evaluation.study.plan import Method, StudyRequest
+from medcyclegan.evaluation.study.plan import Method, StudyRequest, find_images
 from medcyclegan.evaluation.study.run import evaluate_study
-from medcyclegan.io.scan import ItkPassport
+from medcyclegan.io.scan import ItkSourceHeader
 from medcyclegan.training.settings import read_settings
 
 
@@ -66,7 +65,7 @@ def make_sct(model_name: str, mr_folder: Path, target: Path) -> None:
             print(f"refused: {error}")
             continue
         # NIfTI whatever the MR was: a study needs voxels and their place, no DICOM header.
-        write_scan(result.image, passport=ItkPassport(), to=out)
+        write_scan(result.image, source_header=ItkSourceHeader(), to=out)
         print(out)
 
 

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from skimage.exposure import match_histograms
 
 from medcyclegan import read_scan
-from medcyclegan.intake import find_body
-from medcyclegan.io.scan import PlanePassport
-from medcyclegan.task import Domain, Percentiles
+from medcyclegan.core.task import Domain, Percentiles
+from medcyclegan.imaging.preprocessing import fit_window
+from medcyclegan.io.scan import RasterSourceHeader
+from medcyclegan.quality.input_checks import find_body
 from medcyclegan.training.data.config import OUTPUT_WINDOW
 from medcyclegan.training.validation import plane_ssim, psnr_db
-from medcyclegan.transforms.scaling import fit_window
 
 MR = Domain(modality="MR", unit="a.u.", scaling=Percentiles(lower=0.5, upper=99.5))
 # Images whose histograms are pooled: more change nothing that could be seen.
@@ -51,8 +51,8 @@ def picture(path: Path) -> Shown:
     """A picture, or an output of a model: its range of values, which is fixed, is 0 to 1."""
     scan = read_scan(path)
     white = OUTPUT_WINDOW.upper
-    if isinstance(scan.passport, PlanePassport):
-        white = float(np.iinfo(scan.passport.dtype).max)
+    if isinstance(scan.source_header, RasterSourceHeader):
+        white = float(np.iinfo(scan.source_header.dtype).max)
     values = np.clip(np.moveaxis(scan.volume.voxels, 2, 0) / white, 0.0, 1.0)
     return Shown(values.astype(np.float32), np.ones(values.shape, bool))
 

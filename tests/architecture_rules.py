@@ -16,74 +16,47 @@ APART = {PACKAGE, f"{PACKAGE}.__main__"}  # the top level's lazy exports, and py
 class Room:
     """``floor`` 0 is the lowest; ``lazy`` third parties are for imports in functions alone."""
 
-    floor: float
+    floor: int
     third_parties: frozenset[str] = frozenset()
     lazy: frozenset[str] = frozenset()
 
 
-def _room(floor: float, third_parties: str = "", lazy: str = "") -> Room:
+def _room(floor: int, third_parties: str = "", lazy: str = "") -> Room:
     return Room(floor, frozenset(third_parties.split()), frozenset(lazy.split()))
 
 
+# Formats of files in ``io``, which do not import each other; what is common lies beside them.
+FORMATS = ("dicom", "itk", "nifti", "raster")
+# All that packages outside ``io`` use of DICOM.
+DICOM_FACE = "io.dicom.api"
+
 # A room is a folder or a file; the longest name that fits a module counts.
 ROOMS = {
-    "cli": _room(9, "click rich", lazy="rich numpy pydicom torch yaml"),
-    "enhanced_files": _room(7.5, "numpy"),
-    "batch": _room(8, "dask distributed filelock numpy pydantic torch"),
-    "conversion": _room(7),
-    "synthesis": _room(6, "numpy torch"),
-    "quality": _room(7, "numpy"),
-    "quality.spread_curve": _room(6, "numpy scipy torch"),
-    "request": _room(6),
-    "beside": _room(6.5),
-    "uncertainty": _room(5.8, "torch"),
-    "view": _room(5.7, "torch"),
-    "channels": _room(5, "torch"),
-    "doubt": _room(5.6, "torch numpy scipy"),
-    "translator": _room(5, "torch"),
+    "cli": _room(9, "click rich", lazy="numpy pydicom rich torch yaml"),
+    "workflow": _room(7, "monai numpy safetensors torch"),
+    "workflow.batch": _room(7, "dask distributed filelock numpy pydantic torch"),
     "training": _room(
-        5.5, "torch pydantic pydantic_core numpy yaml monai skimage matplotlib tensorboardX"
+        6, "matplotlib monai numpy pydantic pydantic_core skimage tensorboardX torch yaml"
     ),
-    "training.sample": _room(5, "torch"),
-    "training.data": _room(5, "torch pydantic numpy monai"),
-    "training.data.check": _room(5, "torch numpy matplotlib rich"),
-    "product": _room(5),
-    "outputs": _room(5, "numpy"),
-    "intake": _room(5, "numpy"),
-    "derived": _room(4, "numpy"),
-    "derived.curves": _room(1, "numpy"),
-    "simulated_data": _room(4, "numpy"),
-    "interchange": _room(5, "numpy torch"),
-    "models": _room(4, "safetensors torch pydantic"),
-    "evaluation.report": _room(4, "matplotlib jinja2 numpy"),
-    "evaluation.picture": _room(4, "matplotlib jinja2 numpy"),
-    "evaluation.contact_sheet": _room(4, "matplotlib numpy"),
-    "evaluation.views": _room(4, "matplotlib jinja2 numpy"),
-    "evaluation.columns": _room(4, "numpy"),
-    "evaluation.pages": _room(4, "jinja2"),
-    "evaluation.report_rows": _room(4, "numpy"),
-    "evaluation.no_reference": _room(3, "numpy skimage"),
-    "evaluation.viewer": _room(4, "numpy"),
-    "evaluation.coarse": _room(4, "numpy"),
-    "evaluation.study": _room(4, "matplotlib jinja2 numpy scipy"),
+    "training.data": _room(5, "monai numpy pydantic torch"),
+    "training.data.check": _room(5, "matplotlib numpy rich torch"),
+    "quality": _room(5, "numpy scipy torch"),
+    "inference": _room(4, "torch"),
+    "evaluation": _room(4, "jinja2 matplotlib numpy"),
+    "evaluation.study": _room(4, "jinja2 matplotlib numpy scipy"),
     "evaluation.metrics": _room(3, "numpy scipy skimage"),
     "evaluation.similarity": _room(3, "numpy scipy skimage"),
-    "evaluation.__init__": _room(0),
-    "io": _room(3, "nibabel pydicom gdcm numpy PIL"),
-    "transforms": _room(3, "monai torch SimpleITK numpy"),
-    "networks": _room(3, "torch pydantic monai"),
-    "simulate": _room(3, "numpy scipy"),
-    "enhancement": _room(3, "numpy skimage"),
-    "foreground": _room(2.5, "numpy scipy skimage"),
-    "plausibility": _room(2.5, "numpy"),
-    "morphology": _room(2.4, "numpy scipy"),
-    "volume": _room(2, "numpy"),
-    "geometry": _room(1, "numpy"),
-    "task": _room(1, "numpy pydantic"),
-    "stopwatch": _room(0),
-    "pathtext": _room(0),
-    "wording": _room(0),
-    "bounded_text": _room(0, "yaml"),
+    "models": _room(3, "numpy pydantic safetensors torch"),
+    "simulate.datasets": _room(3, "numpy"),
+    "io": _room(2, "gdcm nibabel numpy PIL pydicom"),
+    "imaging": _room(2, "numpy scipy skimage"),
+    "imaging.resampling": _room(2, "monai numpy torch"),
+    "imaging.preprocessing": _room(2, "monai numpy SimpleITK torch"),
+    "simulate": _room(2, "numpy scipy"),
+    "networks": _room(2, "monai pydantic torch"),
+    "core": _room(1, "numpy"),
+    "core.task": _room(1, "numpy pydantic"),
+    "core.text": _room(1, "yaml"),
     "errors": _room(0),
 }
 
@@ -154,7 +127,7 @@ def broken_rules(found: Import) -> list[str]:
         extra = ROOMS[here].lazy if found.lazy else frozenset()
         known = ROOMS[here].third_parties | extra | set(sys.stdlib_module_names)
         return [] if top in known else [f"{says}: not among the third parties of {here}"]
-    broken = []
+    broken = _broken_in_io(found)
     there = room_of(found.target)
     floor, below = ROOMS[here].floor, ROOMS[there].floor
     same_folder = here.split(".")[0] == there.split(".")[0]
@@ -165,6 +138,20 @@ def broken_rules(found: Import) -> list[str]:
     if found.lazy and here != "cli":
         broken.append(f"{says}: inside a function, which only cli may")
     return broken
+
+
+def _broken_in_io(found: Import) -> list[str]:
+    """The inner rule of ``io``: formats apart from each other, DICOM behind its public face."""
+    source, target = (name.removeprefix(f"{PACKAGE}.") for name in (found.source, found.target))
+    says = f"{found.source} imports {found.target}"
+    here, there = (
+        next((f for f in FORMATS if name.startswith(f"io.{f}.")), "") for name in (source, target)
+    )
+    if here and there and here != there:
+        return [f"{says}: one format another"]
+    if there == "dicom" and not source.startswith("io.") and not target.startswith(DICOM_FACE):
+        return [f"{says}: past {DICOM_FACE}"]
+    return []
 
 
 def circle_in(edges: dict[str, set[str]]) -> list[str]:

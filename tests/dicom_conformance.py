@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from medcyclegan.geometry import Geometry
+from medcyclegan.core.geometry import Geometry
 from tests.dicom_derived import dciodvfy_errors, run
 
 # float32 headers of NIfTI and the digits that dcm2niix keeps, at lengths of some 100 mm.

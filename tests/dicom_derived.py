@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from pydicom import Dataset
 
+from medcyclegan.core.volume import FloatVoxels
 from medcyclegan.io.dicom.derive import Derivation, derive_series, seeded_uid_maker
 from medcyclegan.io.dicom.read import read_dicom
 from medcyclegan.io.dicom.write import write_dicom_ct
-from medcyclegan.io.scan import DicomPassport, NiftiPassport, Scan
-from medcyclegan.volume import FloatVoxels
+from medcyclegan.io.scan import DicomSourceHeader, NiftiSourceHeader, Scan
 from tests.dicom_factory import make_series
 
 SHAPE = (6, 5, 3)
-NO_DICOM = NiftiPassport(header=b"", version=1, big_endian=False)
+NO_DICOM = NiftiSourceHeader(header=b"", version=1, big_endian=False)
 
 NOW = datetime(2025, 1, 2, 3, 4, 5)
 MODEL_SHA256 = "0123456789abcdef" * 4
@@ -74,14 +74,14 @@ def read_changed(tmp_path: Path, **values: object) -> Scan:
 
 def sources(scan: Scan) -> tuple[Dataset, ...]:
     """The data sets of the slices that were read."""
-    assert isinstance(scan.passport, DicomPassport)
-    return scan.passport.slices
+    assert isinstance(scan.source_header, DicomSourceHeader)
+    return scan.source_header.slices
 
 
 def derive(scan: Scan, how: Derivation | None = None) -> list[Dataset]:
     """The derived data sets in the order of InstanceNumber."""
     series = derive_series(
-        scan.volume.geometry, passport=scan.passport, derivation=how or derivation()
+        scan.volume.geometry, source_header=scan.source_header, derivation=how or derivation()
     )
     return [ds for _, ds in series.slices]
 
@@ -105,7 +105,7 @@ def write_fake(scan: Scan, to: Path, *, overwrite: bool = False) -> FloatVoxels:
     voxels = _fake_hu(scan)
     write_dicom_ct(
         scan.volume.with_voxels(voxels, unit="HU"),
-        passport=scan.passport,
+        source_header=scan.source_header,
         to=to,
         derivation=derivation(),
         overwrite=overwrite,

@@ -9,8 +9,8 @@ import numpy as np
 from nibabel.nifti1 import Nifti1Header
 from nibabel.nifti2 import Nifti2Header
 
-from medcyclegan.geometry import Geometry
-from medcyclegan.volume import Unit, Volume
+from medcyclegan.core.geometry import Geometry
+from medcyclegan.core.volume import Unit, Volume
 
 SHAPE = (20, 24, 10)
 

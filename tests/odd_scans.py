@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from medcyclegan.geometry import Geometry, geometry_from_spacing
-from medcyclegan.simulate.phantom import default_geometry, make_phantom
+from medcyclegan.core.geometry import Geometry, geometry_from_spacing
+from medcyclegan.core.volume import Volume
+from medcyclegan.simulate.phantom.head import default_geometry, make_phantom
 from medcyclegan.simulate.tissues import Tissue
-from medcyclegan.volume import Volume
 
 Field = NDArray[np.float64]
 NOISE = 12.0

@@ -9,14 +9,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from medcyclegan.geometry import Geometry
-from medcyclegan.io.scan import ItkPassport, Scan
-from medcyclegan.models.card import Card
-from medcyclegan.models.reference_ranges import CalibrationData, Range, ReferenceRanges
+from medcyclegan.core.geometry import Geometry
+from medcyclegan.core.task import Domain, Percentiles, Task, Window
+from medcyclegan.core.volume import Volume
+from medcyclegan.io.scan import ItkSourceHeader, Scan
+from medcyclegan.models.card import CalibrationData, Card, Range, ReferenceRanges
 from medcyclegan.models.store import Model, save_model
 from medcyclegan.networks.factory import GeneratorConfig, make_generator
-from medcyclegan.task import Domain, Percentiles, Task, Window
-from medcyclegan.volume import Volume
 
 TINY = GeneratorConfig(widths=(4, 4))
 HU_WINDOW = Window(lower=-1000.0, upper=2000.0)
@@ -97,4 +96,4 @@ def head_on(geometry: Geometry, *, radius_mm: float = 60.0) -> tuple[Volume, Vol
 
 def scan_of(volume: Volume, *, modality: str = "MR") -> Scan:
     """A scan as a reader would give it."""
-    return Scan(volume, ItkPassport(), Path("head.mha"), modality)
+    return Scan(volume, ItkSourceHeader(), Path("head.mha"), modality)

@@ -9,13 +9,13 @@ import numpy as np
 from PIL import Image
 from pydicom import Dataset
 
-from medcyclegan.geometry import geometry_from_spacing
-from medcyclegan.io.dicom.create import write_dicom_mr
+from medcyclegan.core.geometry import geometry_from_spacing
+from medcyclegan.core.task import Domain, Percentiles, Task, Window
+from medcyclegan.core.volume import Volume
+from medcyclegan.io.dicom.write import write_dicom_mr
 from medcyclegan.io.itk.image import write_itk
-from medcyclegan.io.nifti.write import write_nifti
-from medcyclegan.io.scan import ItkPassport
-from medcyclegan.task import Domain, Percentiles, Task, Window
-from medcyclegan.volume import Volume
+from medcyclegan.io.nifti.image import write_nifti
+from medcyclegan.io.scan import ItkSourceHeader
 from tests.cli.conversion_inputs import NOW, uid_maker
 from tests.dicom_factory import make_series
 from tests.radiographs import write_radiograph
@@ -77,9 +77,9 @@ def write_input(path: Path, modality: str) -> Path:
         dtype = "uint8" if path.suffix == ".jpg" else "uint16" if "16" in path.stem else "uint8"
         Image.fromarray(picture(dtype)).save(path)
     elif path.name.endswith((".nii", ".nii.gz")):
-        write_nifti(head_of(modality), passport=ItkPassport(), to=path)
+        write_nifti(head_of(modality), source_header=ItkSourceHeader(), to=path)
     elif path.suffix in (".mha", ".nrrd"):
-        write_itk(head_of(modality), passport=ItkPassport(), to=path)
+        write_itk(head_of(modality), source_header=ItkSourceHeader(), to=path)
     elif modality == "XR":
         write_radiograph(path)
     elif modality == "CT":

@@ -19,12 +19,12 @@ from collections.abc import Callable
 import torch
 
 from benchmarks.train_step_speed import REFERENCE_PX, our_step, reference_step, slabs_a_step
+from medcyclegan.inference.sliding_slabs import has_bfloat16, translate
 from medcyclegan.models.store import load_model
 from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.losses import LossWeights
 from medcyclegan.training.settings import read_settings
 from medcyclegan.training.shipped import find_config
-from medcyclegan.translator import has_bfloat16, translate
 
 HEAD = (176, 256, 256)
 

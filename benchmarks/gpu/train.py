@@ -32,7 +32,6 @@ from pathlib import Path
 import torch
 
 from medcyclegan import __version__
-from medcyclegan.training.about import machine_of
 from medcyclegan.training.checkpoint import LAST
 from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.data.simulated import (
@@ -45,6 +44,7 @@ from medcyclegan.training.data.types import SimulatedSource, TrainingData
 from medcyclegan.training.export import export_run
 from medcyclegan.training.loop import Job, Progress, Watcher, train
 from medcyclegan.training.parallel import Crew
+from medcyclegan.training.run import machine_of
 from medcyclegan.training.run_folder import RunFolder, start_run
 from medcyclegan.training.settings import read_settings
 from medcyclegan.training.shipped import find_config

@@ -14,9 +14,9 @@ from medcyclegan.cli.common import RESEARCH_USE, RESEARCH_USE_OF_IMAGES, Voice
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from medcyclegan.batch.item import Row
-    from medcyclegan.batch.plan import Plan
-    from medcyclegan.batch.run import Outcome
+    from medcyclegan.workflow.batch.item import Row
+    from medcyclegan.workflow.batch.plan import Plan
+    from medcyclegan.workflow.batch.run import Outcome
 
 # Longer tables do not help on a screen; the files have all of it.
 _MOST_ROWS_SHOWN = 60
@@ -25,7 +25,7 @@ _WIDTH_IN_FILES = 160
 
 def show_plan(voice: Voice, plan: Plan) -> None:
     """Print what would be done with each input, and why what not."""
-    from medcyclegan.batch.table import counts, counts_said
+    from medcyclegan.workflow.batch.table import counts, counts_said
 
     if voice.json:
         rows = [row.model_dump(mode="json") for row in plan.rows]
@@ -98,7 +98,7 @@ class BatchView:
 
     def planned(self, plan: Plan) -> None:
         """Say the rule and how much there is to do."""
-        from medcyclegan.batch.table import counts_said
+        from medcyclegan.workflow.batch.table import counts_said
 
         self._voice.say(f"Rule    {plan.rule}")
         self._voice.say(f"Inputs  {counts_said(plan.rows)}")
@@ -134,7 +134,13 @@ class BatchView:
 
     def summarise(self, outcome: Outcome, out: Path) -> None:
         """Print the table of all inputs, the longest lists cut, and where the record is."""
-        from medcyclegan.batch.table import CSV_NAME, JSON_NAME, counts, counts_said, warned
+        from medcyclegan.workflow.batch.table import (
+            CSV_NAME,
+            JSON_NAME,
+            counts,
+            counts_said,
+            warned,
+        )
 
         rows = outcome.rows
         note = self._note or (RESEARCH_USE if outcome.unit == "HU" else RESEARCH_USE_OF_IMAGES)

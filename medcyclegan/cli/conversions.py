@@ -1,20 +1,140 @@
-"""What the commands that convert one input share: options, and the run itself."""
+"""Options, run and outcome of the commands that convert one input."""
 
 from __future__ import annotations
 
+import json
+import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from medcyclegan.cli.common import Voice, voice_options
-from medcyclegan.cli.outcome import Outcome, patient_of
+from medcyclegan.cli.paths import check_inputs, check_model, check_named_inputs, check_out
+from medcyclegan.errors import ExitCode
 
 if TYPE_CHECKING:
-    from medcyclegan.synthesis import Options
-    from medcyclegan.task import Task
+    from medcyclegan.models.store import Model
+    from medcyclegan.workflow.convert import Conversion
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was converted, by which model, in how many wall seconds, imports included.
+
+    ``patient`` is empty unless it was asked for.
+    """
+
+    done: Conversion
+    model: Model
+    total_s: float
+    patient: str = ""
+
+
+def patient_of(done: Conversion) -> str:
+    """Name and ID as the DICOM input has them, in one printable line."""
+    slices = getattr(done.scan.source_header, "slices", ())
+    if not slices:
+        return "none: the input is no DICOM"
+    name, number = (str(slices[0].get(key) or "") for key in ("PatientName", "PatientID"))
+    line = f"{name or 'no name'} ({number or 'no ID'})"
+    return "".join(character for character in line if character.isprintable())
+
+
+def facts_of(outcome: Outcome, *, note: str) -> dict[str, object]:
+    """What ``--json`` prints of any conversion."""
+    done, card = outcome.done, outcome.model.card
+    geometry = done.synthesis.image.geometry
+    return {
+        "output": str(done.output),
+        "report": str(done.report) if done.report else None,
+        "uncertainty": str(done.uncertainty) if done.uncertainty else None,
+        "shape": list(geometry.shape),
+        "spacing_mm": [round(mm, 4) for mm in geometry.spacing_mm],
+        "seconds": round(outcome.total_s, 2),
+        "conversion_seconds": round(done.conversion_s, 2),
+        "seconds_by_step": {step: round(s, 2) for step, s in done.seconds.items()},
+        "model": card.name,
+        "model_sha256": card.weights_sha256,
+        "warnings": list(done.synthesis.warnings),
+        "doubts": list(done.synthesis.out_of_distribution),
+        "signs": _features_of(done),
+        "note": note,
+        **({"patient": outcome.patient} if outcome.patient else {}),
+    }
+
+
+def say_outcome(voice: Voice, outcome: Outcome, *, facts: dict[str, object], named: str) -> None:
+    """Print what was made, ``named`` so: as JSON all ``facts``, else lines for people."""
+    done, card = outcome.done, outcome.model.card
+    if voice.json:
+        click.echo(json.dumps(facts, indent=2))
+        return
+    for warning in done.synthesis.warnings:
+        voice.warn(warning)
+    image = done.written
+    size = " x ".join(str(n) for n in image.geometry.shape)
+    spacing = " x ".join(f"{mm:.3g}" for mm in image.geometry.spacing_mm)
+    least, most = float(image.voxels.min()), float(image.voxels.max())
+    if outcome.patient:
+        voice.say(f"Patient       {outcome.patient}")
+    voice.say(f"{named:13} {done.output}")
+    if done.uncertainty:
+        voice.say(f"Uncertainty   {done.uncertainty}")
+    if done.report:
+        voice.say(f"Report        {done.report}")
+    moved = getattr(done.scan.source_header, "is_resampled", False)
+    whose = "the input's without its tilt" if moved else "the input's"
+    voice.say(f"Grid          {size} voxels of {spacing} mm, as {whose}")
+    voice.say(f"{image.unit if image.unit == 'HU' else 'Values':13} {least:.0f} to {most:.0f}")
+    voice.say(f"Model         {card.name} ({card.weights_sha256[:12]})")
+    _say_features(voice, done)
+    rest_s = max(0.0, outcome.total_s - done.conversion_s)
+    rest = "the start and the report" if done.report else "the start"
+    voice.say(f"Time          {done.conversion_s:.1f} s, and {rest_s:.1f} s for {rest}")
+    if voice.level > 0:
+        for step, seconds in done.seconds.items():
+            voice.say(f"              {step} {seconds:.2f} s")
+    voice.say(str(facts["note"]))
+
+
+def end_out_of_distribution(outcome: Outcome) -> None:
+    """End the process with the code of a result that is not to be trusted, if it is one."""
+    if outcome.done.synthesis.out_of_distribution:
+        sys.exit(ExitCode.DOUBTFUL)
+
+
+def _say_features(voice: Voice, done: Conversion) -> None:
+    from medcyclegan.quality.out_of_distribution import verdict_of
+
+    features, out_of_distribution = done.synthesis.features, done.synthesis.out_of_distribution
+    if features is None:
+        return
+    said = verdict_of(features, out_of_distribution)
+    if out_of_distribution:
+        voice.warn(said)
+    else:
+        voice.say(f"Signs         {said}")
+    if features.cycle_note:
+        voice.say(f"Way back      not measured: {features.cycle_note}")
+    if voice.level > 0:
+        for name, value in features.figures().items():
+            voice.say(f"              {name} {value:.3g}")
+
+
+def _features_of(done: Conversion) -> dict[str, float] | None:
+    features = done.synthesis.features
+    if features is None:
+        return None
+    return {name: round(value, 4) for name, value in features.figures().items()}
+
+
+if TYPE_CHECKING:
+    from medcyclegan.core.task import Task
+    from medcyclegan.workflow.synthesize import Options
 
 OTHER_MODEL = "name another one with --model, or use: medcyclegan translate"
 
@@ -93,10 +213,11 @@ def run_conversion(
     returns what the command takes, if that is not this task; nothing if it is.
     """
     started = time.perf_counter()
-    from medcyclegan.channels import in_order
-    from medcyclegan.conversion import Request, convert
+    _check_paths(source, flags)
     from medcyclegan.errors import ModelRefused
+    from medcyclegan.inference.channels import in_order
     from medcyclegan.models.store import load_model
+    from medcyclegan.workflow.convert import Request, convert
 
     imported = time.perf_counter()
     model = load_model(flags["model"])
@@ -120,10 +241,23 @@ def run_conversion(
         )
     options = options_of(flags)
     with voice.progress("Translating") as progress:
-        done = convert(request, model, maker=default_maker(), options=options, progress=progress)
+        done = convert(
+            request, model, provenance=default_provenance(), options=options, progress=progress
+        )
     done.seconds["imports"] = imported - started
     patient = patient_of(done) if flags["show_patient"] else ""
     return Outcome(done, model, time.perf_counter() - started, patient)
+
+
+def _check_paths(source: Path | tuple[str, ...], flags: dict[str, Any]) -> None:
+    """Refuse what can be refused before torch is imported."""
+    if isinstance(source, tuple):
+        check_named_inputs(source)
+    else:
+        check_inputs(source)
+    check_inputs(flags.get("mask"))
+    check_model(flags["model"])
+    check_out(flags["out"])
 
 
 def options_of(flags: dict[str, Any]) -> Options:
@@ -131,7 +265,7 @@ def options_of(flags: dict[str, Any]) -> Options:
     from dataclasses import replace
 
     from medcyclegan.io.read import read_mask
-    from medcyclegan.synthesis import Options
+    from medcyclegan.workflow.synthesize import Options
 
     options = Options(
         device=flags["device"],
@@ -150,21 +284,21 @@ def new_deidentifier() -> Any:
     """With a key of this run alone, which is kept nowhere."""
     import secrets
 
-    from medcyclegan.io.dicom.deidentify import Deidentifier
+    from medcyclegan.io.dicom.api import Deidentifier
 
     return Deidentifier(key=secrets.token_bytes(32))
 
 
-def default_maker() -> Any:
+def default_provenance() -> Any:
     """The real clock and fresh DICOM UIDs."""
     from datetime import datetime
 
     from pydicom.uid import generate_uid
 
     from medcyclegan import __version__
-    from medcyclegan.conversion import Maker
+    from medcyclegan.workflow.convert import Provenance
 
-    return Maker(
+    return Provenance(
         version=__version__,
         now=lambda: datetime.now().astimezone(),
         new_uid=lambda: str(generate_uid()),

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from medcyclegan.cli.common import Voice, voice_options
+from medcyclegan.cli.paths import check_inputs, check_out
 
 if TYPE_CHECKING:
-    from medcyclegan.derived.files import Derived
+    from medcyclegan.workflow.derive import Derived
 
 NOTE = "Research use only: a derived map is not a measurement."
 
@@ -56,8 +57,11 @@ def derive(
 
     The map is float32 on the CT's own grid, by a published curve or a scanner's own.
     """
-    from medcyclegan.derived.curves import QUANTITIES
-    from medcyclegan.derived.files import Request, derive_file
+    check_inputs(ct, curve)
+    check_out(out)
+    from medcyclegan import __version__
+    from medcyclegan.imaging.hu_curves import QUANTITIES
+    from medcyclegan.workflow.derive import Request, derive_file
 
     request = Request(
         source=ct,
@@ -68,6 +72,7 @@ def derive(
         format=format_,
         series_uid=series,
         overwrite=overwrite,
+        version=__version__,
     )
     done = derive_file(request)
     _say(voice, done, quantity)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from medcyclegan.cli.batch import end, refuse_for_one, run_folder
 from medcyclegan.cli.common import Voice, voice_options
-from medcyclegan.cli.folders import end, refuse_for_one, run_folder
+from medcyclegan.cli.paths import check_inputs, check_model, check_out
 
 if TYPE_CHECKING:
-    from medcyclegan.batch.run import Order
-    from medcyclegan.enhanced_files.recipe import Recipe
-    from medcyclegan.evaluation.contact_sheet import Stages
+    from medcyclegan.evaluation.pictures import Stages
+    from medcyclegan.workflow.batch.run import Order
+    from medcyclegan.workflow.enhance import Recipe
 
 NOTE = "Research use only: an enhanced image is not an acquired image."
 
@@ -57,14 +58,16 @@ def enhance_xray(
 
     Of a folder of images each is enhanced, in its sub-folder; run again, it does what is missing.
     """
-    from medcyclegan.enhanced_files.recipe import Recipe
-    from medcyclegan.enhancement.methods import parse_step
-    from medcyclegan.io.read import refuse_irregular
+    check_inputs(image)
+    check_model(model)
+    if image.is_file():  # of a folder of images the folder of outputs is made
+        check_out(out)
+    from medcyclegan.imaging.enhancement import parse_step
     from medcyclegan.models.store import load_model
+    from medcyclegan.workflow.enhance import Recipe
 
     steps = tuple(parse_step(method) for method in methods)
     recipe = Recipe(methods, steps, load_model(model) if model else None)
-    refuse_irregular(image)
     if image.is_dir():
         order = _order(image, recipe, out=out, model=model or "", overwrite=overwrite)
         _enhance_folder(voice, order, recipe, contact_sheet=contact_sheet)
@@ -75,12 +78,11 @@ def enhance_xray(
 def _enhance_one(
     voice: Voice, image: Path, recipe: Recipe, *, out: Path | None, sheet: bool, overwrite: bool
 ) -> None:
-    from medcyclegan.cli.conversions import default_maker
-    from medcyclegan.enhanced_files.files import enhance_file
-    from medcyclegan.enhanced_files.recipe import output_for
+    from medcyclegan.cli.conversions import default_provenance
+    from medcyclegan.workflow.enhance import enhance_file, output_for
 
     to = out or output_for(image, suffix=recipe.suffix)
-    done = enhance_file(image, recipe, to=to, maker=default_maker(), overwrite=overwrite)
+    done = enhance_file(image, recipe, to=to, provenance=default_provenance(), overwrite=overwrite)
     for warning in done.warnings:
         voice.warn(f"{image.name}: {warning}")
     written = [done.output]
@@ -91,9 +93,9 @@ def _enhance_one(
 
 
 def _order(folder: Path, recipe: Recipe, *, out: Path | None, model: str, overwrite: bool) -> Order:
-    from medcyclegan.batch.run import Order
-    from medcyclegan.batch.select import Everything
     from medcyclegan.io.naming import named_beside
+    from medcyclegan.workflow.batch.plan import Everything
+    from medcyclegan.workflow.batch.run import Order
 
     refuse_for_one(folder, {"out": out})
     return Order(
@@ -109,10 +111,10 @@ def _order(folder: Path, recipe: Recipe, *, out: Path | None, model: str, overwr
 
 
 def _enhance_folder(voice: Voice, order: Order, recipe: Recipe, *, contact_sheet: bool) -> None:
-    from medcyclegan.batch.item import STATE_FOLDER
-    from medcyclegan.enhanced_files.files import preview
-    from medcyclegan.evaluation.contact_sheet import MOST_ROWS
+    from medcyclegan.evaluation.pictures import MOST_ROWS
     from medcyclegan.io.targets import refuse_existing_file
+    from medcyclegan.workflow.batch.item import STATE_FOLDER
+    from medcyclegan.workflow.enhance import preview
 
     sheet = order.out / "contact_sheet.png"
     # Of a folder that we filled before, the sheet is ours, and drawn anew as its record is.
@@ -131,7 +133,7 @@ def _enhance_folder(voice: Voice, order: Order, recipe: Recipe, *, contact_sheet
 
 
 def _write_sheet(sheet: Path, stages: list[Stages], recipe: Recipe, *, overwrite: bool) -> Path:
-    from medcyclegan.evaluation.contact_sheet import save_contact_sheet
+    from medcyclegan.evaluation.pictures import save_contact_sheet
     from medcyclegan.io.atomic import atomic_file
 
     with atomic_file(sheet, overwrite=overwrite) as part:

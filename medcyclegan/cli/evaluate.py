@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from medcyclegan.cli.common import Voice, voice_options
+from medcyclegan.cli.paths import check_inputs, check_named_inputs, check_out
 from medcyclegan.errors import ExitCode
 
 if TYPE_CHECKING:
     from medcyclegan.evaluation.study.patient import Refusal
     from medcyclegan.evaluation.study.plan import Method
-    from medcyclegan.evaluation.study.result import Study
+    from medcyclegan.evaluation.study.tables import Study
 
 AUTO = "auto"
 
@@ -59,6 +60,9 @@ def evaluate(
     protocol: str, groups: Path | None, out: Path, overwrite: bool,
 ) -> None:  # fmt: skip
     """Score synthetic CTs against true CTs: tables, figures and a report for a cohort."""
+    check_named_inputs(preds)
+    check_inputs(ref, None if mask == AUTO else mask, mr, groups)
+    check_out(out)
     from datetime import datetime
 
     from medcyclegan import __version__
@@ -86,9 +90,9 @@ def evaluate(
 
 def method_of(text: str) -> Method:
     """Take ``NAME=PATH`` or a path alone, which then gives the name."""
+    from medcyclegan.core.text import path_text
     from medcyclegan.evaluation.study.plan import Method
     from medcyclegan.io.case_names import stem
-    from medcyclegan.pathtext import path_text
 
     name, equals, path = text.partition("=")
     # A path may hold an equals sign itself; what exists as it stands is a path.
@@ -103,7 +107,7 @@ def _usual_name(name: str) -> str:
 
 
 def _say_results(study: Study, voice: Voice) -> None:
-    from medcyclegan.wording import counted
+    from medcyclegan.core.text import counted
 
     for kind, refusals in (("unmatched", study.unmatched), ("refused", study.refused)):
         for refusal in refusals:

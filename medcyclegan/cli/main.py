@@ -1,39 +1,86 @@
-"""The entry point: commands by name, errors as one line and an exit code."""
+"""Entry point: commands by name, signals, errors as one line and an exit code."""
 
 from __future__ import annotations
 
+import errno
+import io
+import os
+import signal
 import sys
+import tempfile
+import threading
 import traceback
+from contextlib import suppress
 from importlib.metadata import version
+from types import FrameType
 from typing import NoReturn
 
 import click
 
 from medcyclegan.cli.batch import batch
-from medcyclegan.cli.calibrate import calibrate
-from medcyclegan.cli.config import config
-from medcyclegan.cli.demo import demo
-from medcyclegan.cli.denoise_ct import denoise_ct
 from medcyclegan.cli.derive import derive
 from medcyclegan.cli.enhance_xray import enhance_xray
 from medcyclegan.cli.evaluate import evaluate
-from medcyclegan.cli.export import export
-from medcyclegan.cli.export_onnx import export_onnx
-from medcyclegan.cli.models import models
-from medcyclegan.cli.phantom import phantom
+from medcyclegan.cli.export_bundle import export_bundle
+from medcyclegan.cli.models import calibrate, export, export_onnx, models
+from medcyclegan.cli.phantom import demo, phantom
 from medcyclegan.cli.simulate import simulate
-from medcyclegan.cli.stops import (
-    NO_ROOM,
-    Stopped,
-    Stops,
-    bear_any_text,
-    drop_stdout,
-    has_temporary_folder,
-)
-from medcyclegan.cli.synth_ct import synth_ct
-from medcyclegan.cli.train import train
-from medcyclegan.cli.translate import translate
+from medcyclegan.cli.train import config, train
+from medcyclegan.cli.translate import denoise_ct, synth_ct, translate
 from medcyclegan.errors import ExitCode, MedcycleganError
+
+# Of writing to stdout, which may be a file: the disk is full, or the file at its limit.
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+
+
+class Stopped(BaseException):
+    """Raised where the program is when a signal asks it to stop."""
+
+
+class Stops:
+    """The first signal that asked the process to stop: it unwinds, so that temporaries go away."""
+
+    def __init__(self) -> None:
+        self.code: ExitCode | None = None
+
+    def listen(self) -> None:
+        """Turn SIGINT and SIGTERM into ``Stopped``, unless the caller has them ignored."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in _CODES:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._stop)
+
+    def _stop(self, number: int, _: FrameType | None) -> None:
+        for other in _CODES:  # a second one would cut short the removal of temporaries
+            signal.signal(other, signal.SIG_IGN)
+        self.code = _CODES[signal.Signals(number)]
+        raise Stopped
+
+
+def bear_any_text() -> None:
+    """Let stdout take every path: bytes that are no text as they are, other signs escaped."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        is_utf8 = sys.stdout.encoding.lower().replace("-", "") == "utf8"
+        sys.stdout.reconfigure(errors="surrogateescape" if is_utf8 else "backslashreplace")
+
+
+def drop_stdout() -> None:
+    """Send the rest of stdout nowhere, or Python would complain of it when it ends."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def has_temporary_folder() -> bool:
+    """Whether the system has a folder for temporary files that can be written to."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 @click.group(
@@ -66,6 +113,7 @@ cli.add_command(enhance_xray)
 cli.add_command(train)
 cli.add_command(export)
 cli.add_command(export_onnx)
+cli.add_command(export_bundle)
 cli.add_command(calibrate)
 cli.add_command(config)
 cli.add_command(evaluate)

@@ -13,8 +13,7 @@ import click
 from medcyclegan.cli.common import Command, Voice
 
 if TYPE_CHECKING:
-    from medcyclegan.simulated_data.folder import Pictures, Recipe
-    from medcyclegan.simulated_data.split import Split
+    from medcyclegan.simulate.datasets import Pictures, Recipe, Split
 
 Option = Callable[[Command], Command]
 
@@ -33,7 +32,7 @@ class FolderOptions:
     @property
     def split(self) -> Split:
         """Which subject is in which group."""
-        from medcyclegan.simulated_data.split import split_subjects
+        from medcyclegan.simulate.datasets import split_subjects
 
         return split_subjects(self.subjects, test=self.test_subjects, paired=self.paired)
 
@@ -115,8 +114,8 @@ def simulate_volumes(
     voice: Voice,
 ) -> None:
     """Simulate volumes, and write them or their slices."""
+    from medcyclegan.simulate.datasets import Pictures
     from medcyclegan.simulate.pictures import Slices
-    from medcyclegan.simulated_data.folder import Pictures
 
     settings = {**settings, "format": form}
     if form == "nifti":
@@ -138,7 +137,7 @@ def simulate_folder(
 ) -> None:
     """Simulate, write, and say what was written."""
     from medcyclegan.io.targets import make_parents
-    from medcyclegan.simulated_data.folder import Order, write_folder
+    from medcyclegan.simulate.datasets import Order, write_folder
 
     order = Order(task, folder.split, folder.seed, version("medcyclegan"), settings, pictures)
     make_parents(folder.out)

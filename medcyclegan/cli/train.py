@@ -1,4 +1,4 @@
-"""``medcyclegan train``."""
+"""``medcyclegan train`` and ``config``."""
 
 from __future__ import annotations
 
@@ -11,10 +11,74 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from medcyclegan.cli.common import Voice, voice_options
+from medcyclegan.cli.paths import check_inputs
+from medcyclegan.training.shipped import find_config
+
+CONFIG_EXAMPLES = """\b
+Examples:
+  medcyclegan config list
+  medcyclegan config show mr_ct
+  medcyclegan config show mr_ct --all
+"""
+
+
+@click.group("config", epilog=CONFIG_EXAMPLES)
+def config() -> None:
+    """Look at the configurations that come along for training."""
+
+
+@config.command("list", epilog="Example:  medcyclegan config list")
+def list_() -> None:
+    """List the shipped configurations, a line each."""
+    from medcyclegan.core.text import MOST_SETTINGS_BYTES, parse_yaml, read_text
+    from medcyclegan.training.shipped import shipped_configs
+
+    shipped = shipped_configs()
+    width = max(map(len, shipped))
+    for name, path in shipped.items():
+        content: Any = parse_yaml(read_text(path, most_bytes=MOST_SETTINGS_BYTES))
+        click.echo(f"{name:{width}} {content['summary']}")
+
+
+@config.command("show", epilog="Example:  medcyclegan config show mr_ct > mine.yaml")
+@click.argument("name")
+@click.option("--all", "every", is_flag=True, help="Every key, with its default and what it means.")
+def show(name: str, every: bool) -> None:
+    """Print the shipped configuration NAME, with its comments."""
+    from medcyclegan.core.text import MOST_SETTINGS_BYTES, parse_yaml, read_text
+    from medcyclegan.errors import UsageError
+    from medcyclegan.training.shipped import find_config
+
+    if every:
+        _show_all(name)
+        return
+    path = find_config(name)
+    try:
+        text = read_text(path, most_bytes=MOST_SETTINGS_BYTES)
+        is_one = isinstance(parse_yaml(text), dict)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read as YAML ({error})") from error
+    if not is_one:
+        raise UsageError(f"{path} holds no keys", rule="a configuration is keys and values")
+    click.echo(text, nl=False)
+
+
+def _show_all(name: str) -> None:
+    """Print a line for each key: what it is set to, its default where that differs, its meaning."""
+    from medcyclegan.training.config import TrainConfig
+    from medcyclegan.training.reference import as_yaml, settings_in
+    from medcyclegan.training.settings import read_settings
+    from medcyclegan.training.shipped import find_config
+
+    for setting in settings_in(read_settings(find_config(name), TrainConfig)):
+        value = as_yaml(setting.value)
+        default = "" if setting.default in (value, "required") else f" (default {setting.default})"
+        click.echo(f"{setting.key}={value}{default}  # {setting.help}")
+
 
 if TYPE_CHECKING:
     from medcyclegan.training.config import TrainConfig
-    from medcyclegan.training.data.folders import Folders, LabelMaps
+    from medcyclegan.training.data.config import Folders, LabelMaps
     from medcyclegan.training.loop import Job, Watcher
     from medcyclegan.training.run_folder import RunFolder
 
@@ -27,6 +91,7 @@ Examples:
   torchrun --nproc-per-node 2 -m medcyclegan train mr_ct --data-a mr/ --data-b ct/ batch_size=2
 """
 
+_INPUTS = ("data", "data_a", "data_b", "validation_a", "validation_b", "labels")
 FOLDER = click.Path(path_type=Path)
 
 
@@ -66,19 +131,20 @@ def train(*, voice: Voice, config: str | None, changes: tuple[str, ...], **given
     KEY=VALUE changes one of its settings, as engine.losses.cycle=20. With --resume the settings
     are those of the run, and CONFIG may be left out.
     """
+    check_inputs(*(given[name] for name in _INPUTS))
+    if config is not None and "=" in config and not Path(config).is_file():
+        changes, config = (config, *changes), None
+    if config is not None and not given["resume"]:
+        find_config(config)
     from medcyclegan import __version__
     from medcyclegan.errors import UsageError
+    from medcyclegan.inference.sliding_slabs import choose_device
     from medcyclegan.training.parallel import joined_crew
-    from medcyclegan.training.run import settings_of
+    from medcyclegan.training.run import Request, prepare_job, settings_of
     from medcyclegan.training.run_folder import RunFolder
-    from medcyclegan.training.start import Request, prepare_job
-    from medcyclegan.translator import choose_device
 
     if given["minutes"] is not None:
         changes = (*changes, f"minutes={given['minutes']}")
-    if config is not None and "=" in config and not Path(config).is_file():
-        changes = (config, *changes)
-        config = None
     resume = given["resume"]
     if resume and not given["out"] and config is None:
         raise UsageError("--resume without --out", remedy="name the folder of the run by --out")
@@ -107,8 +173,8 @@ def train(*, voice: Voice, config: str | None, changes: tuple[str, ...], **given
 def _source(given: Mapping[str, Any], folder: RunFolder) -> Folders | LabelMaps:
     """The data from the options, or with ``--resume`` those that the run began with."""
     from medcyclegan.errors import UsageError
-    from medcyclegan.training.about import source_of_run
-    from medcyclegan.training.data.folders import Folders, LabelMaps
+    from medcyclegan.training.data.config import Folders, LabelMaps
+    from medcyclegan.training.run import source_of_run
     from medcyclegan.training.run_folder import read_run
 
     if given["labels"]:
@@ -133,7 +199,7 @@ def _check(voice: Voice, config: TrainConfig, source: Folders | LabelMaps) -> No
     from rich.console import Console
 
     from medcyclegan.training.data.check import draw_batch, summary_table
-    from medcyclegan.training.start import open_source
+    from medcyclegan.training.run import open_source
 
     with voice.progress("Reading the data") as progress:
         data = open_source(config, source, progress=progress)

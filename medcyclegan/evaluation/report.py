@@ -1,5 +1,6 @@
-"""A report of one converted scan: one HTML file with everything inside it.
+"""Report of one converted scan: one HTML file with everything inside it.
 
+A report of one converted scan: one HTML file with everything inside it.
 It shows what it is given and nothing else: no header of the scan is read here, so that no patient
 attribute can get in. It loads nothing from elsewhere, so that it can be opened years later.
 """
@@ -7,29 +8,141 @@ attribute can get in. It loads nothing from elsewhere, so that it can be opened 
 from __future__ import annotations
 
 import base64
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from medcyclegan.evaluation.columns import (
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from medcyclegan.core.volume import Volume
+from medcyclegan.errors import InputRefused
+from medcyclegan.evaluation.metrics import (
+    AIR_BELOW_HU,
+    BONE_ABOVE_HU,
+    SOFT_FROM_HU,
+    SOFT_TO_HU,
+    Scores,
+    no_reference,
+)
+from medcyclegan.evaluation.pictures import (
     CHANGE_HU,
     DIFFERENCE_HU,
     NAMES,
     Names,
+    panel_png,
     uncertainty_column,
 )
-from medcyclegan.evaluation.metrics import Scores
-from medcyclegan.evaluation.pages import page_template
-from medcyclegan.evaluation.picture import panel_png
-from medcyclegan.evaluation.report_rows import (
-    Row,
-    scan_rows,
-    score_rows,
-    sign_rows,
-    tissue_rows,
-    uncertainty_rows,
-)
 from medcyclegan.evaluation.viewer import Difference, Viewer, make_viewer
-from medcyclegan.volume import Volume
+from medcyclegan.evaluation.views import obliquity_degrees
+from medcyclegan.imaging.body_mask import body_mask_ct
+
+
+def page_template(name: str) -> Template:
+    """Return a template of the package; a value that it names and is not given is an error."""
+    environment = Environment(
+        loader=PackageLoader("medcyclegan.evaluation"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
+
+
+Row = tuple[str, str]
+
+
+def scan_rows(mr: Volume, sct: Volume, input_format: str) -> list[Row]:
+    geometry = mr.geometry
+    shape = " \N{MULTIPLICATION SIGN} ".join(str(n) for n in geometry.shape)
+    spacing = " \N{MULTIPLICATION SIGN} ".join(f"{s:.3g}" for s in geometry.spacing_mm)
+    angle = obliquity_degrees(mr)
+    axes = f"{geometry.axis_codes}, {angle:.1f}\N{DEGREE SIGN} oblique"
+    values, unit = sct.voxels, sct.unit
+    return [
+        ("Input format", input_format),
+        ("Grid", f"{shape} voxels"),
+        ("Spacing", f"{spacing} mm"),
+        ("Axes", axes),
+        (
+            "HU range" if unit == "HU" else "Range",
+            f"{values.min():.0f} to {values.max():.0f} {unit}",
+        ),
+    ]
+
+
+def tissue_rows(sct: Volume) -> tuple[list[Row], str]:
+    """Shares of the body by HU, and a note where no body was found; nothing for other units."""
+    if sct.unit != "HU":
+        return [], ""
+    try:
+        inside = body_mask_ct(sct).voxels > 0
+    except InputRefused as refusal:
+        return [], str(refusal)
+    hu = sct.voxels[inside]
+    millilitres = hu.size * float(np.prod(sct.geometry.spacing_mm)) / 1000.0
+    air = hu < AIR_BELOW_HU
+    soft = (hu >= SOFT_FROM_HU) & (hu <= SOFT_TO_HU)
+    bone = hu > BONE_ABOVE_HU
+    between = ~(air | soft | bone)
+    return [
+        ("Body", f"{millilitres:.0f} ml"),
+        (f"Air, below {AIR_BELOW_HU:.0f} HU", _percent(air)),
+        (f"Soft tissue, {SOFT_FROM_HU:.0f} to {SOFT_TO_HU:.0f} HU", _percent(soft)),
+        (f"Bone, above {BONE_ABOVE_HU:.0f} HU", _percent(bone)),
+        ("Between these ranges", _percent(between)),
+    ], ""
+
+
+def sign_rows(mr: Volume, sct: Volume, body: Volume) -> list[Row]:
+    """Return what can be told without a true image."""
+    features = no_reference(mr, sct, body)
+    return [
+        (
+            "Mutual information with the input, 1 to 2",
+            _number(features.mutual_information, digits=2),
+        ),
+        ("Steps between slices to steps within", _number(features.continuity, digits=2)),
+    ]
+
+
+def uncertainty_rows(uncertainty: Volume, body: Volume) -> list[Row]:
+    """Return what a map of uncertainty comes to inside the body."""
+    values = uncertainty.voxels[body.voxels > 0]
+    if not values.size:
+        return []
+    unit = f" {uncertainty.unit}"
+    return [
+        ("Mean", _number(float(values.mean()), unit)),
+        ("Median", _number(float(np.median(values)), unit)),
+        ("95th percentile", _number(float(np.percentile(values, 95.0)), unit)),
+    ]
+
+
+def _percent(part: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> str:
+    return f"{100.0 * float(part.mean()):.1f} %"
+
+
+def score_rows(scores: Scores) -> list[Row]:
+    rows = [
+        ("MAE", _number(scores.mae_hu, " HU")),
+        ("MAE in air", _number(scores.mae_air_hu, " HU")),
+        ("MAE in soft tissue", _number(scores.mae_soft_hu, " HU")),
+        ("MAE in bone", _number(scores.mae_bone_hu, " HU")),
+        ("PSNR", _number(scores.psnr_db, " dB")),
+        ("Dice of bone", _number(scores.dice_bone, digits=3)),
+    ]
+    if scores.ssim is not None:
+        rows.append(("SSIM", _number(scores.ssim, digits=3)))
+    if scores.ms_ssim is not None:
+        rows.append(("MS-SSIM", _number(scores.ms_ssim, digits=3)))
+    return rows
+
+
+def _number(value: float, unit: str = "", *, digits: int = 1) -> str:
+    return "not defined" if math.isnan(value) else f"{value:.{digits}f}{unit}"
+
 
 # Enough of a sha256 to tell two models apart by eye; the full one is in the model's card.
 SHA256_SHOWN = 12
@@ -59,7 +172,7 @@ class ScanReport:
         What input and output are called.
     body:
         Mask of the body on the same grid, within which signs of quality are measured.
-    verdict, is_doubtful, signs:
+    verdict, is_out_of_distribution, signs:
         Whether the model knows such an input, in a sentence, and each sign that tells it: what it
         is, its value, and what the model knows. Empty where that is not judged.
     uncertainty, uncertainty_name:
@@ -79,8 +192,8 @@ class ScanReport:
     names: Names = NAMES
     body: Volume | None = None
     verdict: str = ""
-    is_doubtful: bool = False
-    signs: tuple[tuple[str, str, str], ...] = ()
+    is_out_of_distribution: bool = False
+    features: tuple[tuple[str, str, str], ...] = ()
     uncertainty: Volume | None = None
     uncertainty_name: str = "Expected error"
 
@@ -112,8 +225,8 @@ def render_report(report: ScanReport) -> str:
         tissue_rows=tissues,
         tissue_note=tissue_note,
         verdict=report.verdict,
-        is_doubtful=report.is_doubtful,
-        judged=report.signs,
+        is_out_of_distribution=report.is_out_of_distribution,
+        judged=report.features,
         uncertainty_rows=_uncertainty_rows(report),
         uncertainty_name=report.uncertainty_name,
         sign_rows=[] if report.body is None else sign_rows(report.mr, report.sct, report.body),

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from medcyclegan.geometry import FloatArray
+from medcyclegan.core.geometry import FloatArray
 
 AnyFloat = NDArray[np.floating]
 BoolArray = NDArray[np.bool_]

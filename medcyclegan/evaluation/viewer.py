@@ -14,17 +14,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medcyclegan.evaluation.coarse import (
+from medcyclegan.core.volume import FloatVoxels, Volume
+from medcyclegan.evaluation.metrics import HIGHEST_HU, LOWEST_HU, check_same_grid
+from medcyclegan.evaluation.pictures import BONE, SOFT_TISSUE
+from medcyclegan.evaluation.views import (
+    LEAST_VOXELS,
     MARGIN_MM,
     MOST_VOXELS,
     Copy,
     choose_copy,
+    in_viewing_order,
     viewed_spacing_mm,
 )
-from medcyclegan.evaluation.columns import BONE, SOFT_TISSUE
-from medcyclegan.evaluation.metrics import HIGHEST_HU, LOWEST_HU, check_same_grid
-from medcyclegan.evaluation.views import LEAST_VOXELS, in_viewing_order
-from medcyclegan.volume import FloatVoxels, Volume
 
 # Level and width in HU; grey and white matter differ by 10 HU.
 BRAIN = (40.0, 80.0)

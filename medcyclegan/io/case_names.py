@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from pathlib import PurePath
 from typing import Literal
 
-from medcyclegan.pathtext import path_text
+from medcyclegan.core.text import path_text
 
 Role = Literal["pred", "ref", "mask", "mr"]
 
@@ -32,7 +32,9 @@ OTHER_WORDS = frozenset(
     ("label", "labels", "seg", "segmentation", "overlay", "report", "picture", "uncertainty")
 )
 # These say how an image is stored or what it covers, not of which kind it is.
-NEUTRAL_WORDS = frozenset(["dicom", "dcm", "nifti", "nii", "series", "img", "image", "body"])
+NEUTRAL_WORDS = frozenset(
+    ("dicom", "dcm", "nifti", "nii", "series", "img", "image", "body", "desc")
+)  # fmt: skip
 
 IMAGE_ENDINGS = (
     ".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr", ".hdr.gz", ".hdr",

@@ -1,5 +1,6 @@
-"""Temporaries beside a target: which are in use, and which a killed run left behind.
+"""Temporaries beside a target: flushed to the disk, in use, or left behind by a killed run.
 
+Temporaries beside a target: which are in use, and which a killed run left behind.
 A run holds a lock (flock) on its temporary as long as it writes. The system lets go of the lock
 when the process ends, however it ends. So a temporary that can be locked belongs to nobody, and
 the next run on the same target removes it. Where locks do not work (Windows, some network file
@@ -8,6 +9,7 @@ systems), leftovers stay where they are.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -19,14 +21,48 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+
+def flush_tree(folder: Path) -> None:
+    """Flush all files and folders under a folder, and itself."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            flush(Path(parent, name))
+        flush_folder(Path(parent))
+
+
+def flush(path: Path) -> None:
+    """Flush a file."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def flush_folder(path: Path) -> None:
+    """Flush the names in a folder."""
+    if os.name == "nt":
+        return  # Windows has no flush of folders
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems cannot flush folders; the files themselves are flushed.
+        if error.errno not in (errno.EINVAL, errno.EBADF):
+            raise
+    finally:
+        os.close(descriptor)
+
+
 if sys.platform != "win32":
     import fcntl
 
 # File systems allow names of 255 bytes; 60 characters of at most 4 bytes leave room for the rest.
 _NAME_CHARACTERS = 60
 _TOKEN_BYTES = 6
-# A folder of ours on its way out, while another takes its place.
+# What is on its way out, while another takes its place: a folder, or an image and its sidecar.
 OLD = ".old"
+_WITH_SIDECAR = (".nii.gz", ".nii")
 
 _log = logging.getLogger(__name__)
 
@@ -58,14 +94,42 @@ def held(path: Path) -> Iterator[bool]:
 
 
 def clear_leftovers(target: Path) -> None:
-    """Remove what a killed run left beside ``target``; put back a folder that it had moved away."""
+    """Remove what a killed run left beside ``target``; put back what it had moved away.
+
+    An image and its sidecar are moved away and put back together.
+    """
+    beside = sidecar_path(target)
+    moved_away = _leftovers(target, only_old=True)
+    if beside is not None and moved_away and not os.path.lexists(target):
+        # The new sidecar is there already, and its image is not: the old pair comes back.
+        with suppress(OSError), ExitStack() as stack:
+            for path in moved_away:
+                stack.callback(os.close, _lock(path))
+            if _leftovers(beside, only_old=True):
+                beside.unlink(missing_ok=True)
+    for each in filter(None, (beside, target)):
+        for path in _leftovers(each):
+            with suppress(OSError):
+                _clear(path, each)
+
+
+def sidecar_path(image: Path) -> Path | None:
+    """Return where the sidecar of a NIfTI file goes, by the rule of BIDS; None for other files."""
+    for ending in _WITH_SIDECAR:
+        if image.name.lower().endswith(ending):
+            return image.with_name(f"{image.name[: -len(ending)]}.json")
+    return None
+
+
+def _leftovers(target: Path, *, only_old: bool = False) -> list[Path]:
+    """Temporaries beside ``target``, or only what was moved away from its place."""
     start, ending = _parts(target)
     digits = 2 * _TOKEN_BYTES
-    ours = re.compile(f"{re.escape(start)}[0-9a-f]{{{digits}}}{re.escape(ending)}({OLD})?")
+    old = f"({re.escape(OLD)}){'' if only_old else '?'}"
+    ours = re.compile(f"{re.escape(start)}[0-9a-f]{{{digits}}}{re.escape(ending)}{old}")
     with suppress(OSError), os.scandir(target.parent) as entries:
-        for path in [Path(entry.path) for entry in entries if ours.fullmatch(entry.name)]:
-            with suppress(OSError):
-                _clear(path, target)
+        return [Path(entry.path) for entry in entries if ours.fullmatch(entry.name)]
+    return []
 
 
 def _clear(path: Path, target: Path) -> None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import stat
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.byte_source import content_name, open_bytes
 from medcyclegan.io.dicom.read import is_dicom, read_dicom
+from medcyclegan.io.input_path import refuse_irregular
 from medcyclegan.io.itk.image import read_itk
-from medcyclegan.io.nifti.read import read_nifti
-from medcyclegan.io.plane.read import SIGNATURES, read_plane
-from medcyclegan.io.scan import PlanePassport, Scan
-from medcyclegan.volume import Volume
+from medcyclegan.io.nifti.image import read_nifti
+from medcyclegan.io.raster.image import SIGNATURES, read_raster
+from medcyclegan.io.scan import RasterSourceHeader, Scan
 
 _NIFTI_ENDINGS = (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz")
 _ITK_ENDINGS = (".mha", ".mhd", ".nrrd", ".nhdr")
@@ -69,8 +69,11 @@ def read_mask(path: Path | str) -> Scan:
 
 def _may_be_hu(scan: Scan) -> bool:
     """Whether the stored type can hold HU, which go below 0."""
-    passport = scan.passport
-    return not isinstance(passport, PlanePassport) or passport.dtype in ("int16", "float32")
+    source_header = scan.source_header
+    return not isinstance(source_header, RasterSourceHeader) or source_header.dtype in (
+        "int16",
+        "float32",
+    )
 
 
 def refuse_unknown(path: Path) -> None:
@@ -86,23 +89,6 @@ def refuse_unknown(path: Path) -> None:
         _reader(path)
 
 
-def refuse_irregular(path: Path) -> None:
-    """Refuse what is missing, and pipes and devices, which may never end."""
-    try:
-        mode = path.stat().st_mode
-    except (OSError, ValueError) as error:  # ValueError: NUL in the name
-        reason = getattr(error, "strerror", None) or "not a valid path"
-        raise InputRefused(
-            f"{path}: cannot be read ({reason})", remedy="check the path and its permissions"
-        ) from error
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise InputRefused(
-            f"{path}: a pipe, socket or device",
-            rule="a file or a folder is read",
-            remedy="copy the image into a file",
-        )
-
-
 class _Reader(Protocol):
     def __call__(self, path: Path, *, may_be_constant: bool = False) -> Scan: ...
 
@@ -115,7 +101,7 @@ def _reader(path: Path) -> _Reader:
     if start.startswith((b"NRRD", b"ObjectType", b"NDims")):
         return read_itk
     if start.startswith(SIGNATURES) and not name.endswith((*_NIFTI_ENDINGS, *_ITK_ENDINGS)):
-        return read_plane
+        return read_raster
     sizes = {int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big")}
     if sizes.intersection(_NIFTI_SIZES) or name.endswith(_NIFTI_ENDINGS):
         return read_nifti

@@ -1,6 +1,6 @@
-"""What was read: a volume, and the passport that is needed to write its like.
+"""What was read: a volume, and the source header that is needed to write its like.
 
-The passport stays here from the reader to the writer. Nothing in it reaches a network.
+The source header stays here from the reader to the writer. Nothing in it reaches a network.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
-from medcyclegan.volume import Volume
+from medcyclegan.core.volume import Volume
 
 
 @dataclass(frozen=True)
-class NiftiPassport:
+class NiftiSourceHeader:
     """The header as it stood on disk.
 
     ``header`` holds the raw bytes of a NIfTI-1 or NIfTI-2 header (348 or 540 bytes) as nibabel
@@ -30,7 +30,7 @@ class NiftiPassport:
 
 
 @dataclass(frozen=True)
-class DicomPassport:
+class DicomSourceHeader:
     """One data set a slice, pixel data removed, in the order of the volume's k axis.
 
     For an enhanced multi-frame or mosaic source there is still one data set a slice, with the
@@ -45,14 +45,14 @@ class DicomPassport:
 
 
 @dataclass(frozen=True)
-class ItkPassport:
+class ItkSourceHeader:
     """Metadata of a .mha, .mhd or .nrrd file: its key-value pairs as they stand there."""
 
     metadata: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
-class PlanePassport:
+class RasterSourceHeader:
     """How a PNG, JPEG or TIFF stored its grey values.
 
     ``dtype`` is numpy's name of their type (uint8, uint16, int16, float32); ``file_format`` is
@@ -64,30 +64,32 @@ class PlanePassport:
     colour: bool = False
 
 
-Passport = NiftiPassport | DicomPassport | ItkPassport | PlanePassport
+SourceHeader = NiftiSourceHeader | DicomSourceHeader | ItkSourceHeader | RasterSourceHeader
 
 
 @dataclass(frozen=True)
 class Scan:
-    """A volume, its passport, where it came from and what the reader has to say about it.
+    """A volume, its source header, where it came from and what the reader has to say about it.
 
     ``modality`` is ``"MR"``, ``"CT"``, ``"XR"`` for radiographs of all kinds, or the DICOM term of
     another kind, where the source tells it, else empty. ``is_plane``: a picture or radiograph,
     which has no place in space, and whose pixels may have any size in the anatomy.
     ``warnings`` are sentences for the user, without patient data. ``mended`` tells where (i, j, k)
     the file held NaN or infinity, which the reader replaced; None if nowhere. ``channels`` are
-    further images of the same subject, where a model takes several.
+    further images of the same subject, where a model takes several. ``files`` are those of a DICOM
+    series that the voxels are from; other scans are from ``source``, and have none.
     """
 
     volume: Volume
-    passport: Passport
+    source_header: SourceHeader
     source: Path
     modality: str = ""
     warnings: tuple[str, ...] = field(default_factory=tuple)
     mended: NDArray[np.bool_] | None = field(default=None, compare=False)
     channels: tuple[Scan, ...] = ()
+    files: tuple[Path, ...] = ()
 
     @property
     def is_plane(self) -> bool:
         """Whether this is a picture or a radiograph."""
-        return isinstance(self.passport, PlanePassport) or self.modality == "XR"
+        return isinstance(self.source_header, RasterSourceHeader) or self.modality == "XR"

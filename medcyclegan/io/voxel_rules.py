@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medcyclegan.core.volume import FloatVoxels, Volume
 from medcyclegan.errors import CannotWrite, InputRefused
-from medcyclegan.volume import FloatVoxels, Volume
 
 BoolArray = NDArray[np.bool_]
 

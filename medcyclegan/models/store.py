@@ -1,8 +1,10 @@
-"""Find, check, open and save model folders."""
+"""Model folders: found, checked, opened, saved, and given another card."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+import shutil
 import stat
 from dataclasses import dataclass
 from importlib.resources import files
@@ -14,13 +16,26 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from medcyclegan.core.task import Task
 from medcyclegan.errors import ModelRefused
+from medcyclegan.io.atomic import atomic_file, atomic_folder
+from medcyclegan.io.targets import COMPLETION_RECORD
 from medcyclegan.models.card import Card
+from medcyclegan.models.folders import CARD_NAME, WEIGHTS_NAME, find_model, shipped_models
 from medcyclegan.networks.factory import GeneratorConfig, least_weights, make_generator
-from medcyclegan.task import Task
 
-CARD_NAME = "card.json"
-WEIGHTS_NAME = "weights.safetensors"
+__all__ = [
+    "CARD_NAME",
+    "WEIGHTS_NAME",
+    "Model",
+    "find_model",
+    "fresh_generator",
+    "load_model",
+    "read_card",
+    "save_model",
+    "shipped_models",
+]
+
 # No generator of ours comes near this; a larger file is not one of them.
 MAX_WEIGHTS_BYTES = 2_000_000_000
 MAX_CARD_BYTES = 1_000_000
@@ -43,36 +58,6 @@ class Model:
     def task(self) -> Task:
         """What the model translates into what."""
         return self.card.task
-
-
-def shipped_models() -> dict[str, Path]:
-    """Names and folders of the models inside the package."""
-    root = Path(str(files("medcyclegan.models") / "weights"))
-    if not root.is_dir():
-        return {}
-    return {folder.name: folder for folder in sorted(root.iterdir()) if folder.is_dir()}
-
-
-def find_model(name_or_folder: str | Path) -> Path:
-    """Return the folder of a shipped model, by name, or a model folder of one's own.
-
-    Raises
-    ------
-    ModelRefused
-        If there is neither.
-    """
-    shipped = shipped_models()
-    if str(name_or_folder) in shipped:
-        return shipped[str(name_or_folder)]
-    folder = Path(name_or_folder)
-    if (folder / CARD_NAME).is_file():
-        return folder
-    raise ModelRefused(
-        f"No model {name_or_folder}",
-        rule=f"a model is one of {', '.join(shipped) or 'none shipped'}, or a folder with "
-        f"{CARD_NAME} and {WEIGHTS_NAME}",
-        remedy="see: medcyclegan models",
-    )
 
 
 def read_card(folder: Path) -> Card:
@@ -109,20 +94,27 @@ def load_model(name_or_folder: str | Path = "head-mr-ct") -> Model:
     card = read_card(folder)
     weights = _read_weights(folder / WEIGHTS_NAME, card)
     _check_size(card.generator, weights, folder / WEIGHTS_NAME)
-    generator = _fresh_generator(card, folder)
+    generator = fresh_generator(card, folder / CARD_NAME)
     _check_shapes(generator.state_dict(), weights, folder / WEIGHTS_NAME)
     generator.load_state_dict({name: value.float() for name, value in weights.items()})
     generator.eval().requires_grad_(False)
     return Model(card, generator.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
 
 
-def _fresh_generator(card: Card, folder: Path) -> nn.Module:
+def fresh_generator(card: Card, path: Path) -> nn.Module:
+    """Build the generator of a card, which lies at ``path``, with fresh weights.
+
+    Raises
+    ------
+    ModelRefused
+        If there is none such.
+    """
     task = card.task
     channels = task.source.channel_count, task.target.channel_count
     try:
         return make_generator(card.generator, depth=task.depth, channels=channels)
     except ValueError as error:
-        raise ModelRefused(f"{folder / CARD_NAME}: {error}", remedy=_AGAIN) from error
+        raise ModelRefused(f"{path}: {error}", remedy=_AGAIN) from error
 
 
 def _read_file(path: Path, *, most_bytes: int) -> bytes:
@@ -210,3 +202,42 @@ def save_model(folder: Path, *, card: Card, weights: dict[str, Tensor]) -> Card:
     signed = card.model_copy(update={"weights_sha256": hashlib.sha256(content).hexdigest()})
     (folder / CARD_NAME).write_text(signed.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return signed
+
+
+def write_card(folder: Path, card: Card) -> None:
+    """Replace the card in a model folder; a run that is killed leaves the old one whole.
+
+    Raises
+    ------
+    CannotWrite
+        If the system refuses.
+    """
+    with atomic_file(folder / CARD_NAME, overwrite=True) as part:
+        part.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def copy_with_card(folder: Path, card: Card, *, to: Path, overwrite: bool = False) -> None:
+    """Copy a model folder's weights and put ``card`` beside them, whole or not at all.
+
+    Raises
+    ------
+    CannotWrite
+        If ``to`` exists and ``overwrite`` is false, or holds what medcyclegan did not write.
+    """
+    with atomic_folder(to, overwrite=overwrite) as part:
+        shutil.copyfile(folder / WEIGHTS_NAME, part / WEIGHTS_NAME)
+        text = card.model_dump_json(indent=2) + "\n"
+        (part / CARD_NAME).write_text(text, encoding="utf-8")
+        # by this list the folder is known as ours, and may be replaced
+        record = {"written_by": "medcyclegan", "files": [CARD_NAME, WEIGHTS_NAME]}
+        (part / COMPLETION_RECORD).write_text(json.dumps(record) + "\n", encoding="utf-8")
+
+
+def is_shipped(folder: Path) -> bool:
+    """Whether a model folder is one of those inside the package."""
+    return folder.resolve() in {shipped.resolve() for shipped in shipped_models().values()}
+
+
+def is_checkout() -> bool:
+    """Whether the package runs from its source tree, whose files are its user's own."""
+    return (Path(str(files("medcyclegan"))).parent / "pyproject.toml").is_file()

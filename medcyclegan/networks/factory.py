@@ -7,10 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import nn
 
-from medcyclegan.networks.concat_unet import ConcatUNet
-from medcyclegan.networks.resnet import ResNetGenerator
-from medcyclegan.networks.shuffle_unet import ShuffleUNet
-from medcyclegan.networks.unet import UNetGenerator
+from medcyclegan.networks.generators import ConcatUNet, ResNetGenerator, ShuffleUNet, UNetGenerator
 
 Width = Annotated[int, Field(ge=4, le=1024)]
 Level = Annotated[float, Field(ge=-1, le=1)]

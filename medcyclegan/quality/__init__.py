@@ -1,1 +1,1 @@
-"""May a result be trusted: calibration of a model on images that it is meant for."""
+"""May a result be trusted: input checks, reference ranges, consistency, uncertainty."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from medcyclegan.simulate.sequences import (
+from medcyclegan.simulate.acquisition import (
     SEQUENCES,
     InversionRecovery,
     Sequence,

@@ -12,17 +12,22 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from medcyclegan.core.geometry import Geometry
+from medcyclegan.core.volume import Volume
 from medcyclegan.errors import UsageError
-from medcyclegan.geometry import Geometry
-from medcyclegan.simulate.imaging import TissueTable, ct_image, ct_table, mr_image, mr_table
-from medcyclegan.simulate.phantom import default_geometry
-from medcyclegan.simulate.phantom_anatomy import draw_anatomy
-from medcyclegan.simulate.phantom_grid import Sampled, sample_grid
-from medcyclegan.simulate.phantom_labels import label_points
-from medcyclegan.simulate.sequences import SEQUENCES
-from medcyclegan.simulate.sequences import Sequence as MrSequence
-from medcyclegan.simulate.slab_images import draw_sequence
-from medcyclegan.volume import Volume
+from medcyclegan.simulate.acquisition import (
+    SEQUENCES,
+    TissueTable,
+    ct_image,
+    ct_table,
+    mr_image,
+    mr_table,
+)
+from medcyclegan.simulate.acquisition import Sequence as MrSequence
+from medcyclegan.simulate.label_heads.slabs import draw_sequence
+from medcyclegan.simulate.phantom.anatomy import draw_anatomy
+from medcyclegan.simulate.phantom.head import default_geometry, label_points
+from medcyclegan.simulate.phantom.shapes import Sampled, sample_grid
 
 Rng = np.random.Generator
 CONTRASTS = (*SEQUENCES, "random")

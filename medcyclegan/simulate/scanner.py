@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from medcyclegan.simulate.fields import Field, cells_for, smooth_field
-from medcyclegan.simulate.slab_grid import Rng, SlabGrid
+from medcyclegan.simulate.slab_grid import Field, Rng, SlabGrid, cells_for, smooth_field
 
 Image = NDArray[np.float32] | NDArray[np.complex64]
 

@@ -1,5 +1,6 @@
-"""Checkpoints: everything that the rest of a run depends on, written whole or not at all.
+"""State of a training, its initialisation from a model, and its checkpoints.
 
+Checkpoints: everything that the rest of a run depends on, written whole or not at all.
 ``last.pt`` is the newest, ``previous.pt`` the one before. They are read with torch's loader of
 plain data (``weights_only=True``), which runs no code, after the checksums inside were compared.
 """
@@ -10,8 +11,9 @@ import logging
 import pickle
 import random
 import zipfile
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,99 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from medcyclegan.core.task import Task
 from medcyclegan.errors import InputRefused, UsageError
 from medcyclegan.io.atomic import atomic_file
+from medcyclegan.models.store import Model, load_model
+from medcyclegan.networks.factory import GeneratorConfig
 from medcyclegan.training.config import TrainConfig
+from medcyclegan.training.engines.base import Engine
 from medcyclegan.training.parallel import Crew, gathered
-from medcyclegan.training.state import TrainState, Window
+from medcyclegan.training.stopping import DiscriminatorWatch
+
+
+@dataclass(eq=False)
+class Window:
+    """Counts and sums of the losses since the last row of the log; sums stay on their device."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    sums: dict[str, Tensor] = field(default_factory=dict)
+
+    def add(self, losses: Mapping[str, Tensor]) -> None:
+        """Take up the losses of a step; not every step has all of them."""
+        for name, value in losses.items():
+            self.counts[name] = self.counts.get(name, 0) + 1
+            before = self.sums.get(name)
+            self.sums[name] = value if before is None else before + value
+
+    def means(self) -> dict[str, Tensor]:
+        """Mean losses, by name, each over the steps that had it."""
+        return {name: value / self.counts[name] for name, value in self.sums.items()}
+
+
+@dataclass(eq=False)
+class TrainState:
+    """``step`` steps were done with ``items`` items, in ``seconds``.
+
+    ``best`` is the lowest figure of a validation so far, ``worse`` how many validations in a row
+    have not been below it.
+    """
+
+    engine: Engine
+    watch: DiscriminatorWatch
+    step: int = 0
+    items: int = 0
+    seconds: float = 0.0
+    window: Window = field(default_factory=Window)
+    best: float | None = None
+    worse: int = 0
+
+
+def initial_model(config: TrainConfig) -> Model | None:
+    """Open the model that the generator from A to B begins with, if there is to be one.
+
+    Raises
+    ------
+    UsageError
+        If its network, or what it was trained to take and to give, is another.
+    ModelRefused
+        If it cannot be found or opened.
+    """
+    if config.init_from is None:
+        return None
+    model = load_model(config.init_from)
+    found = _fits(model.card.generator, model.task)
+    for key, wanted in _fits(config.generator, config.task("a-to-b")).items():
+        if wanted != found[key]:
+            raise UsageError(
+                f"init_from {config.init_from}: {key} is {wanted} here and {found[key]} there",
+                rule="the weights of a model fit one network and one kind of input and output",
+                remedy=f"set {key} as the model has it",
+            )
+    return model
+
+
+def begin(engine: Engine, config: TrainConfig) -> None:
+    """Give the generator from A to B, and its moving average, the weights of ``init_from``."""
+    model = initial_model(config)
+    if model is not None:
+        engine.begin(model.generator.state_dict())
+
+
+def _fits(generator: GeneratorConfig, task: Task) -> dict[str, object]:
+    """All that must be the same for weights to fit, by the keys of a configuration."""
+    sides = {"data.a": task.source, "data.b": task.target}
+    return {
+        **{f"generator.{name}": value for name, value in generator.model_dump().items()},
+        "data.depth": task.depth,
+        "data.spacing_mm": task.spacing_mm,
+        **{
+            f"{side}.{name}": value
+            for side, domain in sides.items()
+            for name, value in domain.model_dump().items()
+        },
+    }
+
 
 LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
 

@@ -8,9 +8,9 @@ from typing import Annotated, Literal, Self
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from medcyclegan.models.text import Name, Text
+from medcyclegan.core.task import Task
+from medcyclegan.models.card import Name, Text
 from medcyclegan.networks.factory import GeneratorConfig
-from medcyclegan.task import Task
 from medcyclegan.training.data.config import DataConfig
 from medcyclegan.training.data.simulated import SimulatedData
 from medcyclegan.training.engines.base import (
@@ -64,7 +64,7 @@ class TrainConfig(BaseModel):
     """One training. Counts of steps are optimiser steps; shares are of the whole training.
 
     ``engine`` says what is learned by which losses, ``data`` where the images come from.
-    ``begin_from`` is a model, by name or folder, whose weights the generator from A to B begins
+    ``init_from`` is a model, by name or folder, whose weights the generator from A to B begins
     with.
     ``minutes`` limits a training by time in place of ``steps``: shares are then of that time.
     ``rate_warmup``: over this share the learning rates rise from 0; ``decay_from``: from here on
@@ -92,7 +92,7 @@ class TrainConfig(BaseModel):
     data: Annotated[DataConfig | SimulatedData, Field(discriminator="kind")]
     generator: GeneratorConfig = GeneratorConfig()
     inference: Inference = Inference()
-    begin_from: Annotated[str, Field(min_length=1)] | None = None
+    init_from: Annotated[str, Field(min_length=1)] | None = None
     steps: AtLeastOne
     minutes: Positive | None = None
     rate_warmup: Share = 0.0

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from medcyclegan.bounded_text import parse_json
+from medcyclegan.core.text import parse_json
 from medcyclegan.errors import CannotWrite, UsageError
 from medcyclegan.io.targets import refusals_of
 from medcyclegan.models.card import Card, DataSource, Score, Training
@@ -18,8 +18,8 @@ from medcyclegan.training.checkpoint import BEST, newest_checkpoint, read_checkp
 from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.data.simulated import SimulatedData
 from medcyclegan.training.engines.base import Direction
-from medcyclegan.training.run_folder import RunFolder, last_validation, read_run
-from medcyclegan.training.settings import checked
+from medcyclegan.training.run_folder import FORMER_KEYS, RunFolder, last_validation, read_run
+from medcyclegan.training.settings import checked, with_new_keys
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,8 @@ def export_run(
         )
     content = _best(folder) if best else newest_checkpoint(folder.checkpoints)
     where = f"the checkpoint of {folder.root}"
-    config = checked(parse_json(content["config"]), TrainConfig, where=where)
+    former = parse_json(content["config"])
+    config = checked(with_new_keys(former, FORMER_KEYS), TrainConfig, where=where)
     if direction not in content["averages"]:
         raise UsageError(
             f"{folder.root} did not train {direction}",
@@ -164,11 +165,11 @@ def _card(
 
 def _beginning(config: TrainConfig, direction: Direction) -> tuple[DataSource, ...]:
     """The model that a generator began with, if it did; its data are at work in this one too."""
-    if config.begin_from is None or direction != "a-to-b":
+    if config.init_from is None or direction != "a-to-b":
         return ()
     return (
         DataSource(
-            name=f"weights of the model {config.begin_from}",
+            name=f"weights of the model {config.init_from}",
             licence="as on the card of that model",
             use="what the training began with",
         ),

@@ -11,34 +11,38 @@ from dataclasses import dataclass
 import torch
 
 from medcyclegan.errors import Interrupted, Terminated
-from medcyclegan.training.batches import load_steps, refuse_uneven_shares
-from medcyclegan.training.beginning import begin
+from medcyclegan.training.batches import Replay, load_steps, refuse_uneven_shares
 from medcyclegan.training.checkpoint import (
+    TrainState,
+    Window,
+    begin,
     newest_checkpoint,
     restore,
     save_best,
     save_checkpoint,
 )
 from medcyclegan.training.config import TrainConfig
-from medcyclegan.training.course import Course
-from medcyclegan.training.data.types import TrainingData
+from medcyclegan.training.data.types import Sample, TrainingData
 from medcyclegan.training.engines.base import Moment, NotFinite
 from medcyclegan.training.engines.registry import make_engine
-from medcyclegan.training.guards import (
+from medcyclegan.training.parallel import Crew, agreed, anyone
+from medcyclegan.training.run_folder import Logbook, RunFolder
+from medcyclegan.training.stopping import (
+    Course,
     DiscriminatorWatch,
     StopRequest,
     memory_errors,
     not_finite,
     stop_on_signals,
 )
-from medcyclegan.training.logbook import Logbook
-from medcyclegan.training.panels import choose_samples, draw_panel, make_rows
-from medcyclegan.training.parallel import Crew, agreed, anyone
-from medcyclegan.training.replay import Replay
-from medcyclegan.training.run_folder import RunFolder
-from medcyclegan.training.sample import Sample
-from medcyclegan.training.state import TrainState, Window
-from medcyclegan.training.validation import Validation, mean_error, validate
+from medcyclegan.training.validation import (
+    Validation,
+    choose_samples,
+    draw_panel,
+    make_rows,
+    mean_error,
+    validate,
+)
 
 # The parts of a step, and how many items all steps up to it took.
 Parts = tuple[list[Sample], int]

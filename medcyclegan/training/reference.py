@@ -9,9 +9,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from medcyclegan.core.task import Domain, Percentiles, Window
 from medcyclegan.networks.discriminator import DiscriminatorConfig
 from medcyclegan.networks.factory import GeneratorConfig
-from medcyclegan.task import Domain, Percentiles, Window
 from medcyclegan.training.config import CardText, Inference, Late, TrainConfig
 from medcyclegan.training.data.config import Augment, DataConfig
 from medcyclegan.training.data.simulated import SimulatedData
@@ -43,7 +43,7 @@ HELP: dict[type[BaseModel], dict[str, str]] = {
         "data": "where the images come from",
         "generator": "the network that translates",
         "inference": "how the trained model is run",
-        "begin_from": "model, by name or folder, whose weights the generator A to B begins with",
+        "init_from": "model, by name or folder, whose weights the generator A to B begins with",
         "steps": "optimiser steps",
         "minutes": "train for so long in place of steps; shares are then of that time",
         "rate_warmup": "share of the training over which the rates rise from 0",

@@ -1,21 +1,28 @@
-"""The folder of a run: what it was asked to do, what it measured, its checkpoints and pictures."""
+"""Run folder and logbook: request, measurements, checkpoints and pictures of a training."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
+import matplotlib.image
+import numpy as np
 import yaml
+from numpy.typing import NDArray
+from tensorboardX import SummaryWriter
 
-from medcyclegan.bounded_text import MOST_RECORD_BYTES, parse_json, read_text
+from medcyclegan.core.text import MOST_RECORD_BYTES, parse_json, read_text
 from medcyclegan.errors import CannotWrite, UsageError
 from medcyclegan.io.atomic import atomic_file
 from medcyclegan.io.targets import refusals_of
 from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.settings import read_settings
+from medcyclegan.training.validation import Validation
 
 # What may be changed when a run is resumed: how long it goes on, and what does not touch weights.
 MAY_CHANGE = (
@@ -24,6 +31,10 @@ MAY_CHANGE = (
     "rate_warmup", "steps", "summary", "validate_every",
     "validation_cases", "vanished_below", "vanished_steps", "workers",
 )  # fmt: skip
+
+
+# Keys that earlier versions wrote into ``config.yaml`` and checkpoints, and their names now.
+FORMER_KEYS = {"begin_from": "init_from"}
 
 
 @dataclass(frozen=True)
@@ -120,7 +131,7 @@ def read_run(folder: RunFolder) -> tuple[TrainConfig, dict[str, object]]:
         raise UsageError(
             f"{folder.root} holds no run", rule="a run folder holds config.yaml", remedy="see --out"
         )
-    config = read_settings(folder.config, TrainConfig)
+    config = read_settings(folder.config, TrainConfig, former_keys=FORMER_KEYS)
     try:
         about = parse_json(read_text(folder.about, most_bytes=MOST_RECORD_BYTES))
     except (OSError, ValueError) as error:
@@ -181,3 +192,58 @@ def last_validation(folder: RunFolder, direction: str, *, step: int) -> dict[str
     with folder.validation.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["direction"] == direction]
     return next((row for row in reversed(rows) if row["step"] == str(step)), None)
+
+
+class Logbook:
+    """Opened at a step; what was written of later steps is taken back, as they are done again."""
+
+    def __init__(self, folder: RunFolder, *, step: int) -> None:
+        self._folder = folder
+        for path in (folder.metrics, folder.validation):
+            drop_rows_after(path, step)
+        self._board = SummaryWriter(str(folder.tensorboard), purge_step=step + 1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._board.close()
+
+    def losses(self, step: int, seconds: float, values: Mapping[str, float]) -> None:
+        """Write the mean losses of the last steps; NaN for those that these steps do not have."""
+        rounded = {name: float(f"{value:.6g}") for name, value in values.items()}
+        row = {"step": step, "seconds": round(seconds, 1), **rounded}
+        with refusals_of(self._folder.metrics):
+            append_row(self._folder.metrics, row)
+        for name, value in values.items():
+            if np.isfinite(value):
+                self._board.add_scalar(f"loss/{name}", value, step)
+
+    def validation(self, step: int, seconds: float, results: Sequence[Validation]) -> None:
+        """Write the figures of a validation, a row for each direction."""
+        for result in results:
+            figures = {
+                name: float(f"{value:.6g}") if isinstance(value, float) else value
+                for name, value in asdict(result).items()
+            }
+            with refusals_of(self._folder.validation):
+                append_row(
+                    self._folder.validation,
+                    {"step": step, "seconds": round(seconds, 1), **figures},
+                )
+            for name in ("mae", "psnr_db", "ssim", "bone_dice", "cycle_mae", "nmi"):
+                value = getattr(result, name)
+                if np.isfinite(value):
+                    self._board.add_scalar(f"validation/{result.direction}/{name}", value, step)
+
+    def panel(self, step: int, image: NDArray[np.uint8]) -> None:
+        """Keep a picture (H, W, 3)."""
+        path = self._folder.panels / f"step_{step:07d}.png"
+        with atomic_file(path, overwrite=True) as temporary:
+            matplotlib.image.imsave(temporary, image)
+        self._board.add_image("samples", image, step, dataformats="HWC")

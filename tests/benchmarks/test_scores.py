@@ -10,11 +10,11 @@ from benchmarks.score_ct_denoise import figures as denoise_figures
 from benchmarks.score_head_mr_ct import labelled_model
 from benchmarks.score_t1_t2 import Case, another_person_next, figures, matched, resampled, rows_of
 from benchmarks.thresholding import thresholded_ct
+from medcyclegan.core.geometry import geometry_from_spacing
+from medcyclegan.core.volume import Volume
 from medcyclegan.evaluation.metrics import score
-from medcyclegan.foreground import body_mask_ct, body_mask_mr
-from medcyclegan.geometry import geometry_from_spacing
-from medcyclegan.simulate.phantom import default_geometry, make_phantom
-from medcyclegan.volume import Volume
+from medcyclegan.imaging.body_mask import body_mask_ct, body_mask_mr
+from medcyclegan.simulate.phantom.head import default_geometry, make_phantom
 from tests.tiny_model import tiny_folder
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from distributed import Client, LocalCluster
 
-from medcyclegan.batch.cluster import Crew
+from medcyclegan.workflow.batch.workers import Crew
 
 
 @pytest.fixture
@@ -25,4 +25,4 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
         ):
             yield client
 
-    monkeypatch.setattr("medcyclegan.batch.run.connected", connected)
+    monkeypatch.setattr("medcyclegan.workflow.batch.run.connected", connected)

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from medcyclegan.cli.main import main
-from medcyclegan.conversion import Maker
-from medcyclegan.geometry import Geometry, geometry_from_spacing
-from medcyclegan.io.dicom.create import write_dicom_mr
+from medcyclegan.core.geometry import Geometry, geometry_from_spacing
+from medcyclegan.core.volume import Volume
+from medcyclegan.io.dicom.write import write_dicom_mr
 from medcyclegan.io.itk.image import write_itk
-from medcyclegan.io.nifti.write import write_nifti
-from medcyclegan.io.scan import ItkPassport
-from medcyclegan.volume import Volume
+from medcyclegan.io.nifti.image import write_nifti
+from medcyclegan.io.scan import ItkSourceHeader
+from medcyclegan.workflow.convert import Provenance
 from tests.tiny_model import head_on
 
 NOW = datetime(2024, 2, 29, 12, 0, 0, tzinfo=UTC)
@@ -31,9 +31,9 @@ def uid_maker() -> Callable[[], str]:
     return lambda: f"2.25.{next(numbers)}"
 
 
-def maker() -> Maker:
+def provenance() -> Provenance:
     """A fixed clock and version, and counted UIDs."""
-    return Maker(version="0.0.1", now=lambda: NOW, new_uid=uid_maker())
+    return Provenance(version="0.0.1", now=lambda: NOW, new_uid=uid_maker())
 
 
 def oblique() -> Geometry:
@@ -52,9 +52,9 @@ def head_mr() -> Volume:
 def write_mr(path: Path) -> Path:
     """Write the head as the ending of ``path`` says, or as a DICOM series; returns ``path``."""
     if path.name.endswith((".nii", ".nii.gz")):
-        write_nifti(head_mr(), passport=ItkPassport(), to=path)
+        write_nifti(head_mr(), source_header=ItkSourceHeader(), to=path)
     elif path.suffix in (".mha", ".nrrd", ".mhd"):
-        write_itk(head_mr(), passport=ItkPassport(), to=path)
+        write_itk(head_mr(), source_header=ItkSourceHeader(), to=path)
     else:
         write_dicom_mr(head_mr(), to=path, description="head", now=NOW, new_uid=uid_maker())
     return path

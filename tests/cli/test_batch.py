@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from medcyclegan.batch.cluster import Crew
-from medcyclegan.batch.item import Row, Status
-from medcyclegan.batch.plan import Plan
-from medcyclegan.batch.run import Order, Outcome, Watcher
+from medcyclegan.core.task import Domain, Window
 from medcyclegan.models.store import save_model
-from medcyclegan.task import Domain, Window
-from tests.batch.trees import small_nifti
+from medcyclegan.workflow.batch.item import Row, Status
+from medcyclegan.workflow.batch.plan import Plan
+from medcyclegan.workflow.batch.run import Order, Outcome, Watcher
+from medcyclegan.workflow.batch.workers import Crew
 from tests.cli.conversion_inputs import Run, runner, tree_hash
 from tests.tiny_model import tiny_card, tiny_folder, tiny_task, tiny_weights
+from tests.workflow.batch.trees import small_nifti
 
 
 @pytest.fixture
@@ -77,13 +77,13 @@ def test_exit_codes_without_work(run: Run, root: Path, model: Path, tmp_path: Pa
 def test_it_tells_of_each_input_and_ends_with_the_outcome(
     run: Run, root: Path, model: Path, monkeypatch: pytest.MonkeyPatch, status: str, code: int
 ) -> None:
-    def instead(order: Order, crew: Crew, *, maker: object, watcher: Watcher) -> Outcome:
+    def instead(order: Order, crew: Crew, *, provenance: object, watcher: Watcher) -> Outcome:
         bad = Row(source="p1/t1.nii.gz", status=Status(status), reason="it is\x1b[2J odd")
         watcher.planned(Plan((), (bad,), ("",), {}, "a rule"))
         watcher.ended(bad)
         return Outcome((bad,))
 
-    monkeypatch.setattr("medcyclegan.batch.run.run_batch", instead)
+    monkeypatch.setattr("medcyclegan.workflow.batch.run.run_batch", instead)
     arguments = ("batch", root, "--out", root.parent / "out", "--model", model)
     found, out, err = run(*arguments)
     assert found == code
@@ -97,7 +97,7 @@ def test_it_tells_of_each_input_and_ends_with_the_outcome(
 def test_what_was_warned_of_is_told_and_counted(
     run: Run, root: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def instead(order: Order, crew: Crew, *, maker: object, watcher: Watcher) -> Outcome:
+    def instead(order: Order, crew: Crew, *, provenance: object, watcher: Watcher) -> Outcome:
         rows = (
             Row(source="a.nii", status=Status.DONE, output="a", warnings=("Codes are 0.", "Odd.")),
             Row(source="b.nii", status=Status.DONE, output="b"),
@@ -112,7 +112,7 @@ def test_what_was_warned_of_is_told_and_counted(
             watcher.ended(row)
         return Outcome(rows, "a.u.")
 
-    monkeypatch.setattr("medcyclegan.batch.run.run_batch", instead)
+    monkeypatch.setattr("medcyclegan.workflow.batch.run.run_batch", instead)
     arguments = ("batch", root, "--out", root.parent / "out", "--model", model)
     _, out, err = run(*arguments)
     assert err.splitlines() == [

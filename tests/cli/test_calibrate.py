@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medcyclegan.geometry import geometry_from_spacing
-from medcyclegan.io.nifti.write import write_nifti
+from medcyclegan.core.geometry import geometry_from_spacing
+from medcyclegan.core.volume import Volume
+from medcyclegan.io.nifti.image import write_nifti
 from medcyclegan.io.read import read_scan
-from medcyclegan.io.scan import ItkPassport
+from medcyclegan.io.scan import ItkSourceHeader
 from medcyclegan.models.store import read_card, shipped_models
-from medcyclegan.volume import Volume
 from tests.cli.conversion_inputs import Run, runner, tree_hash
 from tests.tiny_model import head_on, known, tiny_folder
 from tests.tiny_tasks import task_of, write_input
@@ -28,7 +28,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 def write(volume: Volume, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_nifti(volume, passport=ItkPassport(), to=path)
+    write_nifti(volume, source_header=ItkSourceHeader(), to=path)
     return path
 
 
@@ -109,16 +109,16 @@ def test_a_shipped_model_is_copied_and_its_own_card_is_left_alone(
     code, _, err = run("calibrate", "head-mr-ct", "--images", heads)
     assert code == 2
     assert "add --out DIR for a copy" in err
-    monkeypatch.setattr("medcyclegan.models.rewrite.is_checkout", lambda: False)
+    monkeypatch.setattr("medcyclegan.models.store.is_checkout", lambda: False)
     assert run("calibrate", "head-mr-ct", "--images", heads, "--in-place")[0] == 2
     tiny = tiny_folder(tmp_path / "tiny")
-    monkeypatch.setattr("medcyclegan.models.rewrite.is_shipped", lambda folder: True)
+    monkeypatch.setattr("medcyclegan.models.store.is_shipped", lambda folder: True)
     before = tree_hash(tiny)
     assert run("calibrate", tiny, "--images", heads, "--out", tmp_path / "copy")[0] == 0
     assert tree_hash(tiny) == before
     assert read_card(tmp_path / "copy").reference_ranges is not None
     assert run("calibrate", tiny, "--images", heads, "--out", tmp_path / "copy")[0] == 4
-    monkeypatch.setattr("medcyclegan.models.rewrite.is_checkout", lambda: True)
+    monkeypatch.setattr("medcyclegan.models.store.is_checkout", lambda: True)
     assert run("calibrate", tiny, "--images", heads, "--in-place")[0] == 0
     assert tree_hash(tiny) != before
     assert len(shipped_models()) >= 1

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from medcyclegan.evaluation.metrics import BONE_ABOVE_HU
+from medcyclegan.imaging.plausibility import BONE_HU
 from medcyclegan.io.read import read_scan
-from medcyclegan.plausibility import BONE_HU
 from tests.cli.conversion_inputs import Run, runner, write_mr
 from tests.tiny_model import known, tiny_folder
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medcyclegan.io.nifti.write import write_nifti
+from medcyclegan.io.nifti.image import write_nifti
 from medcyclegan.io.read import read_scan
-from medcyclegan.io.scan import ItkPassport
+from medcyclegan.io.scan import ItkSourceHeader
 from tests.cli.conversion_inputs import Run, runner, tree_hash
 from tests.simulate.head_labels import head_labels
 
@@ -81,7 +81,7 @@ def test_heads_from_label_maps(run: Run, tmp_path: Path) -> None:
     maps = tmp_path / "maps"
     maps.mkdir()
     for n in range(3):
-        write_nifti(head_labels(), passport=ItkPassport(), to=maps / f"head_{n}.nii.gz")
+        write_nifti(head_labels(), source_header=ItkSourceHeader(), to=maps / f"head_{n}.nii.gz")
     options = (
         "simulate", "mr-ct", "--labels", maps, "--subjects", 3, "--spacing", 5, 5, 8,
         "--thickness", 4, "--orientation", "sagittal", "--contrast", "t2",

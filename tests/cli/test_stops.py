@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from medcyclegan.cli.stops import has_temporary_folder
+from medcyclegan.cli.main import has_temporary_folder
 from tests.cli.conversion_inputs import Run, runner, tree_hash, write_mr
 from tests.dicom_factory import make_series
 from tests.tiny_model import tiny_folder

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from medcyclegan.errors import InputRefused
-from medcyclegan.io.nifti.write import write_nifti
+from medcyclegan.io.nifti.image import write_nifti
 from medcyclegan.io.read import read_scan
-from medcyclegan.io.scan import ItkPassport
+from medcyclegan.io.scan import ItkSourceHeader
 from medcyclegan.io.write import write_scan
 from tests.cli.conversion_inputs import Run, runner, tree_hash, write_mr
 from tests.dicom_factory import make_series
@@ -96,7 +96,7 @@ def test_other_formats(run: Run, model: Path, tmp_path: Path, name: str) -> None
 
 def test_a_mask_and_bias_correction(run: Run, head: Path, model: Path, tmp_path: Path) -> None:
     _, mask = head_on(read_scan(head).volume.geometry, radius_mm=20.0)
-    write_nifti(mask, passport=ItkPassport(), to=tmp_path / "mask.nii.gz")
+    write_nifti(mask, source_header=ItkSourceHeader(), to=tmp_path / "mask.nii.gz")
     with_mask = ("--mask", tmp_path / "mask.nii.gz", "--bias-correction")
     for name, extra in (("a.nii.gz", with_mask), ("b.nii.gz", ())):
         arguments = ("synth-ct", "--mri", head, "--model", model, "--out", tmp_path / name)
@@ -175,7 +175,7 @@ def test_a_fault_of_ours_is_one_line_and_interruption_130(
         def fail(*_: object, error: BaseException = error, **__: object) -> None:
             raise error
 
-        monkeypatch.setattr("medcyclegan.conversion.synthesize", fail)
+        monkeypatch.setattr("medcyclegan.workflow.convert.synthesize", fail)
         code, err = refused(run, tmp_path, "--mri", head, "--model", model)
         assert code == expected
         assert "4711" not in err
@@ -188,7 +188,7 @@ def test_a_mask_that_marks_all_is_taken(
     mr = read_scan(head).volume
     ones = mr.with_voxels(np.ones_like(mr.voxels), unit="mask")
     path = tmp_path / f"mask{ending}"
-    write_scan(ones, passport=ItkPassport(), to=path)
+    write_scan(ones, source_header=ItkSourceHeader(), to=path)
     options = ("--mri", head, "--model", model, "--out", tmp_path / "out.nii.gz", "--mask", path)
     assert run("synth-ct", *options)[0] == 0
     # The control: an image of one value is none.

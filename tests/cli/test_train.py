@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 import yaml
 
-from medcyclegan.geometry import geometry_from_spacing
-from medcyclegan.io.nifti.write import write_nifti
+from medcyclegan.core.geometry import geometry_from_spacing
+from medcyclegan.core.volume import Volume
+from medcyclegan.io.nifti.image import write_nifti
 from medcyclegan.io.read import read_scan
-from medcyclegan.io.scan import ItkPassport
+from medcyclegan.io.scan import ItkSourceHeader
 from medcyclegan.models.store import load_model
-from medcyclegan.simulate import dose_slices
+from medcyclegan.simulate import low_dose_ct as dose_slices
 from medcyclegan.training.shipped import shipped_configs
-from medcyclegan.volume import Volume
 from tests.cli.conversion_inputs import Run, runner
 from tests.simulate.head_labels import head_labels
 from tests.tiny_model import head_on
@@ -54,7 +54,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (root / part).mkdir(exist_ok=True)
             image = mr if part.endswith("A") else ct
             target = root / part / f"subject-{number:03d}.nii.gz"
-            write_nifti(image, passport=ItkPassport(), to=target)
+            write_nifti(image, source_header=ItkSourceHeader(), to=target)
     return root
 
 

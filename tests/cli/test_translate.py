@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 from pydicom import dcmread
 
-from medcyclegan.io.nifti.write import write_nifti
+from medcyclegan.imaging.resampling import to_geometry
+from medcyclegan.io.nifti.image import write_nifti
 from medcyclegan.io.read import read_scan
-from medcyclegan.io.scan import ItkPassport
-from medcyclegan.transforms.resample import to_geometry
+from medcyclegan.io.scan import ItkSourceHeader
 from tests.cli.conversion_inputs import Run, runner, tree_hash
 from tests.dicom_derived import dciodvfy_errors
 from tests.dicom_derived import run as run_program
@@ -164,7 +164,7 @@ def test_a_picture_and_a_model_of_slabs(run: Run, models: Path, tmp_path: Path) 
 def test_denoising_keeps_hu_and_what_it_did_not_see(run: Run, models: Path, tmp_path: Path) -> None:
     folder, mask = tmp_path / "ct", tmp_path / "mask.nii.gz"
     write_ct_series(folder, KVP="120")
-    write_nifti(head_on(GRID, radius_mm=20.0)[1], passport=ItkPassport(), to=mask)
+    write_nifti(head_on(GRID, radius_mm=20.0)[1], source_header=ItkSourceHeader(), to=mask)
     code, out, err = run(
         "denoise-ct", "--ct", folder, "--model", models / "ct-ct", "--mask", mask, "--json"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from medcyclegan.evaluation.contact_sheet import MOST_ROWS, Stages, save_contact_sheet
+from medcyclegan.evaluation.pictures import MOST_ROWS, Stages, save_contact_sheet
 
 
 def stages(name: str, *levels: float) -> Stages:

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
+from medcyclegan.core.geometry import Geometry, geometry_from_spacing
+from medcyclegan.core.volume import Unit, Volume
 from medcyclegan.errors import InputRefused, UsageError
 from medcyclegan.evaluation.metrics import Scores, score
-from medcyclegan.geometry import Geometry, geometry_from_spacing
-from medcyclegan.volume import Unit, Volume
 
 SHAPE = (16, 16, 16)
 GEOMETRY = geometry_from_spacing(SHAPE, (1.0, 1.0, 2.0))

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from medcyclegan.core.geometry import geometry_from_spacing
+from medcyclegan.core.volume import Volume
 from medcyclegan.evaluation.metrics import Protocol, score
-from medcyclegan.geometry import geometry_from_spacing
-from medcyclegan.volume import Volume
 from tests.evaluation.test_similarity import literal_ms_ssim
 
 SHAPE = (13, 12, 14)

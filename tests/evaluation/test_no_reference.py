@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from medcyclegan.core.geometry import geometry_from_spacing
+from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused
-from medcyclegan.evaluation.no_reference import no_reference
-from medcyclegan.geometry import geometry_from_spacing
-from medcyclegan.volume import Volume
+from medcyclegan.evaluation.metrics import no_reference
 
 GRID = geometry_from_spacing((20, 22, 12), (1.0, 1.0, 3.0))
 RNG = np.random.default_rng(3)

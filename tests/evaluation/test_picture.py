@@ -11,12 +11,18 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from medcyclegan.core.geometry import Geometry, geometry_from_spacing
+from medcyclegan.core.volume import Unit, Volume
 from medcyclegan.errors import InputRefused
-from medcyclegan.evaluation.columns import Names, columns_of
-from medcyclegan.evaluation.picture import RESEARCH_USE, draw_panel, panel_png, save_panel
+from medcyclegan.evaluation.pictures import (
+    RESEARCH_USE,
+    Names,
+    columns_of,
+    draw_panel,
+    panel_png,
+    save_panel,
+)
 from medcyclegan.evaluation.views import View, choose_views, in_viewing_order, obliquity_degrees
-from medcyclegan.geometry import Geometry, geometry_from_spacing
-from medcyclegan.volume import Unit, Volume
 
 ORIENTATIONS = [
     (order, signs)

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medcyclegan.evaluation.columns import Names
+from medcyclegan.core.geometry import geometry_from_spacing
+from medcyclegan.core.volume import Volume
 from medcyclegan.evaluation.metrics import Scores
+from medcyclegan.evaluation.pictures import Names
 from medcyclegan.evaluation.report import ScanReport, render_report, write_report
-from medcyclegan.geometry import geometry_from_spacing
-from medcyclegan.volume import Volume
 
 SCORES = Scores("synthrad2023", 71.26, 29.9, 0.8312, None, 0.7519, math.nan, 30.0, 250.0)
 

@@ -9,10 +9,10 @@ import zlib
 import numpy as np
 import pytest
 
+from medcyclegan.core.geometry import Geometry
+from medcyclegan.core.volume import Unit, Volume
 from medcyclegan.errors import InputRefused
 from medcyclegan.evaluation.viewer import Difference, Viewer, make_viewer
-from medcyclegan.geometry import Geometry
-from medcyclegan.volume import Unit, Volume
 
 NAMES = ("a", "a")
 TURN = np.deg2rad(12.0)

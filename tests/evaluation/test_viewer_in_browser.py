@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from medcyclegan.core.geometry import Geometry
+from medcyclegan.core.volume import Volume
 from medcyclegan.evaluation.report import ScanReport, render_report
 from medcyclegan.evaluation.study.run import evaluate_study
-from medcyclegan.geometry import Geometry
-from medcyclegan.volume import Volume
 from tests.evaluation.browser import browser, opened
 from tests.evaluation.study.cohort import make_cohort, request_on
 
@@ -58,7 +58,7 @@ def study_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("study")
     make_cohort(root, (1, 2))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("medcyclegan.evaluation.study.output.draw_all", lambda scored: iter(()))
+        patch.setattr("medcyclegan.evaluation.study.run.draw_all", lambda scored: iter(()))
         now = datetime(2026, 1, 2, tzinfo=UTC)
         evaluate_study(request_on(root, mr=root / "mr"), version="1", now=now)
     return root / "study" / "report.html"

@@ -22,10 +22,10 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from medcyclegan.geometry import Geometry
+from medcyclegan.core.geometry import Geometry
+from medcyclegan.core.volume import Volume
 from medcyclegan.io.itk.image import write_itk
-from medcyclegan.io.scan import ItkPassport
-from medcyclegan.volume import Volume
+from medcyclegan.io.scan import ItkSourceHeader
 from tests.dicom_enhanced import save_enhanced
 from tests.dicom_factory import axial_affine, make_series
 from tests.image_factory import nifti_bytes, nifti_header, ramp
@@ -115,11 +115,11 @@ def _japanese(ds: Dataset, _: int) -> None:
 def itk_seeds() -> list[Seed]:
     """MetaImage and NRRD as we write them, with a data file apart, and uncompressed."""
     volume = Volume(ramp(SHAPE).astype(np.float32), Geometry(SHAPE, axial_affine()), "a.u.")
-    metadata = ItkPassport((("0010|0010", "Nobody"),))
+    metadata = ItkSourceHeader((("0010|0010", "Nobody"),))
     seeds = []
     for ending in (".mha", ".mhd", ".nrrd"):
         with tempfile.TemporaryDirectory() as folder:
-            write_itk(volume, passport=metadata, to=Path(folder) / f"a{ending}")
+            write_itk(volume, source_header=metadata, to=Path(folder) / f"a{ending}")
             seeds.append(Seed(ending, _read(Path(folder)), f"a{ending}"))
     raw = volume.voxels.astype("<f4").tobytes(order="F")
     nrrd = _text_of(seeds[2].files["a.nrrd"], b"\n\n").replace(b"gzip", b"raw")

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from medcyclegan.core.volume import Volume
 from medcyclegan.errors import ExitCode, MedcycleganError
 from medcyclegan.io.dicom.derive import Derivation, seeded_uid_maker
 from medcyclegan.io.read import read_scan
 from medcyclegan.io.write import write_scan
-from medcyclegan.volume import Volume
 from tests.dicom_factory import PATIENT_ID, PATIENT_NAME
 from tests.fuzz.seeds import Seed, write_files
 
@@ -47,7 +47,7 @@ def read_and_write(opened: Path, out: Path) -> None:
         new_uid=seeded_uid_maker("fuzz"),
     )
     ct = Volume(zeros, scan.volume.geometry, "HU")
-    write_scan(ct, passport=scan.passport, to=out, derivation=derivation)
+    write_scan(ct, source_header=scan.source_header, to=out, derivation=derivation)
 
 
 # Attributes that are left out are logged: that is no fault, and no part of the message.

@@ -7,8 +7,8 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from medcyclegan.evaluation.study.find import find_images
-from medcyclegan.evaluation.study.groups import read_groups
+from medcyclegan.evaluation.study.patient import read_groups
+from medcyclegan.evaluation.study.plan import find_images
 from medcyclegan.io.case_names import case_names, fitness, kind_of, patient, stem
 
 

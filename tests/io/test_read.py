@@ -12,7 +12,7 @@ import SimpleITK
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.read import read_scan
-from medcyclegan.io.scan import DicomPassport, ItkPassport, NiftiPassport
+from medcyclegan.io.scan import DicomSourceHeader, ItkSourceHeader, NiftiSourceHeader
 from tests.dicom_factory import make_series
 from tests.image_factory import nifti_bytes, nifti_header, ramp, write_plain
 
@@ -31,7 +31,7 @@ def test_nifti_by_content(tmp_path: Path, name: str) -> None:
     path.write_bytes(gzip.compress(content) if name.endswith("gz") else content)
     for asked in (path, str(path)):
         scan = read_scan(asked)
-        assert isinstance(scan.passport, NiftiPassport)
+        assert isinstance(scan.source_header, NiftiSourceHeader)
         assert np.array_equal(scan.volume.voxels, ramp())
 
 
@@ -40,7 +40,7 @@ def test_nifti_by_content(tmp_path: Path, name: str) -> None:
 def test_itk_by_content(tmp_path: Path, name: str, ending: str) -> None:
     path = itk_file(tmp_path / f"source{ending}").rename(tmp_path / name)
     scan = read_scan(path)
-    assert isinstance(scan.passport, ItkPassport)
+    assert isinstance(scan.source_header, ItkSourceHeader)
     assert np.array_equal(scan.volume.voxels, ramp())
 
 
@@ -53,10 +53,10 @@ def test_dicom_folder_and_file(tmp_path: Path) -> None:
     paths = make_series(tmp_path / "series")
     for asked in (tmp_path / "series", paths[0]):
         scan = read_scan(asked, modality="MR")
-        assert isinstance(scan.passport, DicomPassport)
+        assert isinstance(scan.source_header, DicomSourceHeader)
         assert scan.modality == "MR"
     odd = paths[0].rename(tmp_path / "series" / "slice.nii.gz")
-    assert isinstance(read_scan(odd).passport, DicomPassport)
+    assert isinstance(read_scan(odd).source_header, DicomSourceHeader)
     with pytest.raises(InputRefused):
         read_scan(tmp_path / "series", modality="CT")
     with pytest.raises(InputRefused):
@@ -71,7 +71,7 @@ def test_modality_is_taken_on_trust_where_the_format_has_none(tmp_path: Path) ->
     ct = read_scan(path, modality="CT")
     assert (ct.modality, ct.volume.unit) == ("CT", "HU")
     assert ct.volume.geometry == mr.volume.geometry
-    assert ct.passport == mr.passport
+    assert ct.source_header == mr.source_header
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import pytest
 from medcyclegan.errors import CannotWrite
 from medcyclegan.io.atomic import atomic_file, atomic_folder, ensure_writable
 from medcyclegan.io.targets import COMPLETION_RECORD
-from tests.batch.trees import small_series
 from tests.dicom_factory import make_series
+from tests.workflow.batch.trees import small_series
 
 
 def names(folder: Path) -> set[str]:

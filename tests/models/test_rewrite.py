@@ -9,8 +9,14 @@ from pathlib import Path
 import pytest
 
 from medcyclegan.errors import CannotWrite
-from medcyclegan.models.rewrite import copy_with_card, is_shipped, write_card
-from medcyclegan.models.store import load_model, read_card, shipped_models
+from medcyclegan.models.store import (
+    copy_with_card,
+    is_shipped,
+    load_model,
+    read_card,
+    shipped_models,
+    write_card,
+)
 from tests.tiny_model import known, tiny_folder
 
 NEW = known(body_litres=(1.0, 2.0))
@@ -19,7 +25,7 @@ NEW = known(body_litres=(1.0, 2.0))
 BROKEN = """
 import os, resource, signal, sys
 from pathlib import Path
-from medcyclegan.models.rewrite import write_card
+from medcyclegan.models.store import write_card
 from medcyclegan.models.store import read_card
 from tests.tiny_model import known
 

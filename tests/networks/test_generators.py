@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from medcyclegan.networks.concat_unet import ConcatBlock
 from medcyclegan.networks.factory import GeneratorConfig, make_generator
+from medcyclegan.networks.generators import ConcatBlock
 from medcyclegan.networks.layers import ChannelNorm, LevelHead, ShuffleUp, pad_to_multiple
 
 KINDS = ("shuffle_unet", "resnet", "unet", "concat_unet")

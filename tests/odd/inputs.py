@@ -12,7 +12,7 @@ from nibabel.nifti1 import Nifti1Header
 from pydicom import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from medcyclegan.geometry import Geometry, geometry_from_spacing
+from medcyclegan.core.geometry import Geometry, geometry_from_spacing
 from tests.dicom_factory import make_series
 from tests.image_factory import SHAPE, nifti_header
 from tests.odd.case import Make

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from medcyclegan.core.geometry import Geometry
+from medcyclegan.core.volume import Volume
 from medcyclegan.errors import ExitCode
-from medcyclegan.geometry import Geometry
 from medcyclegan.io.itk.image import write_itk
-from medcyclegan.io.scan import ItkPassport
-from medcyclegan.volume import Volume
+from medcyclegan.io.scan import ItkSourceHeader
 from tests.image_factory import SHAPE
 from tests.odd.case import Case, Family, Make, converted
 from tests.odd.inputs import DICOM_AFFINE, head
@@ -73,7 +73,7 @@ def _packed(ending: str, damage: Any) -> Make:
         voxels = head(Geometry(SHAPE, DICOM_AFFINE)).astype(np.float32)
         path = folder / f"scan{ending}"
         volume = Volume(voxels, Geometry(SHAPE, DICOM_AFFINE), "a.u.")
-        write_itk(volume, passport=ItkPassport(), to=path)
+        write_itk(volume, source_header=ItkSourceHeader(), to=path)
         path.write_bytes(damage(path.read_bytes()))
         return path
 

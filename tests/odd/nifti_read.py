@@ -10,8 +10,8 @@ import nibabel
 import numpy as np
 from nibabel.nifti1 import Nifti1Header
 
+from medcyclegan.core.geometry import Geometry
 from medcyclegan.errors import ExitCode
-from medcyclegan.geometry import Geometry
 from tests.image_factory import all_axis_orders
 from tests.odd.case import Case, Family, Make, converted
 from tests.odd.inputs import GRID, SPACING_MM, ChangeBytes, fields, head, nifti

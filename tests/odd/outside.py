@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
+from medcyclegan.core.task import Domain, Window
 from medcyclegan.errors import ExitCode
 from medcyclegan.models.store import save_model
-from medcyclegan.task import Domain, Window
 from tests.odd.case import Case, Family, Make, converted
 from tests.odd.inputs import head, nifti, series
 from tests.tiny_model import tiny_card, tiny_folder, tiny_task, tiny_weights

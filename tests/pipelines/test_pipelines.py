@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from medcyclegan import read_scan
-from medcyclegan.geometry import geometry_from_spacing
-from medcyclegan.io.nifti.write import write_nifti
-from medcyclegan.io.scan import ItkPassport
-from medcyclegan.simulate.phantom import default_geometry, make_phantom
+from medcyclegan.core.geometry import geometry_from_spacing
+from medcyclegan.io.nifti.image import write_nifti
+from medcyclegan.io.scan import ItkSourceHeader
+from medcyclegan.simulate.phantom.head import default_geometry, make_phantom
 from tests.evaluation.study.cohort import save
 from tests.tiny_model import head_on, tiny_folder
 
@@ -37,7 +37,7 @@ def test_a_folder_is_converted_by_a_cluster_of_any_class_and_the_broken_scan_nam
     source, target = tmp_path / "mr", tmp_path / "sct"
     source.mkdir()
     mr, _ = head_on(geometry_from_spacing((40, 48, 40), (5.0, 5.0, 5.0)))
-    write_nifti(mr, passport=ItkPassport(), to=source / "good.nii.gz")
+    write_nifti(mr, source_header=ItkSourceHeader(), to=source / "good.nii.gz")
     (source / "broken.nii.gz").write_bytes(b"no NIfTI")
     with pytest.raises(SystemExit) as stop:
         run(

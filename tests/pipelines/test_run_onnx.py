@@ -10,15 +10,15 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from medcyclegan import translator
-from medcyclegan.conversion import Request, convert
-from medcyclegan.geometry import geometry_from_spacing
-from medcyclegan.interchange.onnx_file import write_onnx
-from medcyclegan.io.nifti.write import write_nifti
-from medcyclegan.io.scan import ItkPassport
+from medcyclegan.core.geometry import geometry_from_spacing
+from medcyclegan.inference import sliding_slabs as translator
+from medcyclegan.io.nifti.image import write_nifti
+from medcyclegan.io.scan import ItkSourceHeader
+from medcyclegan.models.onnx_file import write_onnx
 from medcyclegan.models.store import Model, load_model
-from medcyclegan.synthesis import Options
-from tests.cli.conversion_inputs import maker
+from medcyclegan.workflow.convert import Request, convert
+from medcyclegan.workflow.synthesize import Options
+from tests.cli.conversion_inputs import provenance
 from tests.pipelines.test_pipelines import ROOT, run
 from tests.tiny_model import head_on, tiny_folder, tiny_task
 
@@ -38,8 +38,8 @@ def write_head(folder: Path, *, spacing_mm: float) -> None:
     """A ball in ``mr.nii.gz``, its mask in ``mask.nii.gz``."""
     step = (spacing_mm, spacing_mm, spacing_mm)
     mr, mask = head_on(geometry_from_spacing((33, 36, 38), step, PSL))
-    write_nifti(mr, passport=ItkPassport(), to=folder / "mr.nii.gz")
-    write_nifti(mask, passport=ItkPassport(), to=folder / "mask.nii.gz")
+    write_nifti(mr, source_header=ItkSourceHeader(), to=folder / "mr.nii.gz")
+    write_nifti(mask, source_header=ItkSourceHeader(), to=folder / "mask.nii.gz")
 
 
 def test_a_nifti_gets_the_voxels_of_synth_ct_without_torch(
@@ -50,7 +50,7 @@ def test_a_nifti_gets_the_voxels_of_synth_ct_without_torch(
     write_head(tmp_path, spacing_mm=4.0)
     mask = head_on(geometry_from_spacing((33, 36, 38), (4.0, 4.0, 4.0), PSL))[1]
     request = Request(source=tmp_path / "mr.nii.gz", out=tmp_path / "ours.nii.gz")
-    convert(request, model, maker=maker(), options=Options(device="cpu", mask=mask))
+    convert(request, model, provenance=provenance(), options=Options(device="cpu", mask=mask))
     script = (
         "import runpy, sys; sys.argv[0] = sys.argv[1]; del sys.argv[1]\n"
         "runpy.run_path(sys.argv[0], run_name='__main__')\n"

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medcyclegan.io.nifti.write import write_nifti
-from medcyclegan.io.scan import ItkPassport
+from medcyclegan.io.nifti.image import write_nifti
+from medcyclegan.io.scan import ItkSourceHeader
 from tests.cli.conversion_inputs import head_mr
 from tests.pipelines.test_pipelines import ROOT
 
@@ -61,7 +61,7 @@ def test_an_mr_is_scored_inside_the_body_whatever_its_unit(
     mr = head_mr()
     for name, factor in (("one", 1.0), ("other", 3.0)):
         scaled = mr.with_voxels(mr.voxels * np.float32(factor))
-        write_nifti(scaled, passport=ItkPassport(), to=tmp_path / f"{name}.nii.gz")
+        write_nifti(scaled, source_header=ItkSourceHeader(), to=tmp_path / f"{name}.nii.gz")
     one, other = (scores.magnetic(tmp_path / f"{name}.nii.gz") for name in ("one", "other"))
     assert 0.0 < one.body.mean() < 1.0
     assert scores.score("a", "b", one, other).mae_percent < 0.01

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from medcyclegan.geometry import Geometry
+from medcyclegan.core.geometry import Geometry
 
 ORDERS = [
     (order, signs)

@@ -12,14 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
 
-from medcyclegan.geometry import Geometry
+from medcyclegan.core.geometry import Geometry
+from medcyclegan.core.volume import Volume
 from medcyclegan.io.dicom.derive import Derivation, seeded_uid_maker
 from medcyclegan.io.dicom.read import read_dicom
 from medcyclegan.io.dicom.write import write_dicom_ct
-from medcyclegan.io.nifti.read import read_nifti
-from medcyclegan.io.nifti.write import write_nifti
-from medcyclegan.io.scan import ItkPassport, Passport
-from medcyclegan.volume import Volume
+from medcyclegan.io.nifti.image import read_nifti, write_nifti
+from medcyclegan.io.scan import ItkSourceHeader, SourceHeader
 from tests.dicom_factory import make_series
 from tests.image_factory import nifti_header, write_plain
 from tests.properties.grids import rectangular_affines
@@ -50,10 +49,10 @@ def places(paths: list[Path]) -> set[tuple[bytes, ...]]:
     return {tuple(ds.get_item(keyword).value for keyword in PLACE) for ds in slices}
 
 
-def write_ct(volume: Volume, passport: Passport, folder: Path) -> list[Path]:
+def write_ct(volume: Volume, source_header: SourceHeader, folder: Path) -> list[Path]:
     """Write HU as a series; returns its files."""
     ct = Volume(volume.voxels - 500, volume.geometry, "HU")
-    write_dicom_ct(ct, passport=passport, to=folder, derivation=derivation())
+    write_dicom_ct(ct, source_header=source_header, to=folder, derivation=derivation())
     return sorted(folder.glob("*.dcm"))
 
 
@@ -63,7 +62,7 @@ def test_dicom_to_dicom_keeps_the_bytes(affine: np.ndarray, shape: tuple[int, in
     with tempfile.TemporaryDirectory() as folder:
         source = make_series(Path(folder) / "mr", shape=shape, affine_ras=affine)
         scan = read_dicom(Path(folder) / "mr")
-        made = write_ct(scan.volume, scan.passport, Path(folder) / "ct")
+        made = write_ct(scan.volume, scan.source_header, Path(folder) / "ct")
         assert len(made) == shape[2]
         assert places(made) == places(source)
 
@@ -100,9 +99,9 @@ def test_nifti_to_dicom_to_nifti(affine: np.ndarray, shape: tuple[int, int, int]
         voxels = np.arange(np.prod(shape)).reshape(shape) % 1009
         header = nifti_header(shape, affine=affine)
         scan = read_nifti(write_plain(folder / "mr.nii", header, voxels))
-        write_ct(scan.volume, scan.passport, folder / "ct")
+        write_ct(scan.volume, scan.source_header, folder / "ct")
         series = read_dicom(folder / "ct")
-        write_nifti(series.volume, passport=series.passport, to=folder / "ct.nii")
+        write_nifti(series.volume, source_header=series.source_header, to=folder / "ct.nii")
         found = read_nifti(folder / "ct.nii").volume
         hold_same_voxels(Volume(scan.volume.voxels - 500, scan.volume.geometry, "HU"), found)
 
@@ -127,12 +126,12 @@ def test_a_voxel_elsewhere_is_caught(broken: str) -> None:
         hold_same_voxels(volume, Volume(voxels, Geometry((2, 3, 4), other), "HU"))
 
 
-def test_a_grid_without_passport_is_not_confused(tmp_path: Path) -> None:
+def test_a_grid_without_source_header_is_not_confused(tmp_path: Path) -> None:
     """A left-handed grid of one slice: the slice stays one, and in its place."""
     affine = np.diag([-1.0, 1.0, 3.0, 1.0])
     volume = Volume(
         np.arange(12, dtype=np.float32).reshape(3, 4, 1), Geometry((3, 4, 1), affine), "HU"
     )
-    write_ct(volume, ItkPassport(), tmp_path / "ct")
+    write_ct(volume, ItkSourceHeader(), tmp_path / "ct")
     expected = Volume(volume.voxels - 500, volume.geometry, "HU")
     hold_same_voxels(expected, read_dicom(tmp_path / "ct").volume)

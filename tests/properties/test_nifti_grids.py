@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medcyclegan.geometry import Geometry
-from medcyclegan.io.nifti.read import read_nifti
-from medcyclegan.io.nifti.write import write_nifti
-from medcyclegan.io.scan import ItkPassport, Passport, Scan
-from medcyclegan.volume import Volume
+from medcyclegan.core.geometry import Geometry
+from medcyclegan.core.volume import Volume
+from medcyclegan.io.nifti.image import read_nifti, write_nifti
+from medcyclegan.io.scan import ItkSourceHeader, Scan, SourceHeader
 from tests.image_factory import nifti_header, ramp, write_plain
 from tests.properties.grids import SIZES, any_affines, rectangular_affines
 
@@ -45,7 +44,7 @@ def convert(folder: Path, affine: np.ndarray, version: int, codes: tuple[int, in
     header.set_sform(affine, codes[0])
     source = write_plain(folder / "mr.nii", header, ramp((5, 4, 3)))
     scan = read_nifti(source)
-    write_nifti(as_ct(scan), passport=scan.passport, to=folder / "ct.nii")
+    write_nifti(as_ct(scan), source_header=scan.source_header, to=folder / "ct.nii")
 
 
 @given(
@@ -69,7 +68,7 @@ def test_any_size_comes_back(shape: tuple[int, int, int]) -> None:
         folder = Path(name)
         voxels = np.arange(np.prod(shape)).reshape(shape) % 100
         scan = read_nifti(write_plain(folder / "mr.nii", nifti_header(shape), voxels))
-        write_nifti(as_ct(scan), passport=scan.passport, to=folder / "ct.nii")
+        write_nifti(as_ct(scan), source_header=scan.source_header, to=folder / "ct.nii")
         hold_same_place(folder / "mr.nii", folder / "ct.nii")
         assert np.array_equal(np.asarray(nibabel.load(folder / "ct.nii").dataobj), voxels - 500)
 
@@ -80,7 +79,7 @@ def test_a_header_made_anew_is_caught(tmp_path: Path) -> None:
     convert(tmp_path, affine, 2, (1, 1))
     hold_same_place(tmp_path / "mr.nii", tmp_path / "ct.nii")
     scan = read_nifti(tmp_path / "mr.nii")
-    none: Passport = ItkPassport()
-    write_nifti(as_ct(scan), passport=none, to=tmp_path / "fresh.nii")
+    none: SourceHeader = ItkSourceHeader()
+    write_nifti(as_ct(scan), source_header=none, to=tmp_path / "fresh.nii")
     with pytest.raises(AssertionError):
         hold_same_place(tmp_path / "mr.nii", tmp_path / "fresh.nii")

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from medcyclegan.geometry import Geometry
+from medcyclegan.core.geometry import Geometry
+from medcyclegan.core.volume import Volume
 from medcyclegan.models.store import load_model
-from medcyclegan.synthesis import Options, synthesize
-from medcyclegan.volume import Volume
+from medcyclegan.workflow.synthesize import Options, synthesize
 from tests.properties.grids import STORAGES, Storage, rectangular_affines
 from tests.tiny_model import head_on, scan_of, tiny_folder
 
@@ -38,7 +38,7 @@ def hold_same_hu(volume: Volume, mask: Volume, stored: Storage, folder: Path, fl
     other = Volume(np.ascontiguousarray(voxels), grid, "a.u.")
     moved = Volume(np.ascontiguousarray(stored.voxels(mask.voxels)), grid, "mask")
     # In bfloat16 the last bit of an input can turn a value by 1 part in 256, which hides the law.
-    with patch("medcyclegan.translator.has_bfloat16", return_value=False):
+    with patch("medcyclegan.inference.sliding_slabs.has_bfloat16", return_value=False):
         expected, found = (
             synthesize(scan_of(image), model, options=Options(device="cpu", mask=body))
             for image, body in ((volume, mask), (other, moved))

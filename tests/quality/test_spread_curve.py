@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from medcyclegan.core.geometry import Geometry, geometry_from_spacing
+from medcyclegan.core.task import Task
+from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused
-from medcyclegan.geometry import Geometry, geometry_from_spacing
-from medcyclegan.quality.spread_curve import ErrorSample, error_sample, fitted_curve
-from medcyclegan.task import Task
-from medcyclegan.volume import Volume
+from medcyclegan.quality.uncertainty import ErrorSample, error_sample, fitted_curve
 from tests.tiny_tasks import task_of
 
 GRID = geometry_from_spacing((24, 24, 24), (4.0, 4.0, 4.0))

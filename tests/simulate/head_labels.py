@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from medcyclegan.geometry import Geometry, geometry_from_spacing
-from medcyclegan.volume import Volume
+from medcyclegan.core.geometry import Geometry, geometry_from_spacing
+from medcyclegan.core.volume import Volume
 
 GRID = geometry_from_spacing((32, 34, 30), (4.0, 4.0, 4.0))
 SOFT, BONE, MARROW, BRAIN, EYE = 507, 515, 516, 2, 506

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from medcyclegan.geometry import Geometry
-from medcyclegan.simulate.phantom_anatomy import Anatomy, draw_anatomy
-from medcyclegan.simulate.phantom_labels import label_points
+from medcyclegan.core.geometry import Geometry
+from medcyclegan.simulate.phantom.anatomy import Anatomy, draw_anatomy
+from medcyclegan.simulate.phantom.head import label_points
 from medcyclegan.simulate.tissues import Tissue
 
 BONE = (Tissue.CORTICAL_BONE, Tissue.MARROW)

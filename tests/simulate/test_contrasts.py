@@ -5,14 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medcyclegan.simulate.contrasts import (
-    SHARES,
-    contrast_in,
-    draw_acquisition,
-    draw_kind,
-    draw_sequence_of,
-)
-from medcyclegan.simulate.sequences import (
+from medcyclegan.simulate.acquisition import (
     InversionRecovery,
     SpinEcho,
     SpoiledGradientEcho,
@@ -20,6 +13,13 @@ from medcyclegan.simulate.sequences import (
     nulling_ti_ms,
     reads_gradient_echoes,
     t2_star_ms,
+)
+from medcyclegan.simulate.contrasts import (
+    SHARES,
+    contrast_in,
+    draw_acquisition,
+    draw_kind,
+    draw_sequence_of,
 )
 from medcyclegan.simulate.tissues import PROPERTIES, Tissue
 

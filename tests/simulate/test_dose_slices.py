@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medcyclegan.simulate import dose_slices
-from medcyclegan.simulate.dose_slices import make_dose_slices
-from medcyclegan.simulate.labelmaps import HeadAnatomy, prepare_head
+from medcyclegan.simulate import low_dose_ct as dose_slices
+from medcyclegan.simulate.label_heads.label_maps import HeadAnatomy, prepare_head
+from medcyclegan.simulate.low_dose_ct import make_dose_slices
 from tests.simulate.head_labels import head_labels
 
 

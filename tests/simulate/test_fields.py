@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medcyclegan.simulate.fields import cells_for, smooth_field
+from medcyclegan.simulate.slab_grid import cells_for, smooth_field
 
 
 def test_the_knots_are_reached_and_the_field_is_linear_between() -> None:

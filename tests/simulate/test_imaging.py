@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medcyclegan.geometry import Geometry, geometry_from_spacing
-from medcyclegan.simulate.imaging import (
+from medcyclegan.core.geometry import Geometry, geometry_from_spacing
+from medcyclegan.simulate.acquisition import (
+    SEQUENCES,
     bias_field,
     ct_image,
     ct_table,
@@ -16,7 +17,6 @@ from medcyclegan.simulate.imaging import (
     rician,
     smooth_noise,
 )
-from medcyclegan.simulate.sequences import SEQUENCES
 from medcyclegan.simulate.tissues import PROPERTIES, Tissue
 
 GRID = geometry_from_spacing((40, 44, 48), (1.0, 1.5, 2.0))

@@ -5,12 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from medcyclegan.core.geometry import Geometry
 from medcyclegan.errors import UsageError
-from medcyclegan.geometry import Geometry
 from medcyclegan.simulate.head_pairs import Pair
-from medcyclegan.simulate.label_heads import LabelHeads, LabelSlices, draw_upright, geometry_of
-from medcyclegan.simulate.labelmaps import HeadAnatomy, prepare_head
-from medcyclegan.simulate.slab_anatomy import TissueSlab, draw_tissue, middle_voxel
+from medcyclegan.simulate.label_heads.anatomy import TissueSlab, draw_tissue, middle_voxel
+from medcyclegan.simulate.label_heads.heads import (
+    LabelHeads,
+    LabelSlices,
+    draw_upright,
+    geometry_of,
+)
+from medcyclegan.simulate.label_heads.label_maps import HeadAnatomy, prepare_head
 from medcyclegan.simulate.slab_grid import SlabGrid
 from medcyclegan.simulate.tissues import Tissue
 from tests.simulate.head_labels import head_labels

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from medcyclegan.core.geometry import Geometry
 from medcyclegan.errors import InputRefused
-from medcyclegan.geometry import Geometry
-from medcyclegan.simulate.label_cleaning import fill_gaps
-from medcyclegan.simulate.labelmaps import (
+from medcyclegan.simulate.label_heads.cleaning import fill_gaps
+from medcyclegan.simulate.label_heads.label_maps import (
     CHANNELS,
     HeadAnatomy,
     Labelled,

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from medcyclegan.errors import UsageError
 from medcyclegan.simulate.head_pairs import HeadGrid
-from medcyclegan.simulate.low_dose import (
+from medcyclegan.simulate.low_dose_ct import (
     Exposure,
     LowDoseHeads,
     count_photons,

@@ -9,11 +9,15 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from medcyclegan.core.geometry import Geometry, geometry_from_spacing
 from medcyclegan.errors import UsageError
-from medcyclegan.geometry import Geometry, geometry_from_spacing
-from medcyclegan.simulate.phantom import PhantomSubject, default_geometry, make_phantom
-from medcyclegan.simulate.phantom_grid import sample_grid
-from medcyclegan.simulate.phantom_labels import label_points
+from medcyclegan.simulate.phantom.head import (
+    PhantomSubject,
+    default_geometry,
+    label_points,
+    make_phantom,
+)
+from medcyclegan.simulate.phantom.shapes import sample_grid
 from medcyclegan.simulate.tissues import PROPERTIES, Tissue
 from tests.simulate.phantom_grids import BONE, SLAB, anatomy
 

@@ -9,10 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from medcyclegan.geometry import Geometry, geometry_from_spacing
-from medcyclegan.simulate.phantom import default_geometry
-from medcyclegan.simulate.phantom_anatomy import HEAD_CENTRE_MM, Anatomy
-from medcyclegan.simulate.phantom_labels import label_points
+from medcyclegan.core.geometry import Geometry, geometry_from_spacing
+from medcyclegan.simulate.phantom.anatomy import HEAD_CENTRE_MM, Anatomy
+from medcyclegan.simulate.phantom.head import default_geometry, label_points
 from medcyclegan.simulate.tissues import Tissue
 from tests.simulate.phantom_grids import BONE, BRAIN, SLAB, anatomy, labels_on
 

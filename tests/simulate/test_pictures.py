@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from medcyclegan.core.geometry import geometry_from_spacing
+from medcyclegan.core.volume import Volume
 from medcyclegan.errors import UsageError
-from medcyclegan.geometry import geometry_from_spacing
 from medcyclegan.simulate.head_pairs import Pair
 from medcyclegan.simulate.pictures import CtImages, Slices, slices_with_tissue, windowed
-from medcyclegan.volume import Volume
 
 GRID = geometry_from_spacing((6, 8, 5), (1.0, 1.0, 4.0))
 

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from medcyclegan.errors import UsageError
-from medcyclegan.simulate.low_dose import to_attenuation, to_hu
-from medcyclegan.simulate.projections import KERNELS, ParallelBeam
+from medcyclegan.simulate.low_dose_ct import KERNELS, ParallelBeam, to_attenuation, to_hu
 
 BEAM = ParallelBeam(size_px=96, pixel_mm=2.0, views=160)
 

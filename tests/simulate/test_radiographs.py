@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 
 from medcyclegan.errors import UsageError
-from medcyclegan.simulate.radiographs import Detector, Radiographs, expose
+from medcyclegan.simulate.pictures import Detector, Radiographs, expose
 
 PLAIN = Detector(photons=1e9, scatter=0.0, blur_px=0.0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medcyclegan.simulate.sequences import (
+from medcyclegan.simulate.acquisition import (
     SEQUENCES,
     InversionRecovery,
     SpinEcho,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medcyclegan.simulate.landmarks import BRAIN_STEM, HeadFrame, find_frame
-from medcyclegan.simulate.skull_regions import (
+from medcyclegan.simulate.label_heads.skull import (
+    BRAIN_STEM,
     AirKind,
     BonePart,
+    HeadFrame,
     air_kinds,
     bone_parts,
+    find_frame,
     otic_distance,
 )
 from medcyclegan.simulate.tissues import Tissue

@@ -7,16 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from medcyclegan.simulate.head_variation import HeadVariation, draw_variation
-from medcyclegan.simulate.labelmaps import to_steps
-from medcyclegan.simulate.skull_regions import AirKind, BonePart
-from medcyclegan.simulate.slab_anatomy import TissueSlab
-from medcyclegan.simulate.slab_bone import Skull, draw_skull
-from medcyclegan.simulate.slab_ct import render_ct
+from medcyclegan.simulate.label_heads.anatomy import TissueSlab
+from medcyclegan.simulate.label_heads.bone import Skull, bone_hu, draw_bone_share, draw_skull
+from medcyclegan.simulate.label_heads.label_maps import to_steps
+from medcyclegan.simulate.label_heads.sampling import Maps
+from medcyclegan.simulate.label_heads.skull import AirKind, BonePart, HeadVariation, draw_variation
+from medcyclegan.simulate.label_heads.slabs import render_ct
 from medcyclegan.simulate.slab_grid import SlabGrid
-from medcyclegan.simulate.slab_sampling import Maps
 from medcyclegan.simulate.tissues import Tissue
-from medcyclegan.simulate.trabecular import bone_hu, draw_bone_share
 
 GRID = SlabGrid(12, 96, 1.0, 1.0, 1.0, 2)
 Rng = np.random.default_rng

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from medcyclegan.simulate.contrasts import Contrast
-from medcyclegan.simulate.slab_anatomy import TissueSlab
-from medcyclegan.simulate.slab_ct import render_ct
+from medcyclegan.simulate.label_heads.anatomy import TissueSlab
+from medcyclegan.simulate.label_heads.slabs import darken_marrow, render_ct, render_mr
 from medcyclegan.simulate.slab_grid import SlabGrid
-from medcyclegan.simulate.slab_images import darken_marrow, render_mr
 from medcyclegan.simulate.tissues import Tissue
 
 Rng = np.random.default_rng

@@ -7,11 +7,10 @@ import pytest
 import torch
 from scipy import ndimage
 
-from medcyclegan.simulate.labelmaps import HeadAnatomy, prepare_head
-from medcyclegan.simulate.slab_anatomy import TissueSlab, draw_tissue
-from medcyclegan.simulate.slab_ct import render_ct
+from medcyclegan.simulate.label_heads.anatomy import TissueSlab, draw_tissue
+from medcyclegan.simulate.label_heads.label_maps import HeadAnatomy, prepare_head
+from medcyclegan.simulate.label_heads.slabs import draw_contrast, render_ct, render_mr
 from medcyclegan.simulate.slab_grid import SlabGrid, draw_grid
-from medcyclegan.simulate.slab_images import draw_contrast, render_mr
 from medcyclegan.simulate.tissues import Tissue
 from medcyclegan.training.data.simulated import SimulatedSlabs
 from tests.simulate.head_labels import head_labels

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from medcyclegan.simulate.labelmaps import HeadAnatomy, prepare_head
-from medcyclegan.simulate.slab_anatomy import TissueSlab, draw_tissue, middle_voxel
-from medcyclegan.simulate.slab_ct import render_ct
-from medcyclegan.simulate.slab_grid import SlabGrid, draw_grid
-from medcyclegan.simulate.slab_sides import (
+from medcyclegan.simulate.label_heads.anatomy import TissueSlab, draw_tissue, middle_voxel
+from medcyclegan.simulate.label_heads.label_maps import HeadAnatomy, prepare_head
+from medcyclegan.simulate.label_heads.slabs import (
     acquired_side,
     clean_side,
     draw_water,
     noisy_ct,
+    render_ct,
     standard_signal,
 )
+from medcyclegan.simulate.slab_grid import SlabGrid, draw_grid
 from medcyclegan.simulate.tissues import Tissue
 from tests.simulate.head_labels import head_labels
 

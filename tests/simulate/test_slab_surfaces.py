@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from medcyclegan.simulate.labelmaps import HeadAnatomy, Labelled, prepare_head
-from medcyclegan.simulate.slab_anatomy import TissueSlab
+from medcyclegan.simulate.label_heads.anatomy import TissueSlab
+from medcyclegan.simulate.label_heads.label_maps import HeadAnatomy, Labelled, prepare_head
+from medcyclegan.simulate.label_heads.sampling import Layers, interpolated, look_up, with_brain_of
 from medcyclegan.simulate.slab_grid import SlabGrid
-from medcyclegan.simulate.slab_sampling import interpolated, look_up, with_brain_of
-from medcyclegan.simulate.slab_surfaces import Layers
 from medcyclegan.simulate.tissues import Tissue
 from tests.simulate.head_labels import head_labels
 

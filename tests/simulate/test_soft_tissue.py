@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medcyclegan.simulate.labelmaps import to_steps
+from medcyclegan.simulate.label_heads.anatomy import split_soft_tissue
+from medcyclegan.simulate.label_heads.label_maps import to_steps
 from medcyclegan.simulate.slab_grid import SlabGrid
-from medcyclegan.simulate.soft_tissue import split_soft_tissue
 from medcyclegan.simulate.tissues import PROPERTIES, Tissue
 
 Rng = np.random.default_rng

@@ -5,11 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medcyclegan.simulate.labelmaps import HeadAnatomy, prepare_head
-from medcyclegan.simulate.slab_anatomy import TissueSlab
-from medcyclegan.simulate.slab_ct import render_ct
+from medcyclegan.simulate.label_heads.anatomy import TissueSlab
+from medcyclegan.simulate.label_heads.bone import (
+    METAL_SHARE,
+    Opening,
+    Teeth,
+    draw_teeth,
+    lay_teeth,
+    opened,
+)
+from medcyclegan.simulate.label_heads.label_maps import HeadAnatomy, prepare_head
+from medcyclegan.simulate.label_heads.slabs import render_ct
 from medcyclegan.simulate.slab_grid import SlabGrid
-from medcyclegan.simulate.teeth import METAL_SHARE, Opening, Teeth, draw_teeth, lay_teeth, opened
 from medcyclegan.simulate.tissues import Tissue
 from tests.simulate.head_labels import head_labels
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import torch
 
+from medcyclegan.training.data.types import Sample
 from medcyclegan.training.loop import Job, Watcher, train
 from medcyclegan.training.parallel import joined_crew
 from medcyclegan.training.run_folder import RunFolder, start_run
-from medcyclegan.training.sample import Sample
 from tests.training.tiny_training import (
     Shapes,
     TrainingData,

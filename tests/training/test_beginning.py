@@ -10,7 +10,7 @@ import torch
 
 from medcyclegan.errors import ModelRefused, UsageError
 from medcyclegan.models.store import load_model
-from medcyclegan.training.beginning import begin, beginning_of
+from medcyclegan.training.checkpoint import begin, initial_model
 from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.export import export_run
 from medcyclegan.training.settings import read_settings
@@ -29,7 +29,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def asked(model: Path, **changes: Any) -> TrainConfig:
-    return tiny_config(begin_from=str(model), seed=77, **changes)
+    return tiny_config(init_from=str(model), seed=77, **changes)
 
 
 def test_generator_and_average_begin_with_the_model_and_the_way_back_does_not(model: Path) -> None:
@@ -59,6 +59,13 @@ def test_a_run_goes_on_from_the_model_and_its_card_says_so(model: Path, tmp_path
     assert max(float((wanted[n] - found[n]).abs().max()) for n in wanted) < 1e-3
     assert f"weights of the model {model}" in [source.name for source in card.training.data]
     run_tiny(tiny_job(tmp_path / "run", config), resume=True)
+    # a checkpoint of an earlier version, which called the key begin_from
+    last = job.folder.checkpoints / "last.pt"
+    content = torch.load(last, weights_only=True)
+    assert '"init_from"' in content["config"]
+    content["config"] = content["config"].replace('"init_from"', '"begin_from"')
+    torch.save(content, last)
+    export_run(job.folder, tmp_path / "c", direction="a-to-b", version="1")
 
 
 @pytest.mark.parametrize(
@@ -73,7 +80,7 @@ def test_a_run_goes_on_from_the_model_and_its_card_says_so(model: Path, tmp_path
 )
 def test_what_does_not_fit_is_told_by_key(model: Path, changes: dict[str, Any], told: str) -> None:
     with pytest.raises(UsageError, match=told):
-        beginning_of(asked(model, **changes))
+        initial_model(asked(model, **changes))
 
 
 def test_another_window_does_not_fit(model: Path) -> None:
@@ -82,17 +89,17 @@ def test_another_window_does_not_fit(model: Path) -> None:
     data = config.data.model_dump()
     data["b"]["scaling"] = scaling
     with pytest.raises(UsageError, match=r"data\.b\.scaling is .*1000.* here and .*2000.* there"):
-        beginning_of(asked(model, data=data))
+        initial_model(asked(model, data=data))
 
 
 def test_a_model_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelRefused, match="No model"):
-        beginning_of(asked(tmp_path / "none"))
-    assert beginning_of(tiny_config()) is None
+        initial_model(asked(tmp_path / "none"))
+    assert initial_model(tiny_config()) is None
 
 
 def test_the_shipped_configuration_fits_the_shipped_model() -> None:
     config = read_settings(find_config("mr_ct_finetune"), TrainConfig)
-    model = beginning_of(config)
+    model = initial_model(config)
     assert model is not None
     assert model.card.name == "head-mr-ct"

@@ -8,12 +8,12 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from medcyclegan.training.checkpoint import TrainState
 from medcyclegan.training.config import TrainConfig
+from medcyclegan.training.data.types import Sample
 from medcyclegan.training.engines.base import Moment
 from medcyclegan.training.engines.contrastive import Contrastive, patch_nce_loss
 from medcyclegan.training.parallel import Crew
-from medcyclegan.training.sample import Sample
-from medcyclegan.training.state import TrainState
 from tests.training.tiny_training import fresh, shapes, tiny_config, to_b
 
 

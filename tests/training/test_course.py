@@ -13,12 +13,11 @@ from pydantic import ValidationError
 
 from medcyclegan.training.batches import load_steps
 from medcyclegan.training.checkpoint import LAST, read_checkpoint
-from medcyclegan.training.course import Course
-from medcyclegan.training.data.types import TrainingData
+from medcyclegan.training.data.types import Sample, TrainingData
 from medcyclegan.training.loop import train
 from medcyclegan.training.parallel import Crew
 from medcyclegan.training.run_folder import start_run
-from medcyclegan.training.sample import Sample
+from medcyclegan.training.stopping import Course
 from tests.training.simulated_training import simulated_config
 from tests.training.tiny_training import (
     Calling,

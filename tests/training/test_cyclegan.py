@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from medcyclegan.training.data.types import Sample
 from medcyclegan.training.engines.base import Direction, Losses, Side
 from medcyclegan.training.engines.cyclegan import discriminator_losses, generator_losses
 from medcyclegan.training.losses import LossWeights, weighted_sum
-from medcyclegan.training.sample import Sample
 
 OFF = {"adversarial": 0.0, "cycle": 0.0, "identity": 0.0}
 

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from medcyclegan.core.task import Domain
 from medcyclegan.errors import InputRefused
-from medcyclegan.simulate import dose_slices as simulated
-from medcyclegan.simulate.labelmaps import prepare_head
-from medcyclegan.task import Domain
-from medcyclegan.training.data.low_dose import DosePatches, dose_slices
-from medcyclegan.training.data.simulated import SimulatedData
+from medcyclegan.simulate import low_dose_ct as simulated
+from medcyclegan.simulate.label_heads.label_maps import prepare_head
+from medcyclegan.training.data.simulated import DosePatches, SimulatedData, dose_slices
 from tests.simulate.head_labels import head_labels
 from tests.tiny_model import HU_WINDOW
 from tests.training.simulated_training import simulated_data

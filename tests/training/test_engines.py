@@ -15,8 +15,8 @@ from medcyclegan.errors import UsageError
 from medcyclegan.models.store import load_model
 from medcyclegan.networks.factory import GeneratorConfig, make_generator
 from medcyclegan.networks.layers import ShuffleUp
-from medcyclegan.training.average import MovingAverage
 from medcyclegan.training.config import TrainConfig
+from medcyclegan.training.data.types import Sample, collate
 from medcyclegan.training.engines import registry
 from medcyclegan.training.engines.base import (
     Direction,
@@ -24,6 +24,7 @@ from medcyclegan.training.engines.base import (
     EngineSettings,
     Losses,
     Moment,
+    MovingAverage,
     Setup,
     mean_losses,
     set_rate,
@@ -31,7 +32,6 @@ from medcyclegan.training.engines.base import (
 from medcyclegan.training.engines.supervised import SupervisedSettings
 from medcyclegan.training.export import export_run
 from medcyclegan.training.parallel import Crew
-from medcyclegan.training.sample import Sample, collate
 from medcyclegan.training.settings import checked
 from tests.training.tiny_training import (
     Shapes,

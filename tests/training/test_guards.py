@@ -11,10 +11,10 @@ import torch
 
 from medcyclegan.errors import DeviceError, ExitCode, Interrupted, TrainingStopped
 from medcyclegan.training.checkpoint import LAST, read_checkpoint
-from medcyclegan.training.guards import DiscriminatorWatch, memory_errors, stop_on_signals
+from medcyclegan.training.data.types import Sample
 from medcyclegan.training.loop import train
 from medcyclegan.training.run_folder import start_run
-from medcyclegan.training.sample import Sample
+from medcyclegan.training.stopping import DiscriminatorWatch, memory_errors, stop_on_signals
 from tests.training.tiny_training import (
     Calling,
     Shapes,

@@ -11,12 +11,10 @@ from matplotlib.image import imread
 
 import medcyclegan
 from medcyclegan.errors import UsageError
-from medcyclegan.training.checkpoint import BEST, LAST, read_checkpoint
+from medcyclegan.training.checkpoint import BEST, LAST, TrainState, read_checkpoint
 from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.data.types import TrainingData
-from medcyclegan.training.panels import choose_samples, make_rows
-from medcyclegan.training.state import TrainState
-from medcyclegan.training.validation import validate
+from medcyclegan.training.validation import choose_samples, make_rows, validate
 from tests.training.tiny_training import (
     fresh,
     gan_settings,

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from medcyclegan.networks.factory import GeneratorConfig, make_generator
-from medcyclegan.networks.shuffle_unet import ShuffleUNet
-from medcyclegan.training.muon import ConvMuon, newton_schulz, orthogonalised
+from medcyclegan.networks.generators import ShuffleUNet
+from medcyclegan.training.engines.muon import ConvMuon, newton_schulz, orthogonalised
 
 RATE = 1e-2
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from medcyclegan.training.pool import FakePool
+from medcyclegan.training.engines.image_pool import FakePool
 
 CPU = torch.device("cpu")
 

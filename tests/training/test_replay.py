@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from medcyclegan.training.replay import Replay
-from medcyclegan.training.sample import Sample
+from medcyclegan.training.batches import Replay
+from medcyclegan.training.data.types import Sample
 
 
 def batch(first: int, count: int = 2, size_px: int = 4) -> Sample:

@@ -15,12 +15,10 @@ from monai.data import MetaTensor
 
 from medcyclegan.errors import InputRefused, UsageError
 from medcyclegan.training import checkpoint
-from medcyclegan.training.checkpoint import BEST, LAST, PREVIOUS, read_checkpoint
-from medcyclegan.training.data.types import TrainingData
+from medcyclegan.training.checkpoint import BEST, LAST, PREVIOUS, TrainState, read_checkpoint
+from medcyclegan.training.data.types import Sample, TrainingData
 from medcyclegan.training.parallel import Crew
 from medcyclegan.training.run_folder import RunFolder
-from medcyclegan.training.sample import Sample
-from medcyclegan.training.state import TrainState
 from tests.training.tiny_training import (
     Calling,
     Shapes,

@@ -10,10 +10,10 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from medcyclegan.core.task import Percentiles, Window
 from medcyclegan.errors import InputRefused
 from medcyclegan.networks.factory import make_generator
-from medcyclegan.simulate.labelmaps import HeadAnatomy, prepare_head
-from medcyclegan.task import Percentiles, Window
+from medcyclegan.simulate.label_heads.label_maps import HeadAnatomy, prepare_head
 from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.data.simulated import (
     SimulatedData,
@@ -23,7 +23,7 @@ from medcyclegan.training.data.simulated import (
     load_prepared,
     prepared_path,
 )
-from medcyclegan.training.sample import collate
+from medcyclegan.training.data.types import collate
 from medcyclegan.training.settings import read_settings
 from medcyclegan.training.shipped import shipped_configs
 from tests.simulate.head_labels import head_labels

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from medcyclegan.training.average import MovingAverage
+from medcyclegan.training.checkpoint import TrainState
 from medcyclegan.training.config import TrainConfig
-from medcyclegan.training.engines.base import Losses, Moment
+from medcyclegan.training.data.types import Sample
+from medcyclegan.training.engines.base import Losses, Moment, MovingAverage
 from medcyclegan.training.parallel import Crew
-from medcyclegan.training.sample import Sample
-from medcyclegan.training.state import TrainState
 from tests.training.tiny_training import (
     Shapes,
     differing,

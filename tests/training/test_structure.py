@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from medcyclegan.training.structure import (
+from medcyclegan.training.losses import (
     NEAREST,
     PATCH_RADIUS_PX,
     PATCH_SIGMA_PX,

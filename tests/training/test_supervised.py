@@ -10,13 +10,12 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from medcyclegan.training.checkpoint import TrainState
 from medcyclegan.training.config import TrainConfig
-from medcyclegan.training.data.types import TrainingData, ValidationCase
+from medcyclegan.training.data.types import Sample, TrainingData, ValidationCase
 from medcyclegan.training.engines.base import Losses, Moment
 from medcyclegan.training.losses import l1_loss, l2_loss, two_hot_cross_entropy
 from medcyclegan.training.parallel import Crew
-from medcyclegan.training.sample import Sample
-from medcyclegan.training.state import TrainState
 from tests.training.tiny_training import (
     Shapes,
     differing,

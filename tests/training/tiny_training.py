@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from medcyclegan.task import Domain, Window
+from medcyclegan.core.task import Domain, Window
+from medcyclegan.training.checkpoint import TrainState
 from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.data.types import (
     DataSummary,
+    Sample,
     SideSummary,
     TrainingData,
     ValidationCase,
@@ -23,8 +25,6 @@ from medcyclegan.training.engines.registry import ENGINES
 from medcyclegan.training.loop import Job, Progress, Watcher, fresh_state, train
 from medcyclegan.training.parallel import Crew
 from medcyclegan.training.run_folder import RunFolder, start_run
-from medcyclegan.training.sample import Sample
-from medcyclegan.training.state import TrainState
 
 DEPTH, SIZE = 3, 16
 

@@ -1,22 +1,98 @@
-"""Read the images of one patient, refuse what is no CT, and bring all onto the reference's grid."""
+"""Loading of a patient's images onto the reference's grid, with refusal of what is no CT.
+
+Bring a synthetic CT or a mask onto the grid of the reference, with scipy alone.
+``imaging.resampling`` does the same for the network with torch, which scoring must not need.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
 
+from medcyclegan.core.geometry import FloatArray, Geometry
+from medcyclegan.core.text import path_text
+from medcyclegan.core.volume import FloatVoxels, Volume
 from medcyclegan.errors import InputRefused
 from medcyclegan.evaluation.metrics import LOWEST_HU, check_hu, check_same_grid
 from medcyclegan.evaluation.study.patient import Patient
-from medcyclegan.evaluation.study.regrid import BoolArray, onto_grid
-from medcyclegan.foreground import body_mask_ct
+from medcyclegan.imaging.body_mask import body_mask_ct
+from medcyclegan.imaging.plausibility import refuse_image_for_mask
 from medcyclegan.io.read import read_scan
 from medcyclegan.io.scan import Scan
-from medcyclegan.pathtext import path_text
-from medcyclegan.plausibility import refuse_image_for_mask
-from medcyclegan.volume import Volume
+
+BoolArray = NDArray[np.bool_]
+
+# A voxel covers half a spacing to each side of its centre.
+HALF_VOXEL = 0.5
+
+# Full width at half maximum of a Gaussian in standard deviations.
+_FWHM = 2.355
+# A Gaussian narrower than this many voxels changes nothing but the run time.
+_LEAST_SIGMA = 0.2
+
+
+def onto_grid(volume: Volume, geometry: Geometry, *, fill: float) -> tuple[Volume, BoolArray]:
+    """Interpolate a volume linearly at the voxel centres of another grid.
+
+    Where the new grid is coarser along an axis, the volume is smoothed along it first. Beyond its
+    outermost voxel centres, a voxel's value reaches half a voxel further.
+
+    Parameters
+    ----------
+    volume:
+        Any unit; grids may be oblique, permuted, flipped or sheared.
+    geometry:
+        The grid to fill.
+    fill:
+        Value, in the volume's unit, outside the field of view of ``volume``.
+
+    Returns
+    -------
+    The volume on ``geometry``, and where (i, j, k) that grid lies in the field of view.
+    """
+    index_map: FloatArray = np.asarray(
+        np.linalg.solve(volume.geometry.affine_ras, geometry.affine_ras), dtype=np.float64
+    )
+    seen = _seen(index_map, volume.geometry.shape, geometry.shape)
+    moved = ndimage.affine_transform(
+        _smoothed_for(volume, geometry),
+        index_map[:3, :3],
+        offset=index_map[:3, 3],
+        output_shape=geometry.shape,
+        order=1,
+        mode="nearest",
+    )
+    moved[~seen] = fill
+    return Volume(moved, geometry, volume.unit), seen
+
+
+def _seen(
+    index_map: FloatArray, source: tuple[int, int, int], target: tuple[int, int, int]
+) -> BoolArray:
+    """Where the target's voxel centres (i, j, k) fall inside the source's voxels."""
+    seen = np.ones(target, dtype=np.bool_)
+    i, j, k = (np.arange(n, dtype=np.float64) for n in target)
+    for axis in range(3):
+        a, b, c, start = index_map[axis]
+        place = (a * i + start)[:, None, None] + (b * j)[:, None] + c * k
+        seen &= (place >= -HALF_VOXEL) & (place <= source[axis] - 1 + HALF_VOXEL)
+    return seen
+
+
+def _smoothed_for(volume: Volume, geometry: Geometry) -> FloatVoxels:
+    overlap = np.abs(volume.geometry.directions_ras.T @ geometry.directions_ras)
+    target_mm = np.asarray(geometry.spacing_mm)[overlap.argmax(axis=1)]
+    ratio = target_mm / np.asarray(volume.geometry.spacing_mm)
+    sigma = np.sqrt(np.maximum(ratio**2 - 1.0, 0.0)) / _FWHM
+    if sigma.max() < _LEAST_SIGMA:
+        return volume.voxels
+    return np.asarray(ndimage.gaussian_filter(volume.voxels, sigma, mode="nearest"))
+
 
 # Air and fat lie below -50 HU; a CT without one voxel in ten thousand of them shows no patient.
 FAT_HU = -50.0
@@ -48,14 +124,14 @@ class Truth:
 class Prediction:
     """A synthetic CT on the grid of the reference.
 
-    ``resampled`` says that it came on another; ``unseen_share`` which part of the body, 0 to 1,
-    lies outside its field of view and was counted as air. ``notes`` and ``warnings`` are
+    ``resampled`` says that it came on another; ``outside_fov_share`` which part of the body, 0 to
+    1, lies outside its field of view and was counted as air. ``notes`` and ``warnings`` are
     sentences as in ``Truth``.
     """
 
     sct: Volume
     resampled: bool
-    unseen_share: float
+    outside_fov_share: float
     notes: tuple[str, ...]
     warnings: tuple[str, ...] = ()
 
@@ -109,8 +185,8 @@ def load_prediction(path: Path, truth: Truth) -> Prediction:
         touched = sct.with_voxels(read.mended.astype(np.float32), unit="mask")
         lost = onto_grid(touched, truth.ct.geometry, fill=0.0)[0].voxels > 0
         _refuse_unpredicted(lost, inside, path)
-    unseen_share = 1.0 - float(seen[inside].mean())
-    if unseen_share == 1.0:
+    outside_fov_share = 1.0 - float(seen[inside].mean())
+    if outside_fov_share == 1.0:
         raise InputRefused(
             f"{path} does not overlap with the body in the reference CT",
             rule="both must lie in one frame of reference, in millimetres",
@@ -118,9 +194,11 @@ def load_prediction(path: Path, truth: Truth) -> Prediction:
         )
     name = path_text(path.name)
     notes = f"{name} was resampled from {_grid_text(sct)} to {_grid_text(truth.ct)}"
-    if unseen_share > 0.0:
-        said += (f"{_percent(unseen_share)} of the body lies outside {name} and counts as air",)
-    return Prediction(moved, True, unseen_share, (notes,), said)
+    if outside_fov_share > 0.0:
+        said += (
+            f"{_percent(outside_fov_share)} of the body lies outside {name} and counts as air",
+        )
+    return Prediction(moved, True, outside_fov_share, (notes,), said)
 
 
 def _refuse_unpredicted(lost: BoolArray | None, inside: BoolArray, path: Path) -> None:
@@ -248,3 +326,27 @@ def _grid_text(volume: Volume) -> str:
 
 def _percent(share: float) -> str:
     return "less than 0.1 %" if share < 0.001 else f"{100.0 * share:.1f} %"
+
+
+@dataclass(frozen=True, eq=False)
+class PatientImages:
+    """The images of one patient on the grid of the reference; ``scts`` by method."""
+
+    case: str
+    ct: Volume
+    mask: Volume
+    mr: Volume | None
+    scts: dict[str, Volume]
+
+
+def load_images(patient: Patient, *, methods: Sequence[str]) -> PatientImages:
+    """Read the images of a patient that was scored, with the synthetic CTs of these methods.
+
+    Raises
+    ------
+    InputRefused
+        If an image can no longer be read.
+    """
+    truth = load_truth(patient)
+    scts = {name: load_prediction(patient.preds[name], truth).sct for name in methods}
+    return PatientImages(patient.case, truth.ct, truth.mask, truth.mr, scts)

@@ -1,4 +1,4 @@
-"""The report of a study: one HTML file that loads nothing from elsewhere."""
+"""HTML report of a study, with the viewer of its patients."""
 
 from __future__ import annotations
 
@@ -7,13 +7,47 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from medcyclegan.evaluation.pages import page_template
-from medcyclegan.evaluation.study.figures.style import DOTS_PER_INCH
-from medcyclegan.evaluation.study.images import PatientImages, load_images
+from medcyclegan.evaluation.pictures import DIFFERENCE_HU
+from medcyclegan.evaluation.report import page_template
+from medcyclegan.evaluation.study.figure_style import DOTS_PER_INCH
+from medcyclegan.evaluation.study.load import PatientImages, load_images
 from medcyclegan.evaluation.study.patient import Patient
-from medcyclegan.evaluation.study.result import Study
 from medcyclegan.evaluation.study.statistics import ALL, Metric, metrics_of, value_of
-from medcyclegan.evaluation.study.viewing import patient_viewer
+from medcyclegan.evaluation.study.tables import Study
+from medcyclegan.evaluation.viewer import Difference, Viewer, make_viewer
+from medcyclegan.evaluation.views import MOST_VOXELS
+
+# Of all images on a page: about a byte each, and browsers take long to open much larger files.
+MOST_VOXELS_OF_PAGE = 80_000_000
+# Below this an image of a head has voxels of 3 mm and more, and shows little.
+_LEAST_VOXELS_OF_IMAGE = 300_000
+
+
+def patient_viewer(images: PatientImages, *, patients: int) -> Viewer:
+    """Make what the page holds of one of its ``patients``; with more of them, copies are coarser.
+
+    The CT and the first method are blended at first.
+    """
+    shown = {} if images.mr is None else {"MR": images.mr}
+    shown["CT"] = images.ct
+    made = {_name(method): sct for method, sct in images.scts.items()}
+    shown |= made
+    differences = [
+        Difference(f"{name} \N{MINUS SIGN} CT", name, "CT", DIFFERENCE_HU) for name in made
+    ]
+    share = MOST_VOXELS_OF_PAGE // (patients * len(shown))
+    return make_viewer(
+        shown,
+        differences=differences,
+        layers=("CT", next(iter(made))),
+        body=images.mask,
+        most_voxels=max(_LEAST_VOXELS_OF_IMAGE, min(MOST_VOXELS, share)),
+    )
+
+
+def _name(method: str) -> str:
+    return f"sCT {method}"
+
 
 # A figure of two journal columns then fills the page; its letters are a little larger than printed.
 SHOWN_PER_INCH = 136

@@ -1,4 +1,4 @@
-"""Take the patient out of a passport, by the Basic Profile of PS3.15 annex E.
+"""Take the patient out of a source header, by the Basic Profile of PS3.15 annex E.
 
 A derived series is built from an allow-list anyway; here is a shorter one. What it does not name is
 gone before the series is made: it is not looked for and removed, so nothing can be overlooked. UIDs
@@ -16,10 +16,10 @@ from pydicom import Dataset
 from pydicom.uid import generate_uid
 
 from medcyclegan.errors import InputRefused, MedcycleganError
-from medcyclegan.io.dicom.copies import copy_optional, copy_required
+from medcyclegan.io.dicom.derived_attributes import PLANE
 from medcyclegan.io.dicom.source import code_item
-from medcyclegan.io.dicom.tags import PLANE
-from medcyclegan.io.scan import DicomPassport, Passport
+from medcyclegan.io.dicom.vr_validation import copy_optional, copy_required
+from medcyclegan.io.scan import DicomSourceHeader, SourceHeader
 
 # For dates of making that must be there: plainly none of a patient.
 NO_DATE = datetime(1900, 1, 1)
@@ -45,7 +45,7 @@ _CODE_CHARACTERS = 12  # 48 bits: no two patients of a hospital get one code
 
 @dataclass(frozen=True)
 class Deidentifier:
-    """Makes passports without a patient; equal keys give equal pseudonyms and UIDs.
+    """Makes source headers without a patient; equal keys give equal pseudonyms and UIDs.
 
     Raises
     ------
@@ -61,18 +61,18 @@ class Deidentifier:
                 f"A key of {len(self.key)} bytes", rule=f"at least {_LEAST_KEY_BYTES} are needed"
             )
 
-    def passport(self, passport: Passport) -> Passport:
-        """Return the passport that is left; one that is not of DICOM has no patient in it.
+    def source_header(self, source_header: SourceHeader) -> SourceHeader:
+        """Return the source header that is left; one that is not of DICOM has no patient in it.
 
         Raises
         ------
         InputRefused
             If the source says that its pixels show text on the patient.
         """
-        if not isinstance(passport, DicomPassport):
-            return passport
-        slices = tuple(self._slice(source) for source in passport.slices)
-        return replace(passport, slices=slices)
+        if not isinstance(source_header, DicomSourceHeader):
+            return source_header
+        slices = tuple(self._slice(source) for source in source_header.slices)
+        return replace(source_header, slices=slices)
 
     def uid(self, original: str) -> str:
         """Return the UID that stands for another."""

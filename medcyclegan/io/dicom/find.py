@@ -1,20 +1,94 @@
-"""Find the DICOM files below a folder, headers only, grouped by series."""
+"""DICOM files below a folder or in a DICOMDIR, grouped by series; links that were not followed."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydicom import Dataset
+from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
+from pydicom.uid import MediaStorageDirectoryStorage
+
+from medcyclegan.core.task import RADIOGRAPHS
 from medcyclegan.errors import InputRefused
-from medcyclegan.io.dicom.directory import is_directory, listed_files
+from medcyclegan.io.dicom.attribute_access import PYDICOM_ERRORS, raw_value, text, uid_name, whole
 from medcyclegan.io.dicom.header import DICOM_ROOT, DicomFile, dicom_start, load_header
-from medcyclegan.io.dicom.values import PYDICOM_ERRORS, text, uid_name, whole
-from medcyclegan.io.links import leads_nowhere, leads_out
+from medcyclegan.io.links import files_behind, leads_nowhere, leads_out, named
 from medcyclegan.io.targets import COMPLETION_RECORD
-from medcyclegan.task import RADIOGRAPHS
+
+
+def is_directory(file: DicomFile) -> bool:
+    """Whether a file is a DICOMDIR, which is no image and no slice of a series."""
+    says = text(file.header.file_meta, "MediaStorageSOPClassUID", file.path)
+    return says == MediaStorageDirectoryStorage or "DirectoryRecordSequence" in file.header
+
+
+def listed_files(file: DicomFile) -> tuple[list[Path], int]:
+    """Return the files that a DICOMDIR names, in its order, and how many are not there.
+
+    Names that lead out of the DICOMDIR's folder, and links, are counted as not there. Where file
+    systems changed the case of names, the file that differs by that alone is taken.
+
+    Raises
+    ------
+    InputRefused
+        If the records cannot be read.
+    """
+    records = raw_value(file.header, "DirectoryRecordSequence", file.path)
+    if not isinstance(records, Sequence):
+        raise InputRefused(
+            f"{file.path} is a DICOMDIR without records",
+            rule="it must name its files",
+            remedy="name the folder that the files are in",
+        )
+    found: dict[Path, None] = {}
+    missing = 0
+    names: dict[Path, dict[str, Path]] = {}
+    for parts in _file_ids(records, file.path):
+        path = _resolved(file.path.parent, parts, names)
+        if path is None:
+            missing += 1
+        else:
+            found[path] = None
+    return list(found), missing
+
+
+def _file_ids(records: Sequence, path: Path) -> Iterator[tuple[str, ...]]:
+    for record in records:
+        value = _file_id(record, path)
+        if value:
+            yield value
+
+
+def _file_id(record: Dataset, path: Path) -> tuple[str, ...]:
+    value = raw_value(record, "ReferencedFileID", path)
+    if value is None:
+        return ()
+    return tuple(str(part) for part in (value if isinstance(value, MultiValue) else [value]))
+
+
+def _resolved(
+    folder: Path, parts: tuple[str, ...], names: dict[Path, dict[str, Path]]
+) -> Path | None:
+    """Return the regular file of a file ID; ``names`` holds the folders listed so far."""
+    here = folder
+    for part in parts:
+        if part in ("", ".", "..") or "/" in part or "\0" in part:
+            return None
+        if here not in names:
+            names[here] = {}
+            if here.is_dir():
+                names[here] = {child.name.casefold(): child for child in sorted(here.iterdir())}
+        exact = here / part
+        found = exact if exact.exists() else names[here].get(part.casefold())
+        if found is None or found.is_symlink():
+            return None
+        here = found
+    return here if here.is_file() else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,3 +326,44 @@ def _refuse_unreadable(error: OSError) -> None:
         rule="every folder below the input must be readable",
         remedy="check its permissions",
     ) from error
+
+
+def refuse_linked(found: Found, files: list[DicomFile], *, where: Path) -> None:
+    """Refuse a series of which links out of the folder, or links that lead nowhere, are a part.
+
+    Raises
+    ------
+    InputRefused
+        Naming the links. A link that leads nowhere counts if it is named as the slices are.
+    """
+    uid, endings = series_uid(files[0]), {ending(file.path) for file in files}
+    missing = [path for path in found.dead_links if ending(path) in endings]
+    missing += [path for path in found.links_out if uid in series_behind(path)]
+    if missing:
+        raise InputRefused(
+            f"{where}: {len(missing)} of its files may be slices of the series, and are links that "
+            f"lead nowhere or out of the folder ({named(missing)})",
+            rule="a series is read whole",
+            remedy="put the files in place of the links (cp -L), or take the links out",
+        )
+
+
+def series_behind(link: Path) -> set[str]:
+    """The SeriesInstanceUIDs of the DICOM images that a link leads to."""
+    return {series_uid(file) for file in _images(files_behind(link))}
+
+
+def ending(path: Path) -> str:
+    """How the name of a DICOM file ends; nothing where that is a number, as of UIDs."""
+    return "" if path.suffix[1:].isdigit() else path.suffix.lower()
+
+
+def _images(paths: Iterable[Path]) -> Iterable[DicomFile]:
+    for path in paths:
+        try:
+            has_prefix, looks_bare = dicom_start(path)
+            file = load_header(path) if has_prefix or looks_bare else None
+            if file is not None and is_image(file):
+                yield file
+        except (InputRefused, OSError):
+            continue

@@ -1,4 +1,4 @@
-"""One view a slice, whether the slice is a file of its own or a frame of an enhanced object."""
+"""One frame a slice, whether it is a file of its own or part of an enhanced object."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pydicom import Dataset
 from pydicom.sequence import Sequence
 
 from medcyclegan.errors import InputRefused
+from medcyclegan.io.dicom.attribute_access import raw_value, text, whole
 from medcyclegan.io.dicom.find import is_multiframe
 from medcyclegan.io.dicom.header import DicomFile
-from medcyclegan.io.dicom.values import raw_value, text, whole
 
 # Functional groups and what is put from them at the top level of a frame's data set, where plain
 # slices have it (PS3.3 C.7.6.16).

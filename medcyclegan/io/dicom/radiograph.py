@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from medcyclegan.core.geometry import PIXEL_MM, Geometry, plane_geometry
+from medcyclegan.core.task import RADIOGRAPHS
 from medcyclegan.errors import InputRefused
-from medcyclegan.geometry import Geometry
+from medcyclegan.io.dicom.attribute_access import numbers, text, whole
 from medcyclegan.io.dicom.frames import SliceView
 from medcyclegan.io.dicom.header import DicomFile
-from medcyclegan.io.dicom.values import numbers, text, whole
-from medcyclegan.io.plane.read import PIXEL_MM, plane_geometry
-from medcyclegan.task import RADIOGRAPHS
 
 # In the body, if the image was calibrated; else at the detector, where all is magnified.
 _SPACINGS = ("PixelSpacing", "ImagerPixelSpacing")

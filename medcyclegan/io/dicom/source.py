@@ -10,18 +10,17 @@ from pydicom.uid import EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageSt
 from pydicom.valuerep import format_number_as_ds
 
 from medcyclegan.errors import InputRefused
-from medcyclegan.io.dicom.common import blank_identity
-from medcyclegan.io.dicom.copies import copy_codes, copy_optional, copy_required
-from medcyclegan.io.dicom.kept_text import KeptText
-from medcyclegan.io.dicom.tags import (
+from medcyclegan.io.dicom.attribute_access import readable
+from medcyclegan.io.dicom.derived_attributes import (
     EQUIPMENT,
     OPTIONAL_AS_SOURCE,
     PLANE,
     PRESENT_EVEN_IF_EMPTY,
     REQUIRED_AS_SOURCE,
+    blank_identity,
 )
-from medcyclegan.io.dicom.valid import is_valid
-from medcyclegan.io.dicom.values import readable
+from medcyclegan.io.dicom.header import KeptText
+from medcyclegan.io.dicom.vr_validation import copy_codes, copy_optional, copy_required, is_valid
 
 _MULTI_FRAME = (EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage)
 _IS_MAXIMUM = 2**31 - 1

@@ -1,44 +1,51 @@
-"""Writing a series of single-frame DICOM files, one folder a series."""
+"""Writing of DICOM series, one folder a series: derived ones, and simulated MR."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.config import disable_value_validation
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from medcyclegan.core.geometry import Geometry
+from medcyclegan.core.volume import Volume
 from medcyclegan.errors import CannotWrite, MedcycleganError
 from medcyclegan.io.atomic import atomic_folder
+from medcyclegan.io.dicom.attribute_access import quiet
 from medcyclegan.io.dicom.derive import Derivation, DerivedSeries, derive_series
-from medcyclegan.io.dicom.kept_text import KeptText, keep_text, with_kept_bytes, written_bytes
-from medcyclegan.io.dicom.kinds import StoredVoxels
-from medcyclegan.io.dicom.tags import PLANE
-from medcyclegan.io.dicom.values import quiet
-from medcyclegan.io.scan import Passport
-from medcyclegan.volume import Volume
+from medcyclegan.io.dicom.derived_attributes import PLANE, blank_identity, pixel_format, times_of
+from medcyclegan.io.dicom.geometry import order_along_normal, plane_of_grid
+from medcyclegan.io.dicom.header import KeptText, keep_text, with_kept_bytes, written_bytes
+from medcyclegan.io.dicom.kinds import MR_BITS, StoredVoxels, unacquired_mr
+from medcyclegan.io.dicom.vr_validation import LONG_STRING, refuse_odd_text
+from medcyclegan.io.scan import SourceHeader
+from medcyclegan.io.targets import OUR_MANUFACTURER
 
 
 def write_dicom_ct(
     sct: Volume,
     *,
-    passport: Passport,
+    source_header: SourceHeader,
     to: Path,
     derivation: Derivation,
     overwrite: bool = False,
 ) -> None:
-    """Write a CT series, derived from the series of ``passport``, into the folder ``to``.
+    """Write a CT series, derived from the series of ``source_header``, into the folder ``to``.
 
     HU are rounded, and clipped to -1024 to 3071. See ``write_derived`` for the rest.
 
     Parameters
     ----------
     sct:
-        HU on the grid (i, j, k) of the passport's slices, or on any grid with right angles where
-        the passport is not of DICOM.
-    passport, derivation:
+        HU on the grid (i, j, k) of the source header's slices, or on any grid with right angles
+        where the source header is not of DICOM.
+    source header, derivation:
         See ``derive_series``.
     to:
         The folder to make; its parent must exist.
@@ -52,9 +59,9 @@ def write_dicom_ct(
     CannotWrite
         If the folder may not be replaced or the system refuses to write.
     MedcycleganError
-        If the unit is not HU or the grid is not that of the passport.
+        If the unit is not HU or the grid is not that of the source header.
     """
-    series = derive_series(sct.geometry, passport=passport, derivation=derivation)
+    series = derive_series(sct.geometry, source_header=source_header, derivation=derivation)
     write_derived(sct, series, to=to, overwrite=overwrite)
 
 
@@ -151,3 +158,111 @@ def _as_written(ds: Dataset, keyword: str) -> str | bytes:
     if isinstance(element, KeptText) and element.is_unchanged:
         return written_bytes(element)
     return element.value if isinstance(element.value, bytes) else str(element.value)
+
+
+PHANTOM_NAME = "Phantom^Head"
+PHANTOM_ID = "PHANTOM"
+
+
+def write_dicom_mr(
+    volume: Volume,
+    *,
+    to: Path,
+    description: str,
+    now: datetime,
+    new_uid: Callable[[], str],
+    overwrite: bool = False,
+) -> None:
+    """Write a simulated MR series, with a patient and a study of its own, into the folder ``to``.
+
+    It is marked as derived and as synthetic data, for no scanner took part. The files are
+    ``MR_0001.dcm`` and so on along the slice normal.
+
+    Parameters
+    ----------
+    volume:
+        MR signal (i, j, k), arbitrary unit, not negative, on a grid with right angles. The
+        brightest voxel is stored as 4095, whatever it was.
+    to:
+        The folder to make; its parent must exist.
+    description:
+        SeriesDescription, at most 64 characters of printable ASCII.
+    now:
+        The time of making, of the study too.
+    new_uid:
+        Gives another UID at each call.
+    overwrite:
+        Whether a folder that medcyclegan wrote earlier is replaced.
+
+    Raises
+    ------
+    InputRefused
+        If the grid is sheared.
+    CannotWrite
+        If the folder may not be replaced or the system refuses to write.
+    MedcycleganError
+        If the unit is not that of MR signal, a voxel is negative, or ``description`` no DICOM text.
+    """
+    if volume.unit != "a.u." or volume.voxels.min() < 0:
+        raise MedcycleganError(
+            f"Voxels in {volume.unit} from {volume.voxels.min():g}",
+            rule="MR signal is in a.u. and not negative",
+        )
+    refuse_odd_text("description", description, longest=LONG_STRING)
+    with disable_value_validation():
+        common = _patient_and_study(now, new_uid)
+        common.update(_series(description, new_uid))
+        common.update(_acquisition())
+        common.update(times_of(now))
+        common.update(pixel_format(volume.geometry, bits_stored=MR_BITS, signed=False))
+        series = _slices(volume.geometry, common, new_uid)
+    save_series(series, _stored(volume), to=to, prefix="MR", overwrite=overwrite)
+
+
+def _slices(
+    geometry: Geometry, common: Dataset, new_uid: Callable[[], str]
+) -> list[tuple[int, Dataset]]:
+    series = []
+    for number, k in enumerate(order_along_normal(geometry), start=1):
+        ds = plane_of_grid(geometry, k)
+        ds.SOPInstanceUID = new_uid()
+        ds.InstanceNumber = number
+        ds.update(common)
+        series.append((k, ds))
+    return series
+
+
+def _stored(volume: Volume) -> NDArray[np.uint16]:
+    brightest = float(volume.voxels.max())
+    factor = (2**MR_BITS - 1) / brightest if brightest > 0 else 1.0
+    return np.rint(volume.voxels * factor).astype("<u2")
+
+
+def _patient_and_study(now: datetime, new_uid: Callable[[], str]) -> Dataset:
+    ds = blank_identity()
+    ds.PatientName, ds.PatientID = PHANTOM_NAME, PHANTOM_ID
+    ds.PatientPosition = "HFS"
+    ds.BodyPartExamined = "HEAD"
+    ds.StudyInstanceUID = new_uid()
+    ds.StudyDate, ds.StudyTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
+    ds.StudyID, ds.StudyDescription = "1", "Simulated phantom"
+    return ds
+
+
+def _series(description: str, new_uid: Callable[[], str]) -> Dataset:
+    ds = Dataset()
+    ds.SeriesInstanceUID = new_uid()
+    ds.FrameOfReferenceUID = new_uid()
+    ds.SeriesNumber = 1
+    ds.SeriesDescription = description
+    ds.Manufacturer = OUR_MANUFACTURER
+    return ds
+
+
+def _acquisition() -> Dataset:
+    """Return how the images came about: simulated, without a scanner."""
+    ds = unacquired_mr()
+    ds.SyntheticData = "YES"
+    ds.DerivationDescription = "Simulated from a digital phantom, not acquired."
+    ds.LossyImageCompression, ds.BurnedInAnnotation = "00", "NO"
+    return ds

@@ -1,5 +1,10 @@
-"""Read and write MetaImage (.mha, .mhd) and NRRD.
+"""MetaImage (.mha, .mhd) and NRRD files, read and written.
 
+What the text header of a MetaImage or NRRD file says.
+ITK takes damaged numbers in such headers for 0, fills some truncated images with zeros, and prints
+to stderr: so these files are read and written without it.
+
+Read and write MetaImage (.mha, .mhd) and NRRD.
 ITK's world is LPS as DICOM's; it is turned into RAS here on the way in, and back on the way out.
 """
 
@@ -14,16 +19,43 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medcyclegan.core.geometry import Geometry
+from medcyclegan.core.volume import Volume
 from medcyclegan.errors import CannotWrite, DeviceError, InputRefused, UsageError
-from medcyclegan.geometry import Geometry
 from medcyclegan.io.atomic import atomic_file
-from medcyclegan.io.itk.header import read_itk_header
-from medcyclegan.io.itk.payload import read_payload
-from medcyclegan.io.itk.text import ItkText
-from medcyclegan.io.scan import ItkPassport, Passport, Scan
+from medcyclegan.io.byte_source import content_name, open_bytes
+from medcyclegan.io.itk.fields import ItkHeader, read_payload
+from medcyclegan.io.itk.metaimage import ItkText, read_meta_header
+from medcyclegan.io.itk.nrrd import read_nrrd_header
+from medcyclegan.io.scan import ItkSourceHeader, Scan, SourceHeader
 from medcyclegan.io.targets import refuse_existing_file
 from medcyclegan.io.voxel_rules import mend_voxels, stored_voxels, to_float32
-from medcyclegan.volume import Volume
+
+# Headers are some hundred bytes; metadata from DICOM can make them some thousand.
+_MOST_HEADER_BYTES = 2**20
+
+
+def read_itk_header(path: Path) -> ItkHeader:
+    """Check the header of a MetaImage or NRRD file.
+
+    Raises
+    ------
+    InputRefused
+        If the file is neither, damaged, in a variant that is not read, or holds several volumes
+        or components.
+    """
+    with open_bytes(path) as source:
+        start = b"" if source.is_gzip else source.up_to(_MOST_HEADER_BYTES)
+    if start.startswith(b"NRRD"):
+        return read_nrrd_header(start, path)
+    if b"ElementDataFile" in start:
+        return read_meta_header(start, path)
+    raise InputRefused(
+        f"{path}: not a MetaImage or NRRD file, it holds {content_name(start)}",
+        rule="these start with a text header",
+        remedy="give the file its right ending, or export it as .nii.gz",
+    )
+
 
 _WRITTEN_ENDINGS = (".mha", ".mhd", ".nrrd")
 _LPS_TO_RAS = np.diag((-1.0, -1.0, 1.0, 1.0))
@@ -74,17 +106,19 @@ def read_itk(path: Path, *, may_be_constant: bool = False) -> Scan:
     volume = Volume(voxels.reshape(header.shape, order="F"), geometry, "a.u.")
     return Scan(
         volume,
-        ItkPassport(header.metadata),
+        ItkSourceHeader(header.metadata),
         source=path,
         warnings=tuple(warnings),
         mended=None if mended is None else mended.reshape(header.shape, order="F"),
     )
 
 
-def write_itk(sct: Volume, *, passport: Passport, to: Path, overwrite: bool = False) -> None:
+def write_itk(
+    sct: Volume, *, source_header: SourceHeader, to: Path, overwrite: bool = False
+) -> None:
     """Write ``sct`` as ``.mha``, ``.nrrd``, or ``.mhd`` with a ``.zraw`` beside it, compressed.
 
-    The metadata of an ``ItkPassport`` are kept, line breaks in them made blanks. Types and
+    The metadata of an ``ItkSourceHeader`` are kept, line breaks in them made blanks. Types and
     rounding are those of ``stored_voxels``. Whole or not at all; of a ``.mhd`` the header comes
     last, and to overwrite one it goes first, so that no header stands with voxels of another. The
     same volume gives the same bytes.
@@ -105,7 +139,7 @@ def write_itk(sct: Volume, *, passport: Passport, to: Path, overwrite: bool = Fa
     voxels = voxels.astype(voxels.dtype.newbyteorder("<"), copy=False)
     packing = _GZIP if ending == ".nrrd" else _ZLIB
     packed = zlib.compress(voxels.tobytes(order="F"), _PACKING_LEVEL, packing)
-    header = _header(sct.geometry, passport, code=voxels.dtype.str[1:], to=to)
+    header = _header(sct.geometry, source_header, code=voxels.dtype.str[1:], to=to)
     data_file: AbstractContextManager[None] = nullcontext()
     if ending == ".nrrd":
         content = header.nrrd() + packed
@@ -120,7 +154,7 @@ def write_itk(sct: Volume, *, passport: Passport, to: Path, overwrite: bool = Fa
         _check_written(temporary, voxels, geometry=sct.geometry, to=to)
 
 
-def _header(geometry: Geometry, passport: Passport, *, code: str, to: Path) -> ItkText:
+def _header(geometry: Geometry, source_header: SourceHeader, *, code: str, to: Path) -> ItkText:
     if geometry.is_sheared:
         raise CannotWrite(
             f"{to}: the grid is sheared, its axes are not perpendicular",
@@ -131,7 +165,7 @@ def _header(geometry: Geometry, passport: Passport, *, code: str, to: Path) -> I
         shape=geometry.shape,
         code=code,
         affine_lps=_LPS_TO_RAS @ geometry.affine_ras,
-        metadata=passport.metadata if isinstance(passport, ItkPassport) else (),
+        metadata=source_header.metadata if isinstance(source_header, ItkSourceHeader) else (),
     )
 
 

@@ -11,10 +11,16 @@ from rich.table import Table
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from medcyclegan.core.text import path_text
 from medcyclegan.io.atomic import atomic_file
-from medcyclegan.pathtext import path_text
-from medcyclegan.training.data.types import DataSummary, Range, SideSummary, SimulatedSource
-from medcyclegan.training.sample import Sample, first_slab
+from medcyclegan.training.data.types import (
+    DataSummary,
+    Range,
+    Sample,
+    SideSummary,
+    SimulatedSource,
+    first_slab,
+)
 
 _INCHES = 1.6  # of a patch
 

@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Literal
 
-from medcyclegan.bounded_text import MOST_TABLE_BYTES, parse_json, read_text
+from medcyclegan.core.text import MOST_TABLE_BYTES, parse_json, path_text, read_text
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.case_names import Role, case_names, kind_of, stem, words
-from medcyclegan.pathtext import path_text
-from medcyclegan.training.data.inputs import Wanted
-from medcyclegan.training.data.subjects import subject_of_id, subject_of_path
+from medcyclegan.training.data.inputs import Wanted, subject_of_id, subject_of_path
 from medcyclegan.training.data.tree import Candidate, Tree
 
 Layout = Literal["SynthRAD", "nnU-Net", "BIDS", "folders"]

@@ -8,20 +8,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from medcyclegan.core.task import Domain, Task, Window
+from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused
-from medcyclegan.foreground import body_mask_ct, body_mask_mr
-from medcyclegan.io.dicom.read import read_files
+from medcyclegan.imaging.body_mask import body_mask_ct, body_mask_mr
+from medcyclegan.imaging.plausibility import refuse_ct, refuse_image_for_mask, refuse_no_ct
+from medcyclegan.imaging.preprocessing import Prepared, fit_window, on_grid, prepare, prepare_plane
+from medcyclegan.imaging.resampling import AXIAL, mask_on, slice_axis, to_geometry
+from medcyclegan.io.dicom.api import read_files
 from medcyclegan.io.read import read_mask, read_scan
 from medcyclegan.io.scan import Scan
-from medcyclegan.plausibility import refuse_ct, refuse_image_for_mask, refuse_no_ct
-from medcyclegan.task import Domain, Task, Window
 from medcyclegan.training.data.config import DataConfig, Side
 from medcyclegan.training.data.inputs import Image
-from medcyclegan.transforms.grid import AXIAL, slice_axis
-from medcyclegan.transforms.prepare import Prepared, on_grid, prepare, prepare_plane
-from medcyclegan.transforms.resample import mask_on, to_geometry
-from medcyclegan.transforms.scaling import fit_window
-from medcyclegan.volume import Volume
 
 # Above the value of background by this much of the range, a pixel of a picture shows something.
 PLANE_BODY_ABOVE = 0.05

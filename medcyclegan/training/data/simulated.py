@@ -1,12 +1,14 @@
-"""Simulated pairs of slabs: what is drawn, and the data set that draws it.
+"""Simulated training data: pairs of slabs and low-dose patches from label maps.
 
+Simulated pairs of slabs: what is drawn, and the data set that draws it.
 Heads that label maps were made into are sampled anew for every item, so no two items are alike.
 """
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -16,17 +18,19 @@ from pydantic import Field, model_validator
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from medcyclegan.core.task import Domain, Percentiles, Window
+from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused
-from medcyclegan.simulate.fields import Field as Values
-from medcyclegan.simulate.labelmaps import HeadAnatomy
-from medcyclegan.simulate.slab_anatomy import TissueSlab, draw_tissue
+from medcyclegan.io.read import read_scan
+from medcyclegan.simulate.label_heads.anatomy import TissueSlab, draw_tissue
+from medcyclegan.simulate.label_heads.label_maps import HeadAnatomy, prepare_head
+from medcyclegan.simulate.label_heads.slabs import acquired_side, clean_side, draw_water
+from medcyclegan.simulate.low_dose_ct import Slices, make_dose_slices
+from medcyclegan.simulate.slab_grid import Field as Values
 from medcyclegan.simulate.slab_grid import Rng, draw_grid
-from medcyclegan.simulate.slab_sides import acquired_side, clean_side, draw_water
 from medcyclegan.simulate.tissues import Tissue
-from medcyclegan.task import Domain, Percentiles, Window
-from medcyclegan.training.data.config import Sides
-from medcyclegan.training.data.types import ValidationCase
-from medcyclegan.training.sample import Sample
+from medcyclegan.training.data.config import LabelMaps, Sides
+from medcyclegan.training.data.types import Sample, SimulatedSource, TrainingData, ValidationCase
 
 # Held-back slabs are drawn with this beside the seed, so that none is an item of the training.
 _HELD_BACK = 7_654_321
@@ -186,3 +190,125 @@ def keep_prepared(head: HeadAnatomy, path: Path) -> None:
 def prepared_path(folder: Path, number: int) -> Path:
     """Where a prepared head is kept."""
     return folder / f"head_{number:02d}.npz"
+
+
+_log = logging.getLogger(__name__)
+
+
+class DosePatches(Dataset[Sample]):
+    """Item n depends on the seed and n alone: stacks of patches, noisy and noise-free.
+
+    Both are (contrasts, depth, P, P) in [-1, 1], each stack from a place of its own; the slices of
+    a stack are of one head, in any order, as their noise is independent.
+    """
+
+    def __init__(self, slices: tuple[Slices, Slices], config: SimulatedData, *, seed: int) -> None:
+        self.low, self.limit = slices
+        self.config = config
+        self.seed = seed
+
+    def __getitem__(self, key: Key) -> Sample:
+        number, size = key if isinstance(key, tuple) else (key, self.config.size_px)
+        config, count = self.config, self.config.contrasts
+        rng = np.random.default_rng((self.seed, number))
+        edges = (config.depth, size, size)
+        sides = np.empty((2, count, *edges), np.float32)
+        for stack in range(count):
+            room = zip(self.low.shape, edges, strict=True)
+            starts = [int(rng.integers(n - edge + 1)) for n, edge in room]
+            cut = tuple(slice(n, n + edge) for n, edge in zip(starts, edges, strict=True))
+            turns, step = int(rng.integers(4)), int(rng.choice((-1, 1)))
+            for side, images in enumerate((self.low, self.limit)):
+                sides[side, stack] = np.rot90(images[cut], turns, axes=(1, 2))[:, ::step]
+        paired = torch.ones(count, dtype=torch.bool)
+        a, b = scale_side(sides[0], config.a), scale_side(sides[1], config.b)
+        return Sample(a, b, paired, torch.zeros_like(paired))
+
+
+def dose_slices(
+    heads: Sequence[HeadAnatomy], config: SimulatedData, path: Path | None, *, seed: int
+) -> tuple[Slices, Slices]:
+    """Return the slices kept at ``path`` (.npz), or make them and keep them there if it is given.
+
+    Raises
+    ------
+    InputRefused
+        If those at ``path`` are not as many as the settings ask for.
+    """
+    count = config.slices
+    if path is not None and path.exists():
+        with np.load(path) as kept:
+            low, limit = kept["low"], kept["limit"]
+        if len(low) != count:
+            raise InputRefused(
+                f"{path} holds {len(low)} slices",
+                rule=f"the settings ask for {count}",
+                remedy="delete it, or set data.slices to what it holds",
+            )
+        return low, limit
+    _log.info("projecting %d slices", count)
+    low, limit = make_dose_slices(heads, seed=seed, count=count)
+    if path is None:
+        return low, limit
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.part.npz")
+    np.savez_compressed(temporary, low=low, limit=limit)
+    os.replace(temporary, path)
+    return low, limit
+
+
+Progress = Callable[[int, int], None]
+
+# Heads after those that are trained on which validate, if there are such.
+MOST_HELD_BACK = 2
+
+
+def open_simulated(
+    config: SimulatedData,
+    labels: LabelMaps,
+    *,
+    seed: int,
+    kept_in: Path | None = None,
+    progress: Progress | None = None,
+) -> TrainingData:
+    """Prepare the heads, and draw what validates; slices at a low dose are kept.
+
+    Raises
+    ------
+    InputRefused
+        If there are too few label maps, or one is no label map of a head.
+    """
+    paths = sorted(labels.folder.glob("*.nii.gz"))
+    if len(paths) < labels.heads:
+        raise InputRefused(
+            f"{labels.folder} holds {len(paths)} label maps (*.nii.gz)",
+            rule=f"{labels.heads} are to be trained on (--heads)",
+            remedy="name another folder, or fewer heads",
+        )
+    wanted = paths[: labels.heads + MOST_HELD_BACK]
+    heads = []
+    for number, path in enumerate(wanted, start=1):
+        heads.append(_head(path, number, labels.prepared))
+        if progress is not None:
+            progress(number, len(wanted))
+    trained, others = heads[: labels.heads], heads[labels.heads :]
+    source = SimulatedSource(labels.folder, len(trained), len(others))
+    if config.source == "low_dose_ct":
+        kept = None if kept_in is None else kept_in / "slices.npz"
+        slices = dose_slices(trained, config, kept, seed=seed)
+        return TrainingData(DosePatches(slices, config, seed=seed), (), source)
+    cases = held_back_cases(others, config, seed=seed, size_px=config.size_px)
+    return TrainingData(SimulatedSlabs(trained, config, seed=seed), cases, source)
+
+
+def _head(path: Path, number: int, prepared: Path | None) -> HeadAnatomy:
+    if prepared is not None and prepared_path(prepared, number).exists():
+        return load_prepared(prepared, [number])[0]
+    labels = read_scan(path).volume
+    try:
+        head = prepare_head(Volume(labels.voxels, labels.geometry, "label"))
+    except InputRefused as error:
+        raise InputRefused(f"{path}: {error}") from error
+    if prepared is not None:
+        keep_prepared(head, prepared_path(prepared, number))
+    return head

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from medcyclegan.errors import InputRefused
 from medcyclegan.training.data.collect import Cases
 from medcyclegan.training.data.config import DataConfig
-from medcyclegan.training.data.inputs import Input, shown
-from medcyclegan.training.data.subjects import held_back
+from medcyclegan.training.data.inputs import Input, held_back, shown
 
 _SHOWN = 5
 

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from medcyclegan.bounded_text import MOST_RECORD_BYTES, read_text
+from medcyclegan.core.text import MOST_RECORD_BYTES, read_text
 from medcyclegan.errors import UsageError
 from medcyclegan.io.atomic import atomic_file
 from medcyclegan.training.data.case import (

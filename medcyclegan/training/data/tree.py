@@ -8,14 +8,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
+from medcyclegan.core.task import Modality, fits_modality
+from medcyclegan.core.text import path_text
 from medcyclegan.errors import InputRefused, MedcycleganError
-from medcyclegan.io.dicom.find import is_image
-from medcyclegan.io.dicom.header import DicomFile, dicom_start, load_header
-from medcyclegan.io.dicom.radiograph import is_radiograph
-from medcyclegan.io.dicom.values import text
+from medcyclegan.io.dicom.api import (
+    DicomFile,
+    dicom_start,
+    is_image,
+    is_radiograph,
+    load_header,
+    text,
+)
 from medcyclegan.io.links import leads_nowhere, leads_out
-from medcyclegan.pathtext import path_text
-from medcyclegan.task import Modality, fits_modality
 from medcyclegan.training.data.inputs import Image, shown
 
 _VOLUMES = {

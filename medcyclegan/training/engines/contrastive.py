@@ -17,9 +17,8 @@ from torch.nn import functional
 
 from medcyclegan.networks.discriminator import Discriminator, DiscriminatorConfig
 from medcyclegan.networks.factory import GeneratorConfig
-from medcyclegan.networks.shuffle_unet import ShuffleUNet
-from medcyclegan.training import losses as terms
-from medcyclegan.training.average import MovingAverage
+from medcyclegan.networks.generators import ShuffleUNet
+from medcyclegan.training.data.types import Sample
 from medcyclegan.training.engines.base import (
     DataTraits,
     Direction,
@@ -27,6 +26,7 @@ from medcyclegan.training.engines.base import (
     EngineSettings,
     Losses,
     Moment,
+    MovingAverage,
     Setup,
     gan_adam,
     mean_losses,
@@ -34,8 +34,8 @@ from medcyclegan.training.engines.base import (
     set_rate,
     weights_of,
 )
+from medcyclegan.training.losses import discriminator_loss, generator_adversarial_loss, matched_loss
 from medcyclegan.training.parallel import Crew
-from medcyclegan.training.sample import Sample
 
 Weight = Annotated[float, Field(ge=0)]
 Rate = Annotated[float, Field(gt=0)]
@@ -197,7 +197,7 @@ class Contrastive(Engine):
             (losses["generator"] / len(parts)).backward(inputs=weights_of(self.generator_optimiser))
             if "adversarial" in weights:
                 with self.autocast():
-                    losses["discriminator_b"] = terms.discriminator_loss(
+                    losses["discriminator_b"] = discriminator_loss(
                         self.judge(part.b), self.judge(fake)
                     )
                 (losses["discriminator_b"] / len(parts)).backward()
@@ -218,13 +218,13 @@ class Contrastive(Engine):
             fake = self.generator(part.a)
             losses: Losses = {}
             if "adversarial" in weights:
-                losses["adversarial"] = terms.generator_adversarial_loss(self.judge(fake))
+                losses["adversarial"] = generator_adversarial_loss(self.judge(fake))
             if "patch_nce" in weights:
                 losses["patch_nce"] = self._patch_nce(fake, part.a)
             if "identity" in weights:
                 losses["identity"] = self._patch_nce(self.generator(part.b), part.b)
             if "matched" in weights:
-                losses["matched"] = terms.matched_loss(fake, part.b, part.matched)
+                losses["matched"] = matched_loss(fake, part.b, part.matched)
         first, *others = [weight * losses[name] for name, weight in weights.items()]
         return {**losses, "generator": sum(others, start=first)}, fake.detach()
 

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 
 from medcyclegan.networks.discriminator import Discriminator, DiscriminatorConfig
 from medcyclegan.networks.factory import GeneratorConfig
-from medcyclegan.training import losses as terms
-from medcyclegan.training.average import MovingAverage
+from medcyclegan.training.data.types import Sample
 from medcyclegan.training.engines.base import (
     DIRECTIONS,
     DataTraits,
@@ -24,6 +23,7 @@ from medcyclegan.training.engines.base import (
     EngineSettings,
     Losses,
     Moment,
+    MovingAverage,
     Setup,
     Side,
     gan_adam,
@@ -33,10 +33,21 @@ from medcyclegan.training.engines.base import (
     target_of,
     weights_of,
 )
+from medcyclegan.training.engines.image_pool import FakePool
+from medcyclegan.training.losses import (
+    LossWeights,
+    Warmup,
+    describe_weights,
+    discriminator_loss,
+    generator_adversarial_loss,
+    gradient_consistency_loss,
+    l1_loss,
+    matched_loss,
+    paired_l1_loss,
+    structure_loss,
+    weighted_sum,
+)
 from medcyclegan.training.parallel import Crew
-from medcyclegan.training.pool import FakePool
-from medcyclegan.training.sample import Sample
-from medcyclegan.training.structure import structure_loss
 
 Rate = Annotated[float, Field(gt=0)]
 Fakes = Mapping[Direction, Tensor]
@@ -52,8 +63,8 @@ class CycleGANSettings(EngineSettings):
 
     kind: Literal["cyclegan"] = "cyclegan"
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
-    losses: terms.LossWeights = terms.LossWeights()
-    warmup: terms.Warmup | None = None
+    losses: LossWeights = LossWeights()
+    warmup: Warmup | None = None
     directions: Literal["both", "a-to-b"] = "both"
     generator_rate: Rate = 2e-4
     discriminator_rate: Rate = 2e-4
@@ -94,7 +105,7 @@ class CycleGANSettings(EngineSettings):
             return ()
         return ("all of the training is the warm-up: engine.losses never come to be",)
 
-    def losses_at(self, share: float) -> terms.LossWeights:
+    def losses_at(self, share: float) -> LossWeights:
         """The weights of the losses when ``share`` of the training is done."""
         if self.warmup is not None and share < self.warmup.share:
             return self.warmup.losses
@@ -107,9 +118,9 @@ class CycleGANSettings(EngineSettings):
 
     def describe(self, generator: GeneratorConfig) -> str:
         """Losses and directions."""
-        used = terms.describe_weights(self.losses)
+        used = describe_weights(self.losses)
         if self.warmup is not None:
-            before = terms.describe_weights(self.warmup.losses)
+            before = describe_weights(self.warmup.losses)
             used += f"; in the first {self.warmup.share:.0%} of the steps {before}"
         both = "both directions" if self.directions == "both" else "a to b"
         kind = "CycleGAN" if self.losses.adversarial and self.losses.cycle else "training"
@@ -178,9 +189,7 @@ class CycleGAN(Engine):
 
     def loss_names(self) -> list[str]:
         """Those of weight above 0 at any time, their sum, and the discriminators'."""
-        wanted = [
-            name for name in terms.LossWeights.model_fields if self.settings.largest_weight(name)
-        ]
+        wanted = [name for name in LossWeights.model_fields if self.settings.largest_weight(name)]
         return [*wanted, "generator", *(f"discriminator_{side}" for side in self.discriminators)]
 
     def step(self, parts: Sequence[Sample], moment: Moment, crew: Crew) -> Losses:
@@ -205,7 +214,7 @@ class CycleGAN(Engine):
         return losses
 
     def _generator_gradients(
-        self, batch: Sequence[Sample], weights: terms.LossWeights
+        self, batch: Sequence[Sample], weights: LossWeights
     ) -> tuple[Losses, list[dict[Direction, Tensor]]]:
         """Add up the generators' gradients; returns the mean losses, and the fakes of each part."""
         own = weights_of(self.generator_optimiser)
@@ -217,7 +226,7 @@ class CycleGAN(Engine):
                 losses = generator_losses(
                     self._generators, self.discriminators, part, fakes, weights
                 )
-            total = terms.weighted_sum(losses, weights)
+            total = weighted_sum(losses, weights)
             # for the generators' weights alone: the discriminators learn from the pool
             (total / len(batch)).backward(inputs=own)
             all_losses.append({**losses, "generator": total})
@@ -244,7 +253,7 @@ def generator_losses(
     discriminators: Mapping[Side, nn.Module],
     batch: Sample,
     fakes: Fakes,
-    weights: terms.LossWeights,
+    weights: LossWeights,
 ) -> Losses:
     """The losses of weight above 0, unweighted, each summed over the directions; scalars."""
     source = {"a-to-b": batch.a, "b-to-a": batch.b}
@@ -252,19 +261,19 @@ def generator_losses(
 
     def cycle(way: Direction) -> Tensor:
         back: Direction = "b-to-a" if way == "a-to-b" else "a-to-b"
-        return terms.l1_loss(generators[back](fakes[way]), source[way])
+        return l1_loss(generators[back](fakes[way]), source[way])
 
     by_name: dict[str, Callable[[Direction], Tensor]] = {
-        "adversarial": lambda way: terms.generator_adversarial_loss(
+        "adversarial": lambda way: generator_adversarial_loss(
             discriminators[target_of(way)](fakes[way])
         ),
         "cycle": cycle,
         # what is of the target's kind already should stay
-        "identity": lambda way: terms.l1_loss(generators[way](target[way]), target[way]),
+        "identity": lambda way: l1_loss(generators[way](target[way]), target[way]),
         "structure": lambda way: structure_loss(fakes[way], source[way]),
-        "gradient": lambda way: terms.gradient_consistency_loss(fakes[way], source[way]),
-        "paired_l1": lambda way: terms.paired_l1_loss(fakes[way], target[way], batch.paired),
-        "matched": lambda way: terms.matched_loss(fakes[way], target[way], batch.matched),
+        "gradient": lambda way: gradient_consistency_loss(fakes[way], source[way]),
+        "paired_l1": lambda way: paired_l1_loss(fakes[way], target[way], batch.paired),
+        "matched": lambda way: matched_loss(fakes[way], target[way], batch.matched),
     }
     losses: Losses = {}
     for name, term in by_name.items():
@@ -279,8 +288,6 @@ def discriminator_losses(
 ) -> Losses:
     """The loss of each discriminator on real slabs and the fakes it is ``shown``; scalars."""
     return {
-        f"discriminator_{side}": terms.discriminator_loss(
-            judge(getattr(batch, side)), judge(shown[side])
-        )
+        f"discriminator_{side}": discriminator_loss(judge(getattr(batch, side)), judge(shown[side]))
         for side, judge in discriminators.items()
     }

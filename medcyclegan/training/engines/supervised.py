@@ -16,9 +16,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from medcyclegan.networks.factory import GeneratorConfig
+from medcyclegan.networks.generators import ShuffleUNet
 from medcyclegan.networks.layers import LevelHead
-from medcyclegan.networks.shuffle_unet import ShuffleUNet
-from medcyclegan.training.average import MovingAverage
+from medcyclegan.training.data.types import Sample
 from medcyclegan.training.engines.base import (
     DataTraits,
     Direction,
@@ -26,14 +26,14 @@ from medcyclegan.training.engines.base import (
     EngineSettings,
     Losses,
     Moment,
+    MovingAverage,
     Setup,
     mean_losses,
     set_rate,
 )
+from medcyclegan.training.engines.muon import ConvMuon
 from medcyclegan.training.losses import border_losses, mean_of_chosen, two_hot_cross_entropy
-from medcyclegan.training.muon import ConvMuon
 from medcyclegan.training.parallel import Crew
-from medcyclegan.training.sample import Sample
 
 Weight = Annotated[float, Field(ge=0)]
 

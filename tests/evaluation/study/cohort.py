@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from medcyclegan.core.geometry import Geometry, geometry_from_spacing
+from medcyclegan.core.volume import Unit, Volume
 from medcyclegan.evaluation.study.plan import Method, StudyRequest
-from medcyclegan.geometry import Geometry, geometry_from_spacing
-from medcyclegan.io.nifti.write import write_nifti
-from medcyclegan.io.scan import ItkPassport
-from medcyclegan.volume import Unit, Volume
+from medcyclegan.io.nifti.image import write_nifti
+from medcyclegan.io.scan import ItkSourceHeader
 
 SHAPE = (26, 30, 28)
 SPACING_MM = (6.0, 6.0, 6.0)
@@ -41,7 +41,7 @@ def head_mask(ct: Volume) -> Volume:
 
 def save(volume: Volume, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_nifti(volume, passport=ItkPassport(), to=path)
+    write_nifti(volume, source_header=ItkSourceHeader(), to=path)
     return path
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from medcyclegan.evaluation.metrics import Scores
-from medcyclegan.evaluation.study.measure import (
+from medcyclegan.evaluation.study.statistics import (
     ERROR_EDGES_HU,
     HEIGHTS_PERCENT,
     JOINT_EDGES_HU,

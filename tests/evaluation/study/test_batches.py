@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from medcyclegan.batch.table import JSON_NAME
-from medcyclegan.evaluation.study.batches import BATCH_RECORD, doubt_warning, records_of
+from medcyclegan.evaluation.study.batch_records import BATCH_RECORD, doubt_warning, records_of
 from medcyclegan.evaluation.study.patient import Patient
 from medcyclegan.evaluation.study.plan import Method, StudyRequest
 from medcyclegan.io.case_names import fitness
+from medcyclegan.workflow.batch.table import JSON_NAME
 
 WHY = "The body in view has 14 litres; of what the model knows, 2 to 7."
 

@@ -9,17 +9,26 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from medcyclegan.evaluation.study.figures.agreement import (
+from medcyclegan.evaluation.study.figure_patients import (
+    AXIAL,
+    SAGITTAL,
+    Shown,
+    body_box,
+    body_views,
+    draw_heights,
+    draw_panel,
+    draw_profile,
+    middle_view,
+)
+from medcyclegan.evaluation.study.figure_scores import (
     draw_bland_altman,
     draw_error_histogram,
     draw_joint_histogram,
+    draw_scores,
+    draw_tissues,
 )
-from medcyclegan.evaluation.study.figures.panel import Shown, draw_panel
-from medcyclegan.evaluation.study.figures.places import draw_heights, draw_profile
-from medcyclegan.evaluation.study.figures.scores import draw_scores, draw_tissues
-from medcyclegan.evaluation.study.figures.style import drawing
-from medcyclegan.evaluation.study.images import PatientImages
-from medcyclegan.evaluation.study.planes import AXIAL, SAGITTAL, body_box, body_views, middle_view
+from medcyclegan.evaluation.study.figure_style import drawing
+from medcyclegan.evaluation.study.load import PatientImages
 from medcyclegan.evaluation.views import in_viewing_order
 from tests.evaluation.study.cohort import head_ct, head_mask, with_error
 from tests.evaluation.study.scores import result

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from medcyclegan.errors import InputRefused
-from medcyclegan.evaluation.study.groups import read_groups
+from medcyclegan.evaluation.study.patient import read_groups
 
 
 def table(tmp_path: Path, text: str) -> Path:

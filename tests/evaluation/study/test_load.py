@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medcyclegan.core.geometry import Geometry
+from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused
 from medcyclegan.evaluation.study.load import Truth, load_prediction, load_truth
 from medcyclegan.evaluation.study.patient import Patient
-from medcyclegan.geometry import Geometry
-from medcyclegan.volume import Volume
 from tests.evaluation.study.cohort import GRID, filled, head_ct, head_mask, save
 
 
@@ -93,7 +93,7 @@ def test_a_body_that_is_seen_in_part_counts_as_air_beyond_and_one_not_seen_is_re
 ) -> None:
     half = Volume(head_ct().voxels[13:], _from(13), "HU")
     found = load_prediction(save(half, tmp_path / "half.nii.gz"), truth)
-    assert found.unseen_share == pytest.approx(0.5, abs=0.05)
+    assert found.outside_fov_share == pytest.approx(0.5, abs=0.05)
     assert "counts as air" in found.warnings[0]
     assert (found.sct.voxels[:13] == -1024.0).all()
     away = save(moved(head_ct(), by_mm=600.0), tmp_path / "away.nii.gz")

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from medcyclegan.core.geometry import Geometry
+from medcyclegan.core.volume import Volume
 from medcyclegan.evaluation.study.load import Prediction, Truth
-from medcyclegan.evaluation.study.measure import (
+from medcyclegan.evaluation.study.statistics import (
     ERROR_EDGES_HU,
     HEIGHTS_PERCENT,
     JOINT_EDGES_HU,
     Measured,
     measure,
 )
-from medcyclegan.geometry import Geometry
-from medcyclegan.volume import Volume
 from tests.evaluation.study.cohort import head_ct, head_mask
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from medcyclegan.errors import InputRefused, UsageError
-from medcyclegan.evaluation.study.find import find_images
-from medcyclegan.evaluation.study.plan import Method, StudyRequest, make_plan
+from medcyclegan.evaluation.study.plan import Method, StudyRequest, find_images, make_plan
 
 DICOM = b"\0" * 128 + b"DICM"
 

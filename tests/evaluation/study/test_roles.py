@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from medcyclegan.errors import InputRefused
-from medcyclegan.evaluation.study.find import find_images
-from medcyclegan.evaluation.study.plan import Method, StudyRequest, make_plan
-from medcyclegan.evaluation.study.result import Study
+from medcyclegan.evaluation.study.plan import Method, StudyRequest, find_images, make_plan
 from medcyclegan.evaluation.study.run import evaluate_study
+from medcyclegan.evaluation.study.tables import Study
 from tests.evaluation.study.cohort import head_ct, head_mask, save, with_error
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)

@@ -7,15 +7,18 @@ import io
 import json
 import math
 
-from medcyclegan.evaluation.study.latex import (
+from medcyclegan.evaluation.study.statistics import METRICS, compare, summarise
+from medcyclegan.evaluation.study.tables import (
+    as_csv,
+    as_json,
     comparison_table,
     escaped,
     p_text,
+    score_rows,
     score_table,
+    summary_rows,
     summary_table,
 )
-from medcyclegan.evaluation.study.statistics import METRICS, compare, summarise
-from medcyclegan.evaluation.study.tables import as_csv, as_json, score_rows, summary_rows
 from tests.evaluation.study.scores import result
 
 RESULTS = [

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from medcyclegan.evaluation.metrics import score
-from medcyclegan.evaluation.study.batches import BATCH_RECORD
-from medcyclegan.evaluation.study.result import Study
+from medcyclegan.evaluation.study.batch_records import BATCH_RECORD
 from medcyclegan.evaluation.study.run import evaluate_study
+from medcyclegan.evaluation.study.tables import Study
 from medcyclegan.io.read import read_scan
 from tests.cli.conversion_inputs import Run, runner
 from tests.evaluation.study.cohort import head_mask, make_cohort, request_on

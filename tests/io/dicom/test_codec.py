@@ -87,6 +87,6 @@ def test_decoder_that_dies_costs_one_series(
     """Another program stands in for a decoder that crashes."""
     make_series(tmp_path / "s", shape=SHAPE, transfer_syntax=JPEGLSLossless)
     assert read_dicom(tmp_path / "s").volume.voxels.shape == SHAPE
-    monkeypatch.setattr("medcyclegan.io.dicom.worker.sys.executable", "/bin/false")
+    monkeypatch.setattr("medcyclegan.io.dicom.decoder_process.sys.executable", "/bin/false")
     with pytest.raises(InputRefused, match=r"IM0000.* cannot be decoded"):
         read_dicom(tmp_path / "s")

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
+from medcyclegan.core.geometry import Geometry, geometry_from_spacing
+from medcyclegan.core.volume import Unit, Volume
 from medcyclegan.errors import CannotWrite, InputRefused, MedcycleganError
-from medcyclegan.geometry import Geometry, geometry_from_spacing
-from medcyclegan.io.dicom.create import write_dicom_mr
 from medcyclegan.io.dicom.derive import seeded_uid_maker
 from medcyclegan.io.dicom.read import read_dicom
-from medcyclegan.io.dicom.write import write_dicom_ct
-from medcyclegan.volume import Unit, Volume
+from medcyclegan.io.dicom.write import write_dicom_ct, write_dicom_mr
 from tests.dicom_derived import NOW, dciodvfy_errors, derivation, run
 from tests.dicom_factory import axial_affine, pattern
 
@@ -80,7 +79,9 @@ def test_the_validators_find_no_error(tmp_path: Path) -> None:
     assert dciodvfy_errors(tmp_path / "mr") == []
     scan = read_dicom(tmp_path / "mr")
     hu = scan.volume.with_voxels(scan.volume.voxels - 1024, unit="HU")
-    write_dicom_ct(hu, passport=scan.passport, to=tmp_path / "ct", derivation=derivation())
+    write_dicom_ct(
+        hu, source_header=scan.source_header, to=tmp_path / "ct", derivation=derivation()
+    )
     assert dciodvfy_errors(tmp_path / "ct") == []
     both = [path for name in ("mr", "ct") for path in (tmp_path / name).glob("*.dcm")]
     assert run("dcentvfy", *both).strip() == ""

@@ -19,7 +19,7 @@ from medcyclegan.errors import InputRefused, MedcycleganError
 from medcyclegan.io.dicom.deidentify import NO_DATE, Deidentifier
 from medcyclegan.io.dicom.read import read_dicom
 from medcyclegan.io.dicom.write import write_dicom_ct
-from medcyclegan.io.scan import ItkPassport, Scan
+from medcyclegan.io.scan import ItkSourceHeader, Scan
 from tests.dicom_conformance import validator_errors
 from tests.dicom_derived import derivation, sources
 from tests.dicom_factory import PATIENT_ID, make_series
@@ -61,7 +61,7 @@ def tell(ds: Dataset, _: int) -> None:
         if vr in TELLING and keyword not in kept and keyword != "PatientID":
             setattr(ds, keyword, TELLING[vr])
     equipment = Dataset()
-    equipment.Manufacturer, equipment.InstitutionName = "Maker", f"{MARK} hospital"
+    equipment.Manufacturer, equipment.InstitutionName = "Provenance", f"{MARK} hospital"
     ds.ContributingEquipmentSequence = [equipment]
     ds.PositionReferenceIndicator = f"{MARK} nose"
     ds.add_new(0x00090010, "LO", f"{MARK} MAKER")
@@ -75,11 +75,11 @@ def scan(tmp_path: Path) -> Scan:
 
 def write(scan: Scan, to: Path, deidentifier: Deidentifier | None = None) -> list[Dataset]:
     """Write a CT with or without the patient, as a conversion does."""
-    how, passport = derivation(to.name), scan.passport
+    how, source_header = derivation(to.name), scan.source_header
     if deidentifier is not None:
-        passport, how = deidentifier.passport(passport), replace(how, now=NO_DATE)
+        source_header, how = deidentifier.source_header(source_header), replace(how, now=NO_DATE)
     volume = scan.volume.with_voxels(scan.volume.voxels, unit="HU")
-    write_dicom_ct(volume, passport=passport, to=to, derivation=how)
+    write_dicom_ct(volume, source_header=source_header, to=to, derivation=how)
     return [dcmread(path) for path in sorted(to.glob("*.dcm"))]
 
 
@@ -188,17 +188,17 @@ def test_text_in_the_pixels_is_refused(tmp_path: Path) -> None:
             ds.BurnedInAnnotation = value
 
         make_series(tmp_path / value, shape=SHAPE, changes=change)
-        passport = read_dicom(tmp_path / value).passport
+        source_header = read_dicom(tmp_path / value).source_header
         if is_refused:
             with pytest.raises(InputRefused, match="BurnedInAnnotation"):
-                Deidentifier(KEY).passport(passport)
+                Deidentifier(KEY).source_header(source_header)
         else:
-            Deidentifier(KEY).passport(passport)
+            Deidentifier(KEY).source_header(source_header)
 
 
-def test_a_passport_without_dicom_stays_and_a_short_key_is_refused() -> None:
-    passport = ItkPassport()
-    assert Deidentifier(KEY).passport(passport) is passport
+def test_a_source_header_without_dicom_stays_and_a_short_key_is_refused() -> None:
+    source_header = ItkSourceHeader()
+    assert Deidentifier(KEY).source_header(source_header) is source_header
     assert KEY.decode() not in repr(Deidentifier(KEY))
     with pytest.raises(MedcycleganError, match="3 bytes"):
         Deidentifier(b"abc")

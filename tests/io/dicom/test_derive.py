@@ -11,7 +11,7 @@ from pydicom import Dataset
 from pydicom.valuerep import format_number_as_ds
 
 from medcyclegan.io.dicom.read import read_dicom
-from medcyclegan.io.scan import DicomPassport, Scan
+from medcyclegan.io.scan import DicomSourceHeader, Scan
 from tests.dicom_derived import (
     dciodvfy_errors,
     derive,
@@ -183,8 +183,10 @@ def test_a_thickness_that_dicom_does_not_allow_becomes_the_measured_step(
     (ds, *_) = derive(scan)
     step_mm = scan.volume.geometry.spacing_mm[2]
     assert float(ds.SliceThickness) == pytest.approx(step_mm)
-    assert isinstance(scan.passport, DicomPassport)
-    assert scan.passport.slices[0].SliceThickness == float(thickness)  # the source is untouched
+    assert isinstance(scan.source_header, DicomSourceHeader)
+    assert scan.source_header.slices[0].SliceThickness == float(
+        thickness
+    )  # the source is untouched
     write_fake(scan, tmp_path / "ct")
     assert dciodvfy_errors(tmp_path / "ct") == []
 

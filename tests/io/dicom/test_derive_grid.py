@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medcyclegan.core.geometry import Geometry, geometry_from_spacing
 from medcyclegan.errors import InputRefused
-from medcyclegan.geometry import Geometry, geometry_from_spacing
 from medcyclegan.io.dicom.derive import derive_series
-from medcyclegan.io.scan import DicomPassport, Scan
+from medcyclegan.io.scan import DicomSourceHeader, Scan
 from tests.dicom_derived import (
     NO_DICOM,
     SHAPE,
@@ -42,7 +42,7 @@ def handed(sign: int) -> Geometry:
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_slices_are_numbered_along_the_normal(sign: int) -> None:
-    series = derive_series(handed(sign), passport=NO_DICOM, derivation=derivation()).slices
+    series = derive_series(handed(sign), source_header=NO_DICOM, derivation=derivation()).slices
     assert [k for k, _ in series] == ([0, 1, 2, 3] if sign > 0 else [3, 2, 1, 0])
     cosines = np.array(series[0][1].ImageOrientationPatient, dtype=float).reshape(2, 3)
     heights = [
@@ -55,7 +55,7 @@ def test_slices_are_numbered_along_the_normal(sign: int) -> None:
 
 def test_no_patient_is_invented() -> None:
     geometry = Geometry(SHAPE, axial_affine())
-    (_, ds), *_ = derive_series(geometry, passport=NO_DICOM, derivation=derivation()).slices
+    (_, ds), *_ = derive_series(geometry, source_header=NO_DICOM, derivation=derivation()).slices
     for keyword in ("PatientName", "PatientID", "StudyDate", "StudyID", "PatientPosition"):
         assert ds[keyword].is_empty
     assert ds.StudyInstanceUID != ds.SeriesInstanceUID != ds.FrameOfReferenceUID
@@ -74,19 +74,21 @@ def test_a_sheared_grid_is_refused(axes: tuple[int, int], cosine: float, is_refu
     affine[axes] = cosine
     sheared = Geometry(SHAPE, affine)
     if not is_refused:
-        assert derive_series(sheared, passport=NO_DICOM, derivation=derivation())
+        assert derive_series(sheared, source_header=NO_DICOM, derivation=derivation())
         return
     with pytest.raises(InputRefused, match=r"sheared.*NIfTI"):
-        derive_series(sheared, passport=NO_DICOM, derivation=derivation())
+        derive_series(sheared, source_header=NO_DICOM, derivation=derivation())
 
 
-def test_a_left_handed_passport_is_numbered_along_the_normal(read: Read) -> None:
+def test_a_left_handed_source_header_is_numbered_along_the_normal(read: Read) -> None:
     scan = read()
     affine = np.array(scan.volume.geometry.affine_ras)
     affine[:3, 3] += affine[:3, 2] * (SHAPE[2] - 1)
     affine[:3, 2] *= -1
-    turned = DicomPassport(sources(scan)[::-1])
-    series = derive_series(Geometry(SHAPE, affine), passport=turned, derivation=derivation()).slices
+    turned = DicomSourceHeader(sources(scan)[::-1])
+    series = derive_series(
+        Geometry(SHAPE, affine), source_header=turned, derivation=derivation()
+    ).slices
     assert [k for k, _ in series] == [2, 1, 0]
     places = [texts(ds, "ImagePositionPatient") for _, ds in series]
     assert places == [texts(ds, "ImagePositionPatient") for ds in sources(scan)]

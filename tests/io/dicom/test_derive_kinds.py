@@ -18,11 +18,10 @@ from pydicom.uid import (
 )
 
 from medcyclegan.errors import InputRefused, MedcycleganError
-from medcyclegan.io.dicom.choose_kind import KindName
 from medcyclegan.io.dicom.derive import DerivedSeries, derive_series
-from medcyclegan.io.dicom.kinds import Encoding
+from medcyclegan.io.dicom.kinds import Encoding, KindName
 from medcyclegan.io.read import read_scan
-from medcyclegan.io.scan import PlanePassport, Scan
+from medcyclegan.io.scan import RasterSourceHeader, Scan
 from tests.dicom_derived import derivation
 from tests.dicom_factory import make_series
 from tests.radiographs import WINDOW, write_radiograph
@@ -38,7 +37,7 @@ def derived(
     scan: Scan, kind: KindName, value_range: tuple[float, float] | None = None
 ) -> DerivedSeries:
     how = replace(derivation(), kind=kind, value_range=value_range)
-    return derive_series(scan.volume.geometry, passport=scan.passport, derivation=how)
+    return derive_series(scan.volume.geometry, source_header=scan.source_header, derivation=how)
 
 
 def first(scan: Scan, kind: KindName, value_range: tuple[float, float] | None = None) -> Dataset:
@@ -74,7 +73,7 @@ def test_a_ct_from_a_ct_keeps_its_exposure_slice_by_slice(tmp_path: Path) -> Non
 
 def test_a_ct_from_an_mr_or_an_mr_from_a_ct_tells_no_exposure(tmp_path: Path) -> None:
     ct = read_ct(tmp_path / "ct", **EXPOSURE)
-    assert all(name in ct.passport.slices[0] for name in EXPOSURE)  # type: ignore[union-attr]
+    assert all(name in ct.source_header.slices[0] for name in EXPOSURE)  # type: ignore[union-attr]
     mr = first(ct, "MR")
     assert [name for name in EXPOSURE if name in mr] == []
     make_series(tmp_path / "mr", shape=SHAPE)
@@ -167,7 +166,7 @@ def test_spacings_of_zero_are_not_carried_on(tmp_path: Path) -> None:
     path = write_radiograph(tmp_path / "xr")
     scan = read_scan(path)
     assert "PixelSpacing" in first(scan, "XR")
-    scan.passport.slices[0].PixelSpacing = ["0.000", "0.000"]  # type: ignore[union-attr]
+    scan.source_header.slices[0].PixelSpacing = ["0.000", "0.000"]  # type: ignore[union-attr]
     assert "PixelSpacing" not in first(scan, "XR")
 
 
@@ -177,7 +176,7 @@ def test_grey_values_of_no_class_are_a_secondary_capture(tmp_path: Path) -> None
     from_mr = first(read_scan(tmp_path / "mr"), "SC", (0.0, 255.0))
     from_picture = derive_series(
         radiograph(tmp_path / "xr2").volume.geometry,
-        passport=PlanePassport("uint8", "PNG"),
+        source_header=RasterSourceHeader("uint8", "PNG"),
         derivation=replace(derivation(), kind="SC", value_range=(0.0, 255.0)),
     ).slices[0][1]
     for ds in (from_xr, from_mr, from_picture):

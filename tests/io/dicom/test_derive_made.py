@@ -11,7 +11,7 @@ import pytest
 from pydicom.uid import CTImageStorage, EnhancedMRImageStorage
 
 from medcyclegan.io.dicom.derive import seeded_uid_maker
-from medcyclegan.io.scan import DicomPassport, Scan
+from medcyclegan.io.scan import DicomSourceHeader, Scan
 from tests.dicom_derived import (
     MODEL_SHA256,
     SHAPE,
@@ -90,7 +90,7 @@ def test_frames_are_referred_to_in_multi_frame_objects_only(read: Read, is_enhan
     if is_enhanced:
         for ds in slices:
             ds.SOPClassUID = EnhancedMRImageStorage
-    framed = replace(scan, passport=DicomPassport(slices, frame_numbers=(3, 1, 2)))
+    framed = replace(scan, source_header=DicomSourceHeader(slices, frame_numbers=(3, 1, 2)))
     found = [ds.SourceImageSequence[0].get("ReferencedFrameNumber") for ds in derive(framed)]
     assert found == ([3, 1, 2] if is_enhanced else [None, None, None])
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medcyclegan.core.geometry import Geometry
 from medcyclegan.errors import InputRefused, MedcycleganError
-from medcyclegan.geometry import Geometry
 from medcyclegan.io.dicom.derive import derive_series
 from medcyclegan.io.scan import Scan
 from tests.dicom_derived import (
@@ -120,7 +120,9 @@ def test_another_grid_is_refused(read: Read, change: str) -> None:
     else:
         shape = (6, 5, 2) if change == "fewer" else (7, 5, 3)
     with pytest.raises(MedcycleganError, match=r"[Ss]lice"):
-        derive_series(Geometry(shape, affine), passport=scan.passport, derivation=derivation())
+        derive_series(
+            Geometry(shape, affine), source_header=scan.source_header, derivation=derivation()
+        )
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
-from medcyclegan.batch.finding import find_candidates
 from medcyclegan.errors import InputRefused
+from medcyclegan.io.dicom.attribute_access import quiet
 from medcyclegan.io.dicom.read import read_dicom
-from medcyclegan.io.dicom.values import quiet
 from medcyclegan.io.read import read_scan
+from medcyclegan.workflow.batch.finding import find_candidates
 from tests.dicom_directory import make_cd, slices_of
 from tests.dicom_factory import make_series, pattern
 

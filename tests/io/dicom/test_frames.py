@@ -24,12 +24,12 @@ def test_frames_are_placed_and_rescaled_one_by_one(tmp_path: Path) -> None:
         assert np.allclose(scan.volume.geometry.affine_ras, axial_affine(), rtol=0, atol=1e-12)
 
 
-def test_passport_has_one_data_set_a_frame(tmp_path: Path) -> None:
+def test_source_header_has_one_data_set_a_frame(tmp_path: Path) -> None:
     path = make_enhanced(tmp_path)
-    passport = read_dicom(path).passport
+    source_header = read_dicom(path).source_header
     source = dcmread(path)
-    assert passport.frame_numbers == tuple(ORDER.index(k) + 1 for k in range(SHAPE[2]))
-    for k, ds in enumerate(passport.slices):
+    assert source_header.frame_numbers == tuple(ORDER.index(k) + 1 for k in range(SHAPE[2]))
+    for k, ds in enumerate(source_header.slices):
         assert ds.SOPInstanceUID == source.SOPInstanceUID
         assert float(ds.ImagePositionPatient[2]) == -31.25 + 2.5 * k
         assert list(ds.ImageOrientationPatient) == [1, 0, 0, 0, 1, 0]

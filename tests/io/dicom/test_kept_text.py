@@ -10,10 +10,10 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import ImplicitVRLittleEndian
 
 from medcyclegan.errors import InputRefused
+from medcyclegan.io.dicom.attribute_access import quiet
 from medcyclegan.io.dicom.deidentify import Deidentifier
 from medcyclegan.io.dicom.read import read_dicom
-from medcyclegan.io.dicom.values import quiet
-from medcyclegan.io.scan import DicomPassport, Scan
+from medcyclegan.io.scan import DicomSourceHeader, Scan
 from tests.dicom_derived import write_fake
 from tests.dicom_factory import make_series
 
@@ -139,8 +139,8 @@ def test_a_name_that_was_changed_is_written_as_changed(tmp_path: Path) -> None:
     """Else the old bytes would come back."""
     name = "Müller".encode()
     scan = scan_with(tmp_path, None, NAME=name)
-    assert isinstance(scan.passport, DicomPassport)
-    for ds in scan.passport.slices:
+    assert isinstance(scan.source_header, DicomSourceHeader)
+    for ds in scan.source_header.slices:
         ds.PatientName = "Other^Name"
     write_fake(scan, tmp_path / "ct")
     assert raw(tmp_path / "ct" / "CT_0001.dcm", "PatientName") == b"Other^Name"
@@ -149,7 +149,7 @@ def test_a_name_that_was_changed_is_written_as_changed(tmp_path: Path) -> None:
 def test_it_does_not_come_back_after_deidentification(tmp_path: Path) -> None:
     name = "Müller".encode()
     scan = scan_with(tmp_path, None, NAME=name, PATIENT=name, DESCRIPTION=name)
-    passport = Deidentifier(key=b"k" * 32).passport(scan.passport)
-    write_fake(Scan(scan.volume, passport, scan.source, scan.modality), tmp_path / "ct")
+    source_header = Deidentifier(key=b"k" * 32).source_header(scan.source_header)
+    write_fake(Scan(scan.volume, source_header, scan.source, scan.modality), tmp_path / "ct")
     for path in (tmp_path / "ct").iterdir():
         assert name not in path.read_bytes()

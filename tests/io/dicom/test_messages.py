@@ -10,8 +10,8 @@ import pytest
 from pydicom import Dataset
 
 from medcyclegan.errors import InputRefused
+from medcyclegan.io.dicom.attribute_access import shown
 from medcyclegan.io.dicom.read import read_dicom
-from medcyclegan.io.dicom.values import shown
 from tests.dicom_factory import PATIENT_ID, PATIENT_NAME, make_series
 
 SHAPE = (8, 6, 3)

@@ -163,9 +163,9 @@ def test_single_slice_takes_its_spacing_from_the_header(
     assert bool(scan.warnings) is warned
 
 
-def test_passport_is_the_header_in_the_order_of_k(tmp_path: Path) -> None:
+def test_source_header_is_the_header_in_the_order_of_k(tmp_path: Path) -> None:
     paths = make_series(tmp_path / "s", shape=SHAPE)
-    slices = read_dicom(tmp_path / "s").passport.slices
+    slices = read_dicom(tmp_path / "s").source_header.slices
     for path, header in zip(paths, slices, strict=True):
         whole = dcmread(path)
         assert header.SOPInstanceUID == whole.SOPInstanceUID

@@ -11,11 +11,11 @@ import pytest
 import SimpleITK
 from pydicom import Dataset, dcmread
 
-from medcyclegan.geometry import Geometry
+from medcyclegan.core.geometry import Geometry
+from medcyclegan.core.volume import Volume
 from medcyclegan.io.dicom.read import read_dicom
 from medcyclegan.io.dicom.write import write_dicom_ct
 from medcyclegan.io.scan import Scan
-from medcyclegan.volume import Volume
 from tests.dicom_derived import NO_DICOM, dciodvfy_errors, derivation, run, write_fake
 from tests.dicom_factory import axial_affine, make_series, pattern
 
@@ -97,7 +97,7 @@ def test_dciodvfy_finds_no_error(scan: Scan, tmp_path: Path) -> None:
 
 def test_dciodvfy_finds_no_error_without_dicom(tmp_path: Path) -> None:
     volume = Volume(pattern(HU_SHAPE).astype("f4"), Geometry(HU_SHAPE, axial_affine()), "HU")
-    write_dicom_ct(volume, passport=NO_DICOM, to=tmp_path / "ct", derivation=derivation())
+    write_dicom_ct(volume, source_header=NO_DICOM, to=tmp_path / "ct", derivation=derivation())
     assert dciodvfy_errors(tmp_path / "ct") == []
 
 
@@ -157,7 +157,7 @@ def test_a_grid_without_dicom_comes_back(tmp_path: Path, handed: int) -> None:
     voxels = pattern(HU_SHAPE).astype(np.float32) - 1000
     write_dicom_ct(
         Volume(voxels, geometry, "HU"),
-        passport=NO_DICOM,
+        source_header=NO_DICOM,
         to=tmp_path / "ct",
         derivation=derivation(),
     )

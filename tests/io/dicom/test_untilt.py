@@ -12,7 +12,7 @@ from pydicom import Dataset, dcmread
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.read import read_dicom
-from medcyclegan.io.scan import DicomPassport, Scan
+from medcyclegan.io.scan import DicomSourceHeader, Scan
 from tests.dicom_derived import dciodvfy_errors, run, write_fake
 from tests.dicom_factory import axial_affine, make_series
 
@@ -130,7 +130,7 @@ def test_a_derived_series_lies_on_the_corrected_grid(tmp_path: Path) -> None:
     paths = tilted_series(tmp_path / "ct", tilted_affine(14.0))
     before = [path.read_bytes() for path in paths]
     scan = read_dicom(tmp_path / "ct", untilt=True)
-    assert isinstance(scan.passport, DicomPassport)
+    assert isinstance(scan.source_header, DicomSourceHeader)
     write_fake(scan, tmp_path / "out")
     assert dciodvfy_errors(tmp_path / "out") == []
     again = read_dicom(tmp_path / "out")

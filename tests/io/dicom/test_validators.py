@@ -22,10 +22,10 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from medcyclegan.geometry import Geometry
+from medcyclegan.core.geometry import Geometry
+from medcyclegan.core.volume import Volume
 from medcyclegan.io.dicom.read import read_dicom
 from medcyclegan.io.dicom.write import write_dicom_ct
-from medcyclegan.volume import Volume
 from tests.dicom_conformance import (
     ITK_TOLERANCE_MM,
     NIFTI_TOLERANCE_MM,
@@ -189,7 +189,7 @@ def test_sources_without_dicom(
     geometry = Geometry(SHAPE, grid(codes, tilt_deg=tilt_deg))
     voxels = pattern(SHAPE).astype(np.float32) - 1000
     volume = Volume(voxels, geometry, "HU")
-    write_dicom_ct(volume, passport=NO_DICOM, to=tmp_path / "ct", derivation=derivation())
+    write_dicom_ct(volume, source_header=NO_DICOM, to=tmp_path / "ct", derivation=derivation())
     check_written(tmp_path / "ct", voxels, geometry, [], node)
 
 

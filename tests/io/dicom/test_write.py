@@ -9,13 +9,13 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from medcyclegan.core.geometry import Geometry
+from medcyclegan.core.volume import Volume
 from medcyclegan.errors import CannotWrite, MedcycleganError
-from medcyclegan.geometry import Geometry
 from medcyclegan.io.dicom import write as dicom_write
 from medcyclegan.io.dicom.read import read_dicom
 from medcyclegan.io.dicom.write import write_dicom_ct
 from medcyclegan.io.scan import Scan
-from medcyclegan.volume import Volume
 from tests.dicom_derived import NO_DICOM, derivation, write_fake
 from tests.dicom_factory import axial_affine, make_series
 
@@ -71,7 +71,7 @@ def test_one_file_a_slice_in_order(scan: Scan, tmp_path: Path) -> None:
 def test_hu_are_rounded_and_clipped(tmp_path: Path, hu: float, stored: int) -> None:
     voxels = np.full(HU_SHAPE, hu, dtype=np.float32)
     volume = Volume(voxels, Geometry(HU_SHAPE, axial_affine()), "HU")
-    write_dicom_ct(volume, passport=NO_DICOM, to=tmp_path / "ct", derivation=derivation())
+    write_dicom_ct(volume, source_header=NO_DICOM, to=tmp_path / "ct", derivation=derivation())
     assert np.all(written(tmp_path / "ct")[0].pixel_array == stored)
 
 
@@ -133,7 +133,10 @@ def test_the_place_keeps_its_bytes(tmp_path: Path, syntax: UID) -> None:
 def test_what_is_not_hu_is_refused(scan: Scan, tmp_path: Path) -> None:
     with pytest.raises(MedcycleganError, match="HU"):
         write_dicom_ct(
-            scan.volume, passport=scan.passport, to=tmp_path / "ct", derivation=derivation()
+            scan.volume,
+            source_header=scan.source_header,
+            to=tmp_path / "ct",
+            derivation=derivation(),
         )
     assert not (tmp_path / "ct").exists()
 

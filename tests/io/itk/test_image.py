@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import SimpleITK
 
+from medcyclegan.core.geometry import Geometry
 from medcyclegan.errors import CannotWrite, InputRefused, MedcycleganError, UsageError
-from medcyclegan.geometry import Geometry
 from medcyclegan.io.itk import image as itk_image
 from medcyclegan.io.itk.image import read_itk, write_itk
-from medcyclegan.io.scan import DicomPassport, ItkPassport
+from medcyclegan.io.scan import DicomSourceHeader, ItkSourceHeader
 from tests.image_factory import OBLIQUE, SHAPE, all_axis_orders, ramp, volume_of
 
 ENDINGS = [".mha", ".mhd", ".nrrd"]
@@ -63,7 +63,7 @@ def test_grid_and_voxels_out_are_those_in(tmp_path: Path, affine: np.ndarray, en
     scan = read_itk(save(tmp_path / f"in{ending}", itk_of(ramp().astype("int16"), affine)))
     volume = volume_of(scan.volume.geometry)
     out = tmp_path / f"out{ending}"
-    write_itk(volume, passport=scan.passport, to=out)
+    write_itk(volume, source_header=scan.source_header, to=out)
     again = read_itk(out).volume
     assert np.array_equal(again.voxels, volume.voxels)
     assert SimpleITK.ReadImage(str(out)).GetPixelID() == SimpleITK.sitkInt16
@@ -244,14 +244,18 @@ def test_metadata_are_kept(tmp_path: Path, ending: str) -> None:
     image.SetMetaData("with space", "one value")
     scan = read_itk(save(tmp_path / f"in{ending}", image))
     kept = (("0008|0060", "MR"), ("with space", "one value"))
-    assert scan.passport == ItkPassport(kept)
-    write_itk(volume_of(scan.volume.geometry), passport=scan.passport, to=tmp_path / f"o{ending}")
-    assert read_itk(tmp_path / f"o{ending}").passport == ItkPassport(kept)
+    assert scan.source_header == ItkSourceHeader(kept)
+    write_itk(
+        volume_of(scan.volume.geometry),
+        source_header=scan.source_header,
+        to=tmp_path / f"o{ending}",
+    )
+    assert read_itk(tmp_path / f"o{ending}").source_header == ItkSourceHeader(kept)
     more = (("NDims = 2", "x"), ("a\nb", "x"), ("path", "c:\\new"))
-    broken = ItkPassport((("note", "a\nElementDataFile = /etc/passwd"), ("empty", ""), *more))
-    write_itk(volume_of(scan.volume.geometry), passport=broken, to=tmp_path / f"p{ending}")
-    expected = ItkPassport((("note", "a ElementDataFile = /etc/passwd"), ("path", "c:\\new")))
-    assert read_itk(tmp_path / f"p{ending}").passport == expected
+    broken = ItkSourceHeader((("note", "a\nElementDataFile = /etc/passwd"), ("empty", ""), *more))
+    write_itk(volume_of(scan.volume.geometry), source_header=broken, to=tmp_path / f"p{ending}")
+    expected = ItkSourceHeader((("note", "a ElementDataFile = /etc/passwd"), ("path", "c:\\new")))
+    assert read_itk(tmp_path / f"p{ending}").source_header == expected
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -263,21 +267,21 @@ def test_refused_outputs_leave_nothing(
     sheared = OBLIQUE.copy()
     sheared[:3, 2] += 0.5 * sheared[:3, 1]
     with pytest.raises(CannotWrite, match="sheared"):
-        write_itk(volume_of(Geometry(SHAPE, sheared)), passport=ItkPassport(), to=to)
+        write_itk(volume_of(Geometry(SHAPE, sheared)), source_header=ItkSourceHeader(), to=to)
     with pytest.raises(UsageError, match=r"\.mha, \.mhd or \.nrrd"):
-        write_itk(volume, passport=ItkPassport(), to=tmp_path / "a.nhdr")
+        write_itk(volume, source_header=ItkSourceHeader(), to=tmp_path / "a.nhdr")
     with pytest.raises(CannotWrite, match="parent folder"):
-        write_itk(volume, passport=ItkPassport(), to=tmp_path / "none" / f"a{ending}")
+        write_itk(volume, source_header=ItkSourceHeader(), to=tmp_path / "none" / f"a{ending}")
     with monkeypatch.context() as patch:
         patch.setattr(itk_image, "read_payload", lambda payload: bytes(payload.byte_count))
         with pytest.raises(CannotWrite, match="read back"):
-            write_itk(volume, passport=ItkPassport(), to=to)
+            write_itk(volume, source_header=ItkSourceHeader(), to=to)
     assert not list(tmp_path.iterdir())
-    write_itk(volume, passport=DicomPassport(()), to=to)
+    write_itk(volume, source_header=DicomSourceHeader(()), to=to)
     first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert len(first) == (2 if ending == ".mhd" else 1)
     with pytest.raises(CannotWrite, match="exists"):
-        write_itk(volume, passport=ItkPassport(), to=to)
-    write_itk(volume, passport=ItkPassport(), to=to, overwrite=True)
+        write_itk(volume, source_header=ItkSourceHeader(), to=to)
+    write_itk(volume, source_header=ItkSourceHeader(), to=to, overwrite=True)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
     assert capfd.readouterr() == ("", "")

@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medcyclegan.core.geometry import Geometry
+from medcyclegan.core.volume import Volume
 from medcyclegan.errors import CannotWrite
-from medcyclegan.geometry import Geometry
 from medcyclegan.io.itk import image as itk_image
 from medcyclegan.io.itk.image import read_itk, write_itk
-from medcyclegan.io.scan import ItkPassport
-from medcyclegan.volume import Volume
+from medcyclegan.io.scan import ItkSourceHeader
 from tests.image_factory import OBLIQUE, SHAPE, volume_of
 
 
 def write(volume: Volume, to: Path, *, overwrite: bool = False) -> None:
-    write_itk(volume, passport=ItkPassport(), to=to, overwrite=overwrite)
+    write_itk(volume, source_header=ItkSourceHeader(), to=to, overwrite=overwrite)
 
 
 @pytest.fixture

@@ -16,10 +16,9 @@ from nibabel.nifti2 import Nifti2Header
 
 from medcyclegan.errors import DeviceError, InputRefused, MedcycleganError
 from medcyclegan.io import byte_source
-from medcyclegan.io.nifti import read as nifti_read
-from medcyclegan.io.nifti.read import read_nifti
-from medcyclegan.io.nifti.write import write_nifti
-from medcyclegan.io.scan import NiftiPassport
+from medcyclegan.io.nifti import image as nifti_read
+from medcyclegan.io.nifti.image import read_nifti, write_nifti
+from medcyclegan.io.scan import NiftiSourceHeader
 from tests.image_factory import (
     OBLIQUE,
     SHAPE,
@@ -49,7 +48,7 @@ def test_every_type_order_and_version_gives_the_same_voxels(
     assert scan.warnings == ()
     assert scan.volume.unit == "a.u."
     assert scan.source == path
-    assert scan.passport == NiftiPassport(header.binaryblock, version, endianness == ">")
+    assert scan.source_header == NiftiSourceHeader(header.binaryblock, version, endianness == ">")
     # The control: other bytes must not give these voxels.
     other = write_plain(tmp_path / "b.nii", header, ramp()[::-1])
     assert not np.array_equal(read_nifti(other).volume.voxels, ramp())
@@ -117,8 +116,8 @@ def test_units_are_turned_into_mm(tmp_path: Path, code: int, factor: float) -> N
     scan = read_nifti(write_plain(tmp_path / "a.nii", header, ramp()))
     assert np.allclose(scan.volume.geometry.affine_ras, OBLIQUE, rtol=1e-6)
     assert any("mm" in text for text in scan.warnings) == (factor != 1.0)
-    assert isinstance(scan.passport, NiftiPassport)
-    assert scan.passport.header == header.binaryblock
+    assert isinstance(scan.source_header, NiftiSourceHeader)
+    assert scan.source_header.header == header.binaryblock
 
 
 def test_two_dimensions_and_four_with_one_volume(tmp_path: Path) -> None:
@@ -236,8 +235,8 @@ def test_extensions_are_kept_raw_and_a_damaged_one_dropped(tmp_path: Path) -> No
         body = ramp().astype(">i2").tobytes(order="F")
         (tmp_path / "a.nii").write_bytes(header.binaryblock + b"\x01\0\0\0" + tail + body)
         scan = read_nifti(tmp_path / "a.nii")
-        assert isinstance(scan.passport, NiftiPassport)
-        assert scan.passport.extensions == kept
+        assert isinstance(scan.source_header, NiftiSourceHeader)
+        assert scan.source_header.extensions == kept
         assert np.array_equal(scan.volume.voxels, ramp())
         assert bool(scan.warnings) == (damage != 32)
 
@@ -457,7 +456,7 @@ def test_a_quaternion_too_long_by_rounding(
     assert scan.volume.geometry.spacing_mm == pytest.approx((1.0, 1.5, 2.0), rel=1e-6)
     expected = exact.volume.geometry.affine_ras
     assert np.abs(scan.volume.geometry.affine_ras - expected).max() < 3e-3
-    write_nifti(scan.volume, passport=scan.passport, to=tmp_path / "out.nii")
+    write_nifti(scan.volume, source_header=scan.source_header, to=tmp_path / "out.nii")
     again = nibabel.load(tmp_path / "out.nii")
     assert again.affine.tobytes() == scan.volume.geometry.affine_ras.tobytes()
     assert again.header.get_qform() == pytest.approx(again.affine, abs=3e-3)

@@ -13,13 +13,18 @@ import pytest
 import SimpleITK
 from nibabel.nifti1 import Nifti1Header
 
+from medcyclegan.core.geometry import Geometry
+from medcyclegan.core.volume import Volume
 from medcyclegan.errors import CannotWrite, UsageError
-from medcyclegan.geometry import Geometry
-from medcyclegan.io.nifti import write as nifti_write
-from medcyclegan.io.nifti.read import read_nifti
-from medcyclegan.io.nifti.write import write_nifti
-from medcyclegan.io.scan import DicomPassport, ItkPassport, NiftiPassport, Passport, Scan
-from medcyclegan.volume import Volume
+from medcyclegan.io.nifti import image as nifti_write
+from medcyclegan.io.nifti.image import read_nifti, write_nifti
+from medcyclegan.io.scan import (
+    DicomSourceHeader,
+    ItkSourceHeader,
+    NiftiSourceHeader,
+    Scan,
+    SourceHeader,
+)
 from tests.image_factory import (
     OBLIQUE,
     SHAPE,
@@ -50,7 +55,9 @@ def raw_header(path: Path) -> Nifti1Header:
 
 def written(scan: Scan, path: Path, *, unit: Any = "HU") -> Path:
     """Write an sCT on the grid of ``scan`` and return its path."""
-    write_nifti(volume_of(scan.volume.geometry, unit=unit), passport=scan.passport, to=path)
+    write_nifti(
+        volume_of(scan.volume.geometry, unit=unit), source_header=scan.source_header, to=path
+    )
     return path
 
 
@@ -148,7 +155,7 @@ def test_extensions_stay(tmp_path: Path, endianness: str) -> None:
     path.write_bytes(content + ramp().astype(f"{endianness}i2").tobytes(order="F"))
     out = written(read_nifti(path), tmp_path / "out.nii")
     assert out.read_bytes()[348 : 352 + 80] == b"\x01\0\0\0" + extensions
-    assert read_nifti(out).passport == NiftiPassport(
+    assert read_nifti(out).source_header == NiftiSourceHeader(
         raw_header(out).binaryblock,
         1,
         endianness == ">",
@@ -158,9 +165,9 @@ def test_extensions_stay(tmp_path: Path, endianness: str) -> None:
 
 def test_odd_extension_is_padded(tmp_path: Path) -> None:
     header = nifti_header()
-    passport = NiftiPassport(header.binaryblock, 1, False, ((6, b"odd"), (6, b"")))
+    source_header = NiftiSourceHeader(header.binaryblock, 1, False, ((6, b"odd"), (6, b"")))
     geometry = Geometry(SHAPE, header.get_best_affine())
-    write_nifti(volume_of(geometry), passport=passport, to=tmp_path / "out.nii")
+    write_nifti(volume_of(geometry), source_header=source_header, to=tmp_path / "out.nii")
     extensions = nibabel.load(tmp_path / "out.nii").header.extensions
     assert [extension.text for extension in extensions] == ["odd", ""]
     assert raw_header(tmp_path / "out.nii")["vox_offset"] == 352 + 32
@@ -195,7 +202,7 @@ def test_each_unit_has_its_type(
     voxels = np.zeros((2, 2, 1), np.float32)
     voxels[:] = np.reshape(values, (2, 2, 1))
     volume = Volume(voxels, Geometry((2, 2, 1), np.eye(4)), unit)
-    write_nifti(volume, passport=ItkPassport(), to=tmp_path / "a.nii.gz")
+    write_nifti(volume, source_header=ItkSourceHeader(), to=tmp_path / "a.nii.gz")
     image = nibabel.load(tmp_path / "a.nii.gz")
     assert image.get_data_dtype() == dtype
     assert np.array_equal(np.asarray(image.dataobj).ravel(), expected)
@@ -207,16 +214,16 @@ def test_values_that_do_not_fit_are_refused(tmp_path: Path, unit: Any, value: fl
     voxels[0] = value
     volume = Volume(voxels, Geometry((2, 2, 2), np.eye(4)), unit)
     with pytest.raises(CannotWrite, match=f"{unit} values from .*whole numbers"):
-        write_nifti(volume, passport=ItkPassport(), to=tmp_path / "a.nii")
+        write_nifti(volume, source_header=ItkSourceHeader(), to=tmp_path / "a.nii")
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("passport", [ItkPassport(), DicomPassport(())])
+@pytest.mark.parametrize("source_header", [ItkSourceHeader(), DicomSourceHeader(())])
 @pytest.mark.parametrize("affine", [*all_axis_orders()[::5], OBLIQUE], ids=str)
-def test_fresh_header(tmp_path: Path, affine: np.ndarray, passport: Passport) -> None:
+def test_fresh_header(tmp_path: Path, affine: np.ndarray, source_header: SourceHeader) -> None:
     volume = volume_of(Geometry(SHAPE, affine))
     path = tmp_path / "a.nii.gz"
-    write_nifti(volume, passport=passport, to=path)
+    write_nifti(volume, source_header=source_header, to=path)
     scan = read_nifti(path)
     assert scan.warnings == ()
     expected = affine.astype(np.float32).astype(np.float64)
@@ -235,14 +242,14 @@ def test_fresh_header_of_a_sheared_grid_has_no_qform(tmp_path: Path) -> None:
     affine = OBLIQUE.copy()
     affine[:3, 2] += 0.5 * affine[:3, 1]
     path = tmp_path / "a.nii"
-    write_nifti(volume_of(Geometry(SHAPE, affine)), passport=ItkPassport(), to=path)
+    write_nifti(volume_of(Geometry(SHAPE, affine)), source_header=ItkSourceHeader(), to=path)
     assert raw_header(path)["qform_code"] == 0
     assert np.allclose(read_nifti(path).volume.geometry.affine_ras, affine, atol=1e-4)
 
 
 def test_fresh_header_of_a_long_image_is_nifti2(tmp_path: Path) -> None:
     volume = volume_of(Geometry((40000, 1, 2), np.eye(4)))
-    write_nifti(volume, passport=ItkPassport(), to=tmp_path / "a.nii")
+    write_nifti(volume, source_header=ItkSourceHeader(), to=tmp_path / "a.nii")
     assert raw_header(tmp_path / "a.nii")["sizeof_hdr"] == 540
     assert np.array_equal(read_nifti(tmp_path / "a.nii").volume.voxels, volume.voxels)
 
@@ -252,7 +259,9 @@ def test_an_affine_beyond_float32_is_refused(tmp_path: Path) -> None:
     affine[0, 3] = 1e6 + 0.02
     with pytest.raises(CannotWrite, match=r"a\.nii.*mm in the float32"):
         write_nifti(
-            volume_of(Geometry(SHAPE, affine)), passport=ItkPassport(), to=tmp_path / "a.nii"
+            volume_of(Geometry(SHAPE, affine)),
+            source_header=ItkSourceHeader(),
+            to=tmp_path / "a.nii",
         )
 
 
@@ -262,22 +271,24 @@ def test_another_grid_is_refused(tmp_path: Path) -> None:
     affine[0, 3] = np.nextafter(affine[0, 3], 1e9)
     for geometry in (Geometry(SHAPE, affine), Geometry(SHAPE[::-1], affine)):
         with pytest.raises(CannotWrite, match="to the last bit"):
-            write_nifti(volume_of(geometry), passport=scan.passport, to=tmp_path / "out.nii")
+            write_nifti(
+                volume_of(geometry), source_header=scan.source_header, to=tmp_path / "out.nii"
+            )
     assert not (tmp_path / "out.nii").exists()
 
 
 def test_other_endings_existing_files_and_missing_folders(tmp_path: Path) -> None:
     volume = volume_of(Geometry(SHAPE, OBLIQUE))
     with pytest.raises(UsageError, match=r"\.nii or \.nii\.gz"):
-        write_nifti(volume, passport=ItkPassport(), to=tmp_path / "a.mha")
+        write_nifti(volume, source_header=ItkSourceHeader(), to=tmp_path / "a.mha")
     with pytest.raises(CannotWrite, match="parent folder"):
-        write_nifti(volume, passport=ItkPassport(), to=tmp_path / "none" / "a.nii")
+        write_nifti(volume, source_header=ItkSourceHeader(), to=tmp_path / "none" / "a.nii")
     path = tmp_path / "a.nii.gz"
-    write_nifti(volume, passport=ItkPassport(), to=path)
+    write_nifti(volume, source_header=ItkSourceHeader(), to=path)
     first = path.read_bytes()
     with pytest.raises(CannotWrite, match="exists"):
-        write_nifti(volume, passport=ItkPassport(), to=path)
-    write_nifti(volume, passport=ItkPassport(), to=path, overwrite=True)
+        write_nifti(volume, source_header=ItkSourceHeader(), to=path)
+    write_nifti(volume, source_header=ItkSourceHeader(), to=path, overwrite=True)
     assert path.read_bytes() == first  # the same volume, the same bytes
     assert list(tmp_path.iterdir()) == [path]
 
@@ -302,5 +313,7 @@ def test_what_reads_back_wrong_never_gets_its_name(
 
     monkeypatch.setattr(nifti_write, "open_bytes", open_damaged)
     with pytest.raises(CannotWrite, match=rf"{name}: what was read back"):
-        write_nifti(volume_of(Geometry(SHAPE, OBLIQUE)), passport=ItkPassport(), to=tmp_path / name)
+        write_nifti(
+            volume_of(Geometry(SHAPE, OBLIQUE)), source_header=ItkSourceHeader(), to=tmp_path / name
+        )
     assert not list(tmp_path.iterdir())

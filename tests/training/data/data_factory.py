@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from medcyclegan.geometry import geometry_from_spacing
-from medcyclegan.io.nifti.write import write_nifti
-from medcyclegan.io.scan import ItkPassport
-from medcyclegan.training.data.config import DataConfig
-from medcyclegan.training.data.folders import Folders
-from medcyclegan.volume import Volume
+from medcyclegan.core.geometry import geometry_from_spacing
+from medcyclegan.core.volume import Volume
+from medcyclegan.io.nifti.image import write_nifti
+from medcyclegan.io.scan import ItkSourceHeader
+from medcyclegan.training.data.config import DataConfig, Folders
 
 SHAPE = (30, 34, 24)
 MR: dict[str, Any] = {
@@ -82,7 +81,7 @@ def write_volume(path: Path, values: NDArray[np.float32], spacing_mm: float = 5.
     """Write (i, j, k) as NIfTI on an axial grid."""
     path.parent.mkdir(parents=True, exist_ok=True)
     grid = geometry_from_spacing(values.shape, (spacing_mm,) * 3)  # type: ignore[arg-type]
-    write_nifti(Volume(values, grid, "a.u."), passport=ItkPassport(), to=path)
+    write_nifti(Volume(values, grid, "a.u."), source_header=ItkSourceHeader(), to=path)
     return path
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from medcyclegan.geometry import geometry_from_spacing
+from medcyclegan.core.geometry import geometry_from_spacing
+from medcyclegan.core.volume import Volume
 from medcyclegan.io.itk.image import write_itk
-from medcyclegan.io.scan import ItkPassport
-from medcyclegan.volume import Volume
+from medcyclegan.io.scan import ItkSourceHeader
 from tests.training.data.data_factory import SHAPE, ct_values, inside, mr_values, write_volume
 
 
@@ -112,4 +112,4 @@ def _write(path: Path, values: NDArray[np.float32]) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     grid = geometry_from_spacing(SHAPE, (5.0, 5.0, 5.0))
-    write_itk(Volume(values, grid, "a.u."), passport=ItkPassport(), to=path)
+    write_itk(Volume(values, grid, "a.u."), source_header=ItkSourceHeader(), to=path)

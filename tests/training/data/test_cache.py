@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from medcyclegan.training.data import collect
-from medcyclegan.training.data.folders import Folders
+from medcyclegan.training.data.config import Folders
 from medcyclegan.training.data.open import open_data
 from medcyclegan.training.data.types import TrainingData
 from tests.training.data.data_factory import config, heads, mr_values, write_volume

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.training.data.check import draw_batch
-from medcyclegan.training.data.folders import Folders
+from medcyclegan.training.data.config import Folders
 from medcyclegan.training.data.open import open_data
 from tests.training.data.data_factory import (
     CT,

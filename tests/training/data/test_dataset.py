@@ -12,20 +12,21 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from medcyclegan.errors import InputRefused
-from medcyclegan.training.data.case import InMemory, Meta, make_case
-from medcyclegan.training.data.config import DataConfig
-from medcyclegan.training.data.dataset import FolderSlabs
-from medcyclegan.training.data.draw import (
+from medcyclegan.training.data.case import (
     POSITION_TOLERANCE,
     Chooser,
+    InMemory,
+    Meta,
     Place,
     cut,
     draw_place,
+    make_case,
     same_place,
 )
-from medcyclegan.training.data.folders import Folders
+from medcyclegan.training.data.config import DataConfig, Folders
+from medcyclegan.training.data.dataset import FolderSlabs
 from medcyclegan.training.data.open import open_data
-from medcyclegan.training.sample import Sample
+from medcyclegan.training.data.types import Sample
 from tests.training.data.data_factory import (
     CT,
     MR_WINDOW,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from medcyclegan.errors import InputRefused, UsageError
-from medcyclegan.training.data.folders import Folders
+from medcyclegan.training.data.config import Folders
 from medcyclegan.training.data.open import open_data
 from medcyclegan.training.data.types import TrainingData
 from tests.training.data.data_factory import (

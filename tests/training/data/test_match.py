@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from medcyclegan.errors import InputRefused
-from medcyclegan.evaluation.study.find import find_images
+from medcyclegan.evaluation.study.plan import find_images
+from medcyclegan.training.data.config import Folders
 from medcyclegan.training.data.find import find_inputs
-from medcyclegan.training.data.folders import Folders
 from medcyclegan.training.data.inputs import wanted_of
 from medcyclegan.training.data.open import open_data
 from tests.training.data.data_factory import config, ct_values, mr_values, write_volume

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from scipy import ndimage
 
-from medcyclegan.training.data.folders import Folders
-from medcyclegan.training.data.noise import PATCH_PX, Draw, excess_noise
+from medcyclegan.training.data.config import Folders
+from medcyclegan.training.data.dataset import PATCH_PX, Draw, excess_noise
 from medcyclegan.training.data.open import open_data
 from tests.training.data.data_factory import CT, MR, STILL, config, ct_values, write_volume
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from medcyclegan.errors import InputRefused
-from medcyclegan.training.data.folders import Folders
+from medcyclegan.training.data.config import Folders
 from medcyclegan.training.data.open import open_data
 from tests.dicom_factory import make_series
 from tests.training.data.data_factory import (

@@ -11,8 +11,8 @@ from PIL import Image
 from pydicom import Dataset
 
 from medcyclegan.errors import InputRefused, UsageError
+from medcyclegan.training.data.config import Folders
 from medcyclegan.training.data.find import find_inputs
-from medcyclegan.training.data.folders import Folders
 from medcyclegan.training.data.inputs import wanted_of
 from medcyclegan.training.data.open import open_data
 from tests.dicom_factory import make_series

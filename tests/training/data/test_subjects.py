@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 import pytest
 
-from medcyclegan.training.data.subjects import held_back, subject_of_id, subject_of_path
+from medcyclegan.training.data.inputs import held_back, subject_of_id, subject_of_path
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Values that all rooms share: geometry, volume, task, time and text."""

@@ -1,1 +1,0 @@
-"""Physical quantities derived from the HU of a CT by piecewise linear curves."""

@@ -1,1 +1,0 @@
-"""Classical enhancement of radiographs: contrast, noise and edges, by scikit-image."""

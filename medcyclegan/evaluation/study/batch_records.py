@@ -1,0 +1,122 @@
+"""What the record of a batch says of the synthetic CTs that lie beside it.
+
+It knows which inputs were not like what the model knows, what was warned of, and what kind of
+image was made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medcyclegan.core.text import MOST_TABLE_BYTES, parse_json, path_text, read_text
+from medcyclegan.errors import InputRefused
+from medcyclegan.evaluation.study.patient import Patient
+from medcyclegan.evaluation.study.plan import StudyRequest
+
+# The record that a batch leaves in its folder of outputs.
+BATCH_RECORD = "batch.json"
+# What the record calls images in HU.
+MAKES_HU = "HU"
+# Names are listed as far as a sentence bears.
+_MOST_NAMES = 10
+
+Sentences = dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Doubts and other warnings by method, then by the absolute path of the image, as text."""
+
+    doubts: dict[str, Sentences]
+    warnings: dict[str, Sentences]
+
+    def doubts_of(self, patients: Iterable[Patient]) -> Sentences:
+        """Return a sentence on each doubt of each patient, by case."""
+        return _by_case(patients, self.doubts, "doubtful: ")
+
+    def warnings_of(self, patients: Iterable[Patient]) -> Sentences:
+        """Return a sentence on each other warning of each patient, by case."""
+        return _by_case(patients, self.warnings, "warned of when it was made: ")
+
+
+def records_of(request: StudyRequest) -> Batches:
+    """Read the records in the folders of the methods.
+
+    A folder of images without a record, or with a damaged one, tells of nothing.
+
+    Raises
+    ------
+    InputRefused
+        If a record says that the batch made something else than CT in HU.
+    """
+    doubts, warnings = {}, {}
+    for method in request.methods:
+        record = _record_in(method.path)
+        made = record.get("unit", MAKES_HU)
+        if made != MAKES_HU:
+            raise InputRefused(
+                f"{method.path} holds what a batch made with the model {record.get('model', '')}, "
+                f"in {made}",
+                rule="scores are taken of synthetic CTs, in HU",
+                remedy="name the folder of synthetic CTs",
+            )
+        rows = [row for row in _rows(record) if isinstance(row.get("output"), str)]
+        places = [(path_text(_absolute(method.path / row["output"])), row) for row in rows]
+        doubts[method.name] = {place: _texts(row, "doubts") for place, row in places}
+        warnings[method.name] = {
+            place: tuple(t for t in _texts(row, "warnings") if t not in _texts(row, "doubts"))
+            for place, row in places
+        }
+    return Batches(doubts, warnings)
+
+
+def doubt_warning(doubts: Sentences, scored: set[str]) -> tuple[str, ...]:
+    """Return a sentence that names the scored patients in doubt, if there are any."""
+    cases = [case for case in doubts if case in scored]
+    if not cases:
+        return ()
+    names = ", ".join(cases[:_MOST_NAMES]) + (", ..." if len(cases) > _MOST_NAMES else "")
+    return (
+        f"{len(cases)} of {len(scored)} patients are doubtful by the record of their batch, as the "
+        f"model does not know such inputs: {names}. They are scored with the others; look at them "
+        "apart.",
+    )
+
+
+def _by_case(patients: Iterable[Patient], said: dict[str, Sentences], how: str) -> Sentences:
+    found: Sentences = {}
+    for patient in patients:
+        sentences = tuple(
+            f"{method}: {how}{text}"
+            for method, path in patient.preds.items()
+            for text in said[method].get(path_text(_absolute(path)), ())
+        )
+        if sentences:
+            found[patient.case] = sentences
+    return found
+
+
+def _record_in(folder: Path) -> dict[str, Any]:
+    """The record in a folder, empty where there is none."""
+    try:
+        record = parse_json(read_text(folder / BATCH_RECORD, most_bytes=MOST_TABLE_BYTES))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _rows(record: dict[str, Any]) -> list[dict[str, Any]]:
+    rows = record.get("rows")
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def _texts(row: dict[str, Any], key: str) -> tuple[str, ...]:
+    found = row.get(key)
+    return tuple(map(str, found)) if isinstance(found, list) else ()
+
+
+def _absolute(path: Path) -> Path:
+    return path.absolute()

@@ -1,0 +1,1 @@
+"""Voxels before and after a network: masks, resampling, normalisation, enhancement."""

@@ -1,0 +1,1 @@
+"""A network over a volume: channels, orientations of slabs, sliding slabs."""

@@ -1,1 +1,0 @@
-"""Plane images without a place in space: PNG, JPEG and TIFF, as volumes of one slice."""

@@ -1,0 +1,1 @@
+"""Raster images without a place in space: PNG, JPEG and TIFF, as volumes of one slice."""

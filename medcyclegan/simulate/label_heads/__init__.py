@@ -1,0 +1,1 @@
+"""Heads from label maps: anatomy drawn at random, MR and CT of whole heads and slabs."""

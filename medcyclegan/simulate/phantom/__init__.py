@@ -1,0 +1,1 @@
+"""The head phantom: anatomy from implicit shapes."""

@@ -1,1 +1,0 @@
-"""Folders of simulated data for each of the translations."""

@@ -1,0 +1,260 @@
+"""A batch from start to end: lock, plan, work, record."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn, Protocol
+
+from filelock import FileLock, Timeout
+
+from medcyclegan.core.text import counted
+from medcyclegan.errors import CannotWrite, ExitCode, InputRefused, ModelRefused
+from medcyclegan.io.bids import describe, is_dataset
+from medcyclegan.io.naming import Format
+from medcyclegan.io.targets import refusals_of
+from medcyclegan.models.store import Model, find_model, load_model, shipped_models
+from medcyclegan.workflow.batch.candidate import MODALITIES, Takes
+from medcyclegan.workflow.batch.finding import find_candidates
+from medcyclegan.workflow.batch.item import (
+    STATE_FOLDER,
+    Row,
+    Settings,
+    Status,
+    done_in_this_run,
+    make_state,
+)
+from medcyclegan.workflow.batch.plan import Plan, Preference, Rule, make_plan
+from medcyclegan.workflow.batch.table import Table
+from medcyclegan.workflow.batch.workers import Crew, connected, work_on
+from medcyclegan.workflow.convert import Provenance
+from medcyclegan.workflow.request import suffix_of
+from medcyclegan.workflow.synthesize import Options
+
+# Of reasons why images were set aside, a message names so many.
+_MOST_REASONS = 3
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to translate, where to, and how; ``model`` is a shipped one's name or a folder.
+
+    ``suffix`` follows the names of the inputs in those of the outputs; None takes that of the
+    model. With ``methods``, as ``clahe:tiles=4``, each image is enhanced first; then the model may
+    be none, an empty name.
+    """
+
+    root: Path
+    out: Path
+    model: str = "head-mr-ct"
+    rule: Rule = field(default_factory=Preference)
+    options: Options = field(default_factory=Options)
+    format: Format | None = None
+    report: bool = False
+    overwrite: bool = False
+    takes: Takes = "scans"
+    suffix: str | None = None
+    methods: tuple[str, ...] = ()
+
+
+class Watcher(Protocol):
+    """Is told how a batch goes on."""
+
+    def planned(self, plan: Plan) -> None:
+        """Called once, before any work."""
+
+    def ended(self, row: Row) -> None:
+        """Called for each item that ended."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The rows of all inputs, in the order of their paths; ``unit`` is that of what was made."""
+
+    rows: tuple[Row, ...]
+    unit: str = "HU"
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """SOME_REFUSED or INPUT_REFUSED if some or all were, else DOUBTFUL if some are, else DONE.
+
+        What failed counts as refused.
+        """
+        found = {row.status for row in self.rows}
+        if found & {Status.REFUSED, Status.FAILED}:
+            is_good = found & {Status.DONE, Status.UP_TO_DATE, Status.DOUBTFUL}
+            return ExitCode.SOME_REFUSED if is_good else ExitCode.INPUT_REFUSED
+        return ExitCode.DOUBTFUL if Status.DOUBTFUL in found else ExitCode.DONE
+
+
+def plan_batch(order: Order, *, provenance: Provenance, threads: int = 0) -> tuple[Plan, Settings]:
+    """Find the inputs and say what would be done; nothing is written.
+
+    Raises
+    ------
+    InputRefused
+        If the tree cannot be read or holds no images.
+    CannotWrite
+        If the outputs would go into the tree's own folder, or into one around it.
+    ModelRefused
+        If the model cannot be opened, or takes no volumes.
+    """
+    _refuse_around(order)
+    root, out = Path(os.path.realpath(order.root)), Path(os.path.realpath(order.out))
+    model = load_model(order.model) if order.model or not order.methods else None
+    if model is not None and order.takes == "scans":
+        _refuse_pictures(model)
+    settings = Settings(
+        root=root,
+        out=out,
+        model=_everywhere(order.model) if model else "",
+        model_sha256=model.card.weights_sha256 if model else "",
+        options=order.options,
+        provenance=provenance,
+        run=secrets.token_hex(8),
+        suffix=_suffix(order, model),
+        unit=model.task.target.unit if model else "a.u.",
+        format=order.format,
+        report=order.report,
+        overwrite=order.overwrite,
+        threads=threads,
+        methods=order.methods,
+    )
+    modality = model.task.source.modality if model else "XR"
+    catalogue = find_candidates(root, modality=modality, skip=out, takes=order.takes)
+    plan = make_plan(catalogue, order.rule, settings)
+    if not plan.rows:
+        _refuse_nothing(order, plan, modality)
+    return plan, settings
+
+
+def _everywhere(model: str) -> str:
+    """A shipped model's name, or the whole path of a folder: what other processes find it by."""
+    return model if model in shipped_models() else str(find_model(model).resolve())
+
+
+def _suffix(order: Order, model: Model | None) -> str:
+    if order.suffix is not None or model is None:
+        return order.suffix or ""
+    return suffix_of(model.card)
+
+
+def _refuse_nothing(order: Order, plan: Plan, modality: str) -> NoReturn:
+    if order.takes == "scans":
+        raise InputRefused(
+            f"{order.root} holds no {modality} to translate, nor any image of another kind",
+            rule="what is looked for is DICOM, NIfTI, MetaImage and NRRD",
+            remedy="name the folder that the scans are in",
+        )
+    others = [f"{what}: {count}" for what, count in plan.passed_over.items()]
+    why = f" (passed over, {', '.join(others)})" if others else ""
+    raise InputRefused(
+        f"{order.root} holds no image to take{why}",
+        rule="PNG, JPEG, TIFF, radiographs in DICOM"
+        + ("" if order.takes == "planes" else ", and volumes in NIfTI, MetaImage or NRRD"),
+        remedy="name a folder with such files, or a folder of one DICOM series",
+    )
+
+
+def refuse_all_set_aside(plan: Plan, order: Order) -> None:
+    """Raise InputRefused if every image was set aside, with the reasons that most of them have."""
+    if any(row.status is not Status.SET_ASIDE for row in plan.rows):
+        return
+    reasons = Counter(row.reason for row in plan.rows).most_common()
+    listed = "; ".join(f"{count} x {reason}" for reason, count in reasons[:_MOST_REASONS])
+    more = len(reasons) - _MOST_REASONS
+    images = counted(len(plan.rows), "image")
+    raise InputRefused(
+        f"{order.root} holds nothing to translate: {images}, all set aside "
+        f"({listed}{f'; and {more} other reasons' if more > 0 else ''})",
+        rule=f"what is taken: {plan.rule}",
+        remedy="rename them"
+        if order.takes != "scans"
+        else "see each reason with --dry-run; "
+        "change --task, or name images by --select description~PATTERN",
+    )
+
+
+def run_batch(order: Order, crew: Crew, *, provenance: Provenance, watcher: Watcher) -> Outcome:
+    """Translate all that is missing or stale; one input's failure never stops the others.
+
+    Raises
+    ------
+    InputRefused, CannotWrite, ModelRefused
+        As ``plan_batch``; InputRefused also if all images are set aside, CannotWrite if another
+        run is at work on the folder.
+    DeviceError
+        If the scheduler asked for does not answer.
+    """
+    _refuse_around(order)
+    with _held(order.out):
+        plan, settings = plan_batch(order, provenance=provenance, threads=crew.threads)
+        refuse_all_set_aside(plan, order)
+        with refusals_of(settings.state):
+            make_state(settings)
+        if is_dataset(settings.root):
+            describe(settings.out, raw=settings.root, version=provenance.version)
+        table = Table(plan, settings)
+        table.save(finished=not plan.items)
+        watcher.planned(plan)
+        if plan.items:
+            try:
+                with connected(crew) as client:
+                    for row in work_on(plan.items, settings, client):
+                        table.put(row)
+                        watcher.ended(row)
+            except BaseException:  # stopped, or without workers: what was done stands in the record
+                for item in plan.items:
+                    if (ended := done_in_this_run(item, settings)) is not None:
+                        table.put(ended)
+                table.save(finished=False)
+                raise
+            table.save(finished=True)
+    return Outcome(table.rows, settings.unit)
+
+
+def _refuse_pictures(model: Model) -> None:
+    modality = model.task.source.modality
+    if modality not in MODALITIES:
+        what = "radiographs" if modality == "XR" else "pictures"
+        raise ModelRefused(
+            f"The model {model.card.name} translates {what}",
+            rule=f"a batch takes volumes of {' or '.join(MODALITIES)}",
+            remedy="use: medcyclegan translate",
+        )
+
+
+@contextmanager
+def _held(out: Path) -> Iterator[None]:
+    """Hold the lock of a folder of outputs. The system frees it when the process ends or dies."""
+    state = out / STATE_FOLDER
+    with refusals_of(state):
+        state.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(state / "lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise CannotWrite(
+                f"{out} is in use by another batch",
+                rule="one batch at a time writes into a folder",
+                remedy="wait until it has ended, or name another --out",
+            ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _refuse_around(order: Order) -> None:
+    root, out = Path(os.path.realpath(order.root)), Path(os.path.realpath(order.out))
+    if out == root or out in root.parents:
+        raise CannotWrite(
+            f"--out {order.out} is the folder of the inputs, or around it",
+            rule="outputs go into a folder apart from the inputs, or below it",
+            remedy="name another folder",
+        )
