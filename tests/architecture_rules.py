@@ -33,8 +33,9 @@ DICOM_FACE = "io.dicom.api"
 # A room is a folder or a file; the longest name that fits a module counts.
 ROOMS = {
     "cli": _room(9, "click rich", lazy="numpy pydicom rich torch yaml"),
-    "workflow": _room(7, "numpy torch"),
+    "workflow": _room(7, "numpy pydicom torch"),
     "workflow.batch": _room(7, "dask distributed filelock numpy pydantic torch"),
+    "workflow.skull": _room(7, "numpy scipy"),
     "training": _room(
         6, "matplotlib monai numpy pydantic pydantic_core skimage tensorboardX torch yaml"
     ),
@@ -46,6 +47,7 @@ ROOMS = {
     "evaluation.study": _room(4, "jinja2 matplotlib numpy scipy"),
     "evaluation.metrics": _room(3, "numpy scipy skimage"),
     "evaluation.similarity": _room(3, "numpy scipy skimage"),
+    "evaluation.thumbnail": _room(4, "numpy PIL"),
     "models": _room(3, "numpy pydantic safetensors torch"),
     "simulate.datasets": _room(3, "numpy"),
     "io": _room(2, "gdcm nibabel numpy PIL pydicom"),

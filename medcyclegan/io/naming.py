@@ -84,8 +84,15 @@ def report_path(output: Path) -> Path:
 
 def uncertainty_path(output: Path) -> Path:
     """Return where the map of uncertainty of an output goes: its like, beside it."""
+    return companion_path(output, "_uncertainty")
+
+
+def companion_path(output: Path, suffix: str, *, ending: str | None = None) -> Path:
+    """Return where something goes that is made of an output: beside it, with its ending if None."""
     stem = output.name if is_folder(output) else _stem(output)
-    return output.with_name(f"{stem}_uncertainty{output.name[len(stem) :]}")
+    return output.with_name(
+        f"{stem}{suffix}{output.name[len(stem) :] if ending is None else ending}"
+    )
 
 
 def _refuse(out: Path, wanted: str, *, is_bad: bool) -> None:

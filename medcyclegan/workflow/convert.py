@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pydicom import Dataset
+
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused, UsageError
 from medcyclegan.evaluation.pictures import Names
@@ -36,6 +38,9 @@ from medcyclegan.io.write import (
 from medcyclegan.models.card import Card
 from medcyclegan.models.store import Model
 from medcyclegan.quality.out_of_distribution import judged, verdict_of
+from medcyclegan.workflow import beside as derived_beside
+from medcyclegan.workflow.beside import derive_beside, ensure_derivable
+from medcyclegan.workflow.parametric_map import MapSource
 from medcyclegan.workflow.request import (
     Provenance,
     Request,
@@ -148,6 +153,7 @@ class Conversion:
     seconds: dict[str, float] = field(default_factory=dict)
     uncertainty: Path | None = None
     image: Volume | None = None
+    derived: tuple[Path, ...] = ()
 
     @property
     def written(self) -> Volume:
@@ -185,9 +191,16 @@ def convert(
 def open_scan(request: Request, model: Model, *, provenance: Provenance) -> Opened:
     """Do the first third of ``convert``: check and read, so that what follows cannot be refused."""
     outputs = _checked_outputs(request, model.card)
+    ensure_derivable(
+        request.derive,
+        outputs.image,
+        source=request.source,
+        unit=model.task.target.unit,
+        overwrite=request.overwrite,
+    )
     started = time.perf_counter()
     if request.files:
-        scan = read_series(request.files, source=request.source)
+        scan = read_series(request.files, source=request.source, untilt=request.untilt)
     else:
         scan = read_scan(
             request.source,
@@ -233,6 +246,7 @@ def finish(
         write_scan(
             volume, source_header=scan.source_header, to=to, derivation=series, overwrite=overwrite
         )
+    derived, result = _derived(opened, result, image, provenance)
     written = time.perf_counter()
     seconds = {"read": opened.seconds, **result.seconds, "write": written - started}
     if outputs.report is not None:
@@ -241,8 +255,42 @@ def finish(
             write_report(report_of(scan, result, model, seconds=total, version=version), part)
         seconds["report"] = time.perf_counter() - written
     return Conversion(
-        scan, result, outputs.image, outputs.report, seconds, outputs.uncertainty, image
+        scan, result, outputs.image, outputs.report, seconds, outputs.uncertainty, image, derived
     )
+
+
+def _derived(
+    opened: Opened, result: Synthesis, image: Volume, provenance: Provenance
+) -> tuple[tuple[Path, ...], Synthesis]:
+    """Derive what was asked for from what was written; its warnings join those of the result."""
+    request = opened.request
+    paths: list[Path] = []
+    said: list[str] = []
+    source = None
+    if opened.series is not None:
+        source = MapSource([ds for _, ds in sorted(opened.series.slices, key=_place)])
+    now = provenance.now if request.deidentifier is None else lambda: NO_DATE
+    made = derived_beside.Provenance(provenance.version, now, provenance.new_uid, source)
+    for wanted in request.derive:
+        try:
+            found, warnings = derive_beside(
+                image,
+                wanted,
+                opened.outputs.image,
+                source_header=opened.scan.source_header,
+                provenance=made,
+                overwrite=request.overwrite,
+            )
+        except InputRefused as error:  # the image is good, and stays
+            said.append(f"{wanted.name} was not derived: {error}")
+            continue
+        paths += found
+        said += warnings
+    return tuple(paths), replace(result, warnings=(*result.warnings, *said))
+
+
+def _place(one: tuple[int, Dataset]) -> int:
+    return one[0]
 
 
 def _checked_outputs(request: Request, card: Card) -> Outputs:
