@@ -15,8 +15,8 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 from medcyclegan.evaluation.views import in_viewing_order, viewed_spacing_mm
+from medcyclegan.imaging.skull import find_skull
 from medcyclegan.io.read import read_scan
-from medcyclegan.workflow.skull import find_skull
 
 # Across which axis of the viewing order (left, back, feet), and where: an axial slice of the vault.
 _PLANES = ((2, 0.38, "axial"), (1, 0.5, "coronal"), (0, 0.5, "sagittal"))

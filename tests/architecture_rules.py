@@ -33,9 +33,8 @@ DICOM_FACE = "io.dicom.api"
 # A room is a folder or a file; the longest name that fits a module counts.
 ROOMS = {
     "cli": _room(9, "click rich", lazy="numpy pydicom rich torch yaml"),
-    "workflow": _room(7, "numpy pydicom torch"),
+    "workflow": _room(7, "monai numpy pydicom safetensors torch"),
     "workflow.batch": _room(7, "dask distributed filelock numpy pydantic torch"),
-    "workflow.skull": _room(7, "numpy scipy"),
     "training": _room(
         6, "matplotlib monai numpy pydantic pydantic_core skimage tensorboardX torch yaml"
     ),

@@ -11,10 +11,11 @@ import click
 
 from medcyclegan.cli.common import Voice, voice_options
 from medcyclegan.cli.conversions import default_provenance, untilt_option
+from medcyclegan.cli.paths import check_inputs, check_out
 
 if TYPE_CHECKING:
+    from medcyclegan.imaging.skull import Region
     from medcyclegan.workflow.derive import Derived
-    from medcyclegan.workflow.skull import Region
 
 NOTE = "Research use only: a derived map is not a measurement."
 QUANTITIES = ("rsp", "red", "mu511", "density", "skull")
@@ -64,8 +65,10 @@ def derive(
 
     The map is float32 on the CT's own grid, by a published curve or a scanner's own.
     """
-    from medcyclegan.workflow.beside import Provenance, Wanted
+    check_inputs(ct, curve)
+    check_out(out)
     from medcyclegan.workflow.derive import Request, derive_file
+    from medcyclegan.workflow.quantities import Wanted
 
     request = Request(
         source=ct,
@@ -76,8 +79,7 @@ def derive(
         overwrite=overwrite,
         untilt=untilt,
     )
-    made = default_provenance()
-    done = derive_file(request, provenance=Provenance(made.version, made.now, made.new_uid))
+    done = derive_file(request, provenance=default_provenance())
     _say(voice, done, quantity)
 
 

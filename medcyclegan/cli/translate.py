@@ -22,6 +22,7 @@ from medcyclegan.cli.conversions import (
     say_outcome,
     untilt_option,
 )
+from medcyclegan.cli.paths import check_inputs, check_model
 from medcyclegan.core.text import RESEARCH_USE, RESEARCH_USE_OF_IMAGES
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def translate(*, voice: Voice, source: Path, **flags: Any) -> None:
     Of a folder of images each is translated, under its name and in its sub-folder; run again, it
     does what is missing.
     """
+    check_inputs(source)
+    check_model(flags["model"])
     if source.is_dir() and not flags["series"]:
         order = _order_for_folder(source, flags)
         if order is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from medcyclegan.errors import UsageError
+from medcyclegan.io.bids import derivative_name, derivative_path
 from medcyclegan.io.dicom.header import load_header
 from medcyclegan.io.dicom.radiograph import is_radiograph
 from medcyclegan.io.dicom.read import is_dicom
@@ -31,7 +32,8 @@ def output_path(
 
     ``format`` None means that of ``out``'s ending, or else that of the input. A file of a DICOM
     series stands for its folder, a radiograph for itself. ``suffix`` follows the input's
-    name where ``out`` is None.
+    name where ``out`` is None; in a BIDS data set the output goes among its derivatives then, under
+    a name of BIDS.
 
     Raises
     ------
@@ -40,7 +42,8 @@ def output_path(
     """
     wanted = format or _kind_of_ending(out) or _kind_of_input(source)
     if out is None:
-        return _beside(source, wanted, suffix)
+        placed = derivative_path(source, suffix) if wanted == "nifti" else None
+        return placed or _beside(source, wanted, suffix)
     ending = _kind_of_ending(out)
     if ending == "plane" and _kind_of_input(source) in ("nifti", "itk"):
         raise UsageError(
@@ -88,11 +91,16 @@ def uncertainty_path(output: Path) -> Path:
 
 
 def companion_path(output: Path, suffix: str, *, ending: str | None = None) -> Path:
-    """Return where something goes that is made of an output: beside it, with its ending if None."""
+    """Return where something goes that is made of an output: beside it, with its ending if None.
+
+    Names of BIDS stay such: ``desc-sct`` and ``_mu511`` make ``desc-sctMu511``.
+    """
     stem = output.name if is_folder(output) else _stem(output)
-    return output.with_name(
-        f"{stem}{suffix}{output.name[len(stem) :] if ending is None else ending}"
-    )
+    own = output.name[len(stem) :]
+    named = derivative_name(output.name, suffix) if "_desc-" in output.name else None
+    if named is not None:
+        stem, suffix = named[: -len(own)], ""
+    return output.with_name(f"{stem}{suffix}{own if ending is None else ending}")
 
 
 def _refuse(out: Path, wanted: str, *, is_bad: bool) -> None:

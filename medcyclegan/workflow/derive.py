@@ -7,27 +7,26 @@ from pathlib import Path
 
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused, UsageError
-from medcyclegan.imaging.hu_curves import QUANTITIES, Curve
+from medcyclegan.imaging.hu_curves import Curve
 from medcyclegan.imaging.plausibility import refuse_no_ct, refuse_noise
+from medcyclegan.imaging.skull import Skull, find_skull
 from medcyclegan.io.atomic import ensure_writable
-from medcyclegan.io.dicom.api import is_dicom, numbers
+from medcyclegan.io.bids import make_ready
+from medcyclegan.io.dicom.api import MapMaker, MapSource, ensure_highdicom, is_dicom, numbers
 from medcyclegan.io.naming import Format, is_folder, output_path
 from medcyclegan.io.read import read_scan, refuse_unknown
 from medcyclegan.io.scan import DicomSourceHeader, Scan
-from medcyclegan.io.write import write_scan
-from medcyclegan.workflow.beside import (
+from medcyclegan.workflow.quantities import (
     SKULL,
     SKULL_WARNING,
-    Provenance,
+    DerivedFrom,
     Wanted,
-    apply_curve,
-    curve_of,
+    derive_map,
+    read_curve,
     skull_paths,
     write_skull,
 )
-from medcyclegan.workflow.parametric_map import MapMaker, MapSource, ensure_highdicom, write_map
-from medcyclegan.workflow.scanner_curve import read_curve
-from medcyclegan.workflow.skull import Skull, find_skull
+from medcyclegan.workflow.request import Provenance
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,7 @@ class Request:
 class Derived:
     """What was written, by which curve, and what is to be said of it.
 
-    ``image`` is the map, of a skull its thickness in mm; ``curve`` None and ``skull`` stand for
-    each other.
+    ``image`` is the map, of a skull its thickness in mm; either ``curve`` or ``skull`` is None.
     """
 
     outputs: tuple[Path, ...]
@@ -75,35 +73,37 @@ def derive_file(request: Request, *, provenance: Provenance) -> Derived:
         InputRefused, CannotWrite or UsageError, each before anything is written.
     """
     refuse_unknown(request.source)
-    outputs = _checked_outputs(request)
+    outputs = _checked_outputs(request, provenance)
     if request.wanted.curve is not None:
         read_curve(request.wanted.curve)
     scan = _read_ct(request)
+    ct = DerivedFrom(scan.volume, scan, scan.source, _slices(scan))
+    version, overwrite = provenance.version, request.overwrite
     if request.wanted.name == SKULL:
         skull = find_skull(scan.volume)
-        write_skull(skull, outputs, source_header=scan.source_header, overwrite=request.overwrite)
-        warnings = (*scan.warnings, SKULL_WARNING)
-        return Derived(outputs, skull.thickness, None, skull, warnings)
-    quantity = QUANTITIES[request.wanted.name]
-    curve, about_curve = curve_of(request.wanted, told_kvp=_told_kvp(scan))
-    image, about_values = apply_curve(scan.volume, curve, quantity)
-    (to,) = outputs
-    if is_folder(to):
-        made = MapMaker(provenance.version, provenance.now(), provenance.new_uid, curve.name)
-        source = _map_source(scan)
-        write_map(image, quantity, source, to=to, provenance=made, overwrite=request.overwrite)
-    else:
-        write_scan(image, source_header=scan.source_header, to=to, overwrite=request.overwrite)
-    return Derived(outputs, image, curve, None, (*scan.warnings, *about_curve, *about_values))
+        write_skull(skull, outputs, ct, version=version, overwrite=overwrite)
+        return Derived(outputs, skull.thickness, None, skull, (*scan.warnings, SKULL_WARNING))
+    maker = MapMaker(version, provenance.now(), provenance.new_uid)
+    found = derive_map(
+        ct,
+        request.wanted,
+        outputs[0],
+        maker=maker,
+        overwrite=overwrite,
+        told_kvp=_told_kvp(scan),
+    )
+    return Derived(outputs, found.image, found.curve, None, (*scan.warnings, *found.warnings))
 
 
-def _checked_outputs(request: Request) -> tuple[Path, ...]:
+def _checked_outputs(request: Request, provenance: Provenance) -> tuple[Path, ...]:
     """Return the paths of the outputs; refuse them before any work."""
     name = request.wanted.name
     output = output_path(request.source, out=request.out, format=request.format, suffix=f"_{name}")
     if is_folder(output):
         _refuse_no_dicom(request, name)
         ensure_highdicom()
+    if request.out is None:
+        make_ready(output, version=provenance.version)
     outputs = skull_paths(output) if name == SKULL else (output,)
     for path in outputs:  # those of a skull are files
         is_series = name != SKULL and is_folder(path)
@@ -144,10 +144,11 @@ def _read_ct(request: Request) -> Scan:
     return scan
 
 
-def _map_source(scan: Scan) -> MapSource:
-    source_header = scan.source_header
-    assert isinstance(source_header, DicomSourceHeader)  # else the output is no DICOM
-    return MapSource(source_header.slices, source_header.frame_numbers, source_header.is_resampled)
+def _slices(scan: Scan) -> MapSource | None:
+    header = scan.source_header
+    if not isinstance(header, DicomSourceHeader):
+        return None
+    return MapSource(header.slices, header.frame_numbers, header.is_resampled)
 
 
 def _told_kvp(scan: Scan) -> float | None:

@@ -11,7 +11,7 @@ from medcyclegan.core.task import Domain, Task
 from medcyclegan.io.dicom.api import Deidentifier, KindName
 from medcyclegan.io.naming import SUFFIX, Format, suffix_for
 from medcyclegan.models.card import Card
-from medcyclegan.workflow.beside import Wanted
+from medcyclegan.workflow.quantities import Wanted
 
 
 @dataclass(frozen=True)

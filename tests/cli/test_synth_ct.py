@@ -58,7 +58,7 @@ def test_quantities_are_derived_in_one_go_and_what_cannot_be_is_told(
     def none(ct: object) -> None:
         raise InputRefused("No skull is found: fresh weights make none")
 
-    monkeypatch.setattr("medcyclegan.workflow.beside.find_skull", none)
+    monkeypatch.setattr("medcyclegan.workflow.quantities.find_skull", none)
     series = write_mr(tmp_path / "mr")
     given = ("--model", model, "--device", "cpu", "--derive", "mu511", "--derive", "skull")
     code, out, err = run("synth-ct", "--mri", series, *given)

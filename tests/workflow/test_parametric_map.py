@@ -12,8 +12,8 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import EnhancedCTImageStorage, ParametricMapStorage
 
 from medcyclegan.imaging.hu_curves import carney_2006, schneider_2000
+from medcyclegan.io.dicom import parametric_map
 from medcyclegan.io.dicom.read import read_dicom
-from medcyclegan.workflow import parametric_map
 from tests.cli.conversion_inputs import Run, runner
 from tests.dicom_conformance import module_faults
 from tests.dicom_derived import dciodvfy_errors

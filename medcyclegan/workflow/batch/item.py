@@ -21,8 +21,8 @@ from medcyclegan.io.atomic import atomic_file
 from medcyclegan.io.dicom.api import Deidentifier
 from medcyclegan.io.naming import SUFFIX, Format, report_path, uncertainty_path
 from medcyclegan.workflow.batch.candidate import Contrast
-from medcyclegan.workflow.beside import Wanted
 from medcyclegan.workflow.convert import Provenance
+from medcyclegan.workflow.quantities import Wanted
 from medcyclegan.workflow.synthesize import Options
 
 STATE_FOLDER = ".medcyclegan"

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from medcyclegan.core.text import RESEARCH_USE, RESEARCH_USE_OF_IMAGES, counted
 from medcyclegan.errors import CannotWrite, ExitCode, InputRefused, UsageError
+from medcyclegan.io.bids import describe, is_dataset
 from medcyclegan.io.naming import Format
 from medcyclegan.io.targets import refusals_of
 from medcyclegan.models.store import Model, find_model, load_model, shipped_models
@@ -34,8 +35,8 @@ from medcyclegan.workflow.batch.previews import thumbnail_path, write_index
 from medcyclegan.workflow.batch.table import Table
 from medcyclegan.workflow.batch.workers import Crew, connected, work_on
 from medcyclegan.workflow.convert import Provenance
+from medcyclegan.workflow.quantities import read_curve
 from medcyclegan.workflow.request import suffix_of
-from medcyclegan.workflow.scanner_curve import read_curve
 from medcyclegan.workflow.synthesize import Options
 
 _GOES_WITH = {
@@ -213,6 +214,8 @@ def run_batch(order: Order, crew: Crew, *, provenance: Provenance, watcher: Watc
         refuse_all_set_aside(plan, order)
         with refusals_of(settings.state):
             make_state(settings)
+        if is_dataset(settings.root):
+            describe(settings.out, raw=settings.root, version=provenance.version)
         table = Table(plan, settings)
         table.save(finished=not plan.items)
         watcher.planned(plan)

@@ -24,16 +24,11 @@ from pydicom.valuerep import format_number_as_ds
 
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import CannotWrite, UsageError
-from medcyclegan.imaging.hu_curves import Quantity
 from medcyclegan.io.atomic import atomic_folder
-from medcyclegan.io.dicom.api import (
-    LONG_STRING,
-    PLANE,
-    copy_required,
-    join_source,
-    quiet,
-    refuse_invalid,
-)
+from medcyclegan.io.dicom.attribute_access import quiet
+from medcyclegan.io.dicom.derive import join_source
+from medcyclegan.io.dicom.derived_attributes import PLANE
+from medcyclegan.io.dicom.vr_validation import LONG_STRING, copy_required, refuse_invalid
 from medcyclegan.io.targets import OUR_MANUFACTURER
 
 FILE_NAME = "PM_0001.dcm"
@@ -66,13 +61,25 @@ class MapSource:
 
 
 @dataclass(frozen=True)
+class MapMeaning:
+    """What the numbers are: a key of ``_QUANTITIES`` and its title, and how they were computed.
+
+    ``unit`` is one of ``_UNITS``; ``curve`` names the curve from HU.
+    """
+
+    name: str
+    title: str
+    unit: str
+    curve: str
+
+
+@dataclass(frozen=True)
 class MapMaker:
-    """Who makes a map, when and by which curve; ``new_uid`` gives another UID at each call."""
+    """Who makes a map, and when; ``new_uid`` gives another UID at each call."""
 
     version: str
     now: datetime
     new_uid: Callable[[], str]
-    curve: str
 
 
 def ensure_highdicom() -> None:
@@ -82,11 +89,11 @@ def ensure_highdicom() -> None:
 
 def write_map(
     values: Volume,
-    quantity: Quantity,
+    meaning: MapMeaning,
     source: MapSource,
     *,
     to: Path,
-    provenance: MapMaker,
+    maker: MapMaker,
     overwrite: bool = False,
 ) -> None:
     """Write a map (i, j, k) into the folder ``to``, one file; it is read back and compared.
@@ -101,7 +108,7 @@ def write_map(
         If the folder may not be replaced or the system refuses to write.
     """
     with quiet(), disable_value_validation():
-        ds = _parametric_map(values, quantity, source, provenance)
+        ds = _parametric_map(values, meaning, source, maker)
     with atomic_folder(to, overwrite=overwrite, record=False) as folder:
         path = folder / FILE_NAME
         with quiet(), disable_value_validation():
@@ -110,20 +117,11 @@ def write_map(
 
 
 def _parametric_map(
-    values: Volume, quantity: Quantity, source: MapSource, provenance: MapMaker
+    values: Volume, meaning: MapMeaning, source: MapSource, maker: MapMaker
 ) -> Dataset:
     highdicom, pm = _highdicom("highdicom"), _highdicom("highdicom.pm")
-    joined = join_source(source.slices[0], values.geometry, provenance.new_uid)
-    planes = [_source_plane(one, joined, values) for one in source.slices]
-    frames: dict[str, tuple[Dataset, int]] = {}
-    if source.frame_numbers:  # highdicom takes one image a plane
-        for one, plane, number in zip(source.slices, planes, source.frame_numbers, strict=True):
-            for keyword, uid in (
-                ("SOPClassUID", CTImageStorage),
-                ("SOPInstanceUID", provenance.new_uid()),
-            ):  # elements of their own: those of the source are shared by its slices
-                plane[keyword] = DataElement(keyword, "UI", uid)
-            frames[plane.SOPInstanceUID] = (one, number)
+    joined = join_source(source.slices[0], values.geometry, maker.new_uid)
+    planes, frames = _planes_of(source, joined, values, maker)
     low, high = float(values.voxels.min()), float(values.voxels.max())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of values in the source, which were checked already
@@ -131,27 +129,44 @@ def _parametric_map(
             source_images=planes,
             # Frames with rows of columns, as DICOM stores them.
             pixel_array=np.ascontiguousarray(values.voxels.transpose(2, 1, 0), dtype=np.float32),
-            series_instance_uid=provenance.new_uid(),
+            series_instance_uid=maker.new_uid(),
             series_number=joined.SeriesNumber,
-            sop_instance_uid=provenance.new_uid(),
+            sop_instance_uid=maker.new_uid(),
             instance_number=1,
             manufacturer=OUR_MANUFACTURER,
             manufacturer_model_name="derive",
-            software_versions=provenance.version,
+            software_versions=maker.version,
             device_serial_number="none",
             contains_recognizable_visual_features=True,  # a head has a face
-            real_world_value_mappings=[_mapping(pm, quantity, low, high)],
+            real_world_value_mappings=[_mapping(pm, meaning, low, high)],
             voi_lut_transformations=[_window(highdicom, low, high)],
             **_places(highdicom, planes, values),
-            content_label=quantity.name.upper(),
-            content_description=f"{quantity.title} ({quantity.unit})"[:LONG_STRING],
+            content_label=meaning.name.upper(),
+            content_description=f"{meaning.title} ({meaning.unit})"[:LONG_STRING],
             content_qualification="RESEARCH",
-            series_description=f"{quantity.title}, derived, not measured"[:LONG_STRING],
+            series_description=f"{meaning.title}, derived, not measured"[:LONG_STRING],
         )
     _refer(ds, source, frames)
-    _complete(ds, joined, source, provenance)
+    _complete(ds, joined, source, meaning, maker)
     refuse_invalid(ds)
     return ds
+
+
+def _planes_of(
+    source: MapSource, joined: Dataset, values: Volume, maker: MapMaker
+) -> tuple[list[Dataset], dict[str, tuple[Dataset, int]]]:
+    """One image a plane, as highdicom takes them; of frames also what each UID stands for."""
+    planes = [_source_plane(one, joined, values) for one in source.slices]
+    frames: dict[str, tuple[Dataset, int]] = {}
+    if source.frame_numbers:  # highdicom takes one image a plane
+        for one, plane, number in zip(source.slices, planes, source.frame_numbers, strict=True):
+            for keyword, uid in (
+                ("SOPClassUID", CTImageStorage),
+                ("SOPInstanceUID", maker.new_uid()),
+            ):  # elements of their own: those of the source are shared by its slices
+                plane[keyword] = DataElement(keyword, "UI", uid)
+            frames[plane.SOPInstanceUID] = (one, number)
+    return planes, frames
 
 
 def _source_plane(source: Dataset, joined: Dataset, values: Volume) -> Dataset:
@@ -188,15 +203,15 @@ def _places(highdicom: Any, planes: list[Dataset], values: Volume) -> dict[str, 
     }
 
 
-def _mapping(pm: Any, quantity: Quantity, low: float, high: float) -> Any:
+def _mapping(pm: Any, meaning: MapMeaning, low: float, high: float) -> Any:
     """What the stored numbers are: the quantity itself, in its unit."""
     coded = _highdicom("highdicom.sr").CodedConcept
-    unit, meaning = _UNITS[quantity.unit]
-    value, name = _QUANTITIES[quantity.name]
+    unit, unit_name = _UNITS[meaning.unit]
+    value, name = _QUANTITIES[meaning.name]
     return pm.RealWorldValueMapping(
-        lut_label=quantity.name.upper(),
-        lut_explanation=f"{quantity.title}, {quantity.unit}"[:LONG_STRING],
-        unit=coded(unit, "UCUM", meaning),
+        lut_label=meaning.name.upper(),
+        lut_explanation=f"{meaning.title}, {meaning.unit}"[:LONG_STRING],
+        unit=coded(unit, "UCUM", unit_name),
         value_range=(low, high),
         slope=1.0,
         intercept=0.0,
@@ -211,20 +226,22 @@ def _window(highdicom: Any, low: float, high: float) -> Any:
     )
 
 
-def _complete(ds: Dataset, joined: Dataset, source: MapSource, provenance: MapMaker) -> None:
+def _complete(
+    ds: Dataset, joined: Dataset, source: MapSource, meaning: MapMeaning, maker: MapMaker
+) -> None:
     """Put in what highdicom does not take over, and how the values came about."""
     for element in joined:
         if element.keyword not in ds:
             ds.add(element)
     if "DeidentificationMethod" in ds and not ds.DeidentificationMethod:  # may not be empty
         del ds.DeidentificationMethod
-    _say_who_made_it(ds, joined, source, provenance)
+    _say_who_made_it(ds, joined, source, meaning, maker)
     is_anonymous = ds.get("PatientIdentityRemoved") == "YES"
     if is_anonymous and not ds.keys() & {Tag("DeidentificationMethod"), Tag(_METHOD_CODES)}:
         ds.DeidentificationMethod = "not told by the source"
     for stage in ("InstanceCreation", "Series", "Content"):
-        setattr(ds, f"{stage}Date", provenance.now.strftime("%Y%m%d"))
-        setattr(ds, f"{stage}Time", provenance.now.strftime("%H%M%S.%f"))
+        setattr(ds, f"{stage}Date", maker.now.strftime("%Y%m%d"))
+        setattr(ds, f"{stage}Time", maker.now.strftime("%H%M%S.%f"))
 
 
 def _refer(ds: Dataset, source: MapSource, frames: dict[str, tuple[Dataset, int]]) -> None:
@@ -250,7 +267,9 @@ def _refer(ds: Dataset, source: MapSource, frames: dict[str, tuple[Dataset, int]
             series.ReferencedInstanceSequence = [instance]
 
 
-def _say_who_made_it(ds: Dataset, joined: Dataset, source: MapSource, provenance: MapMaker) -> None:
+def _say_who_made_it(
+    ds: Dataset, joined: Dataset, source: MapSource, meaning: MapMeaning, maker: MapMaker
+) -> None:
     """Name the scanner, the library and the curve, and whether the CT was synthetic."""
     first = source.slices[0]
     scanner = list(joined.get("ContributingEquipmentSequence") or ())
@@ -259,12 +278,12 @@ def _say_who_made_it(ds: Dataset, joined: Dataset, source: MapSource, provenance
         ds.SyntheticData = str(first.get("SyntheticData") or "NO")
     library = list(ds.get("ContributingEquipmentSequence") or ())
     for item in library:
-        item.ContributionDateTime = provenance.now.strftime("%Y%m%d%H%M%S.%f")
+        item.ContributionDateTime = maker.now.strftime("%Y%m%d%H%M%S.%f")
     ds.ContributingEquipmentSequence = [*scanner, *library]
     made = "a synthetic CT" if ds.get("SyntheticData") == "YES" else "a CT"
     ds.DerivationDescription = (
-        f"Computed from the HU of {made} by the curve {provenance.curve}. Made by medcyclegan "
-        f"{provenance.version}. Not measured. For research use only."
+        f"Computed from the HU of {made} by the curve {meaning.curve}. Made by medcyclegan "
+        f"{maker.version}. Not measured. For research use only."
     )
 
 

@@ -5,23 +5,44 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
+from medcyclegan.core.text import path_text
 from medcyclegan.core.volume import Volume
-from medcyclegan.errors import UsageError
-from medcyclegan.imaging.hu_curves import QUANTITIES, Curve, Quantity, carney_2006, schneider_2000
+from medcyclegan.errors import InputRefused, UsageError
+from medcyclegan.imaging.hu_curves import (
+    QUANTITIES,
+    Curve,
+    Quantity,
+    carney_2006,
+    schneider_2000,
+    through,
+)
+from medcyclegan.imaging.skull import Region, Skull, find_skull
 from medcyclegan.io.atomic import atomic_file, ensure_writable
+from medcyclegan.io.dicom.api import (
+    MapMaker,
+    MapMeaning,
+    MapSource,
+    ensure_highdicom,
+    write_map,
+)
 from medcyclegan.io.naming import companion_path, is_folder, is_picture
-from medcyclegan.io.scan import SourceHeader
+from medcyclegan.io.scan import Scan
+from medcyclegan.io.sidecar import Sidecar, sha256_of, sidecar_if_nifti
+from medcyclegan.io.table import read_table
 from medcyclegan.io.write import write_scan
-from medcyclegan.workflow.parametric_map import MapMaker, MapSource, ensure_highdicom, write_map
-from medcyclegan.workflow.scanner_curve import read_curve, water_warning
-from medcyclegan.workflow.skull import Region, Skull, find_skull
+
+_COLUMNS = ("hu", "value")
+_RULE = "a curve is a CSV table with the columns hu and value, HU rising from row to row"
+
+# Published curves of one quantity lie within 2 % of water at 0 HU; a curve in other units, or for
+# another quantity, lies far off.
+WATER_TOLERANCE = 0.05
+
 
 SKULL = "skull"
 NAMES = (*QUANTITIES, SKULL)
@@ -127,44 +148,96 @@ def ensure_derivable(
             ensure_writable(path, source=source, overwrite=overwrite, folder=is_series)
 
 
-def derive_beside(
-    ct: Volume,
-    wanted: Wanted,
-    output: Path,
-    *,
-    source_header: SourceHeader,
-    provenance: Provenance,
-    overwrite: bool,
-) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-    """Derive one thing from a CT in HU that was written to ``output``; returns paths and warnings.
+@dataclass(frozen=True, eq=False)
+class DerivedFrom:
+    """A CT in HU: its voxels, the scan that it is or was made from, and the file that holds it.
 
-    ``provenance.source`` holds the slices of the CT where it is DICOM.
+    ``slices`` are those of the CT where it is DICOM, None else.
     """
-    paths = wanted.outputs(output)
+
+    image: Volume
+    scan: Scan
+    file: Path
+    slices: MapSource | None = None
+
+
+def derive_beside(
+    ct: DerivedFrom, wanted: Wanted, *, maker: MapMaker, overwrite: bool
+) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """Derive one thing from a CT that was made, beside its file; returns paths and warnings."""
+    paths = wanted.outputs(ct.file)
     if wanted.name == SKULL:
-        write_skull(find_skull(ct), paths, source_header=source_header, overwrite=overwrite)
+        skull = find_skull(ct.image)
+        write_skull(skull, paths, ct, version=maker.version, overwrite=overwrite)
         return paths, (SKULL_WARNING,)
-    quantity = QUANTITIES[wanted.name]
-    curve, about_curve = curve_of(wanted, told_kvp=None)
-    values, about_values = apply_curve(ct, curve, quantity)
-    (to,) = paths
-    if is_folder(to):
-        assert provenance.source is not None  # the CT that was written is DICOM, too
-        made = MapMaker(provenance.version, provenance.now(), provenance.new_uid, curve.name)
-        write_map(values, quantity, provenance.source, to=to, provenance=made, overwrite=overwrite)
-    else:
-        write_scan(values, source_header=source_header, to=to, overwrite=overwrite)
-    return paths, (*about_curve, *about_values)
+    found = derive_map(ct, wanted, paths[0], maker=maker, overwrite=overwrite, told_kvp=None)
+    return paths, found.warnings
 
 
 @dataclass(frozen=True, eq=False)
-class Provenance:
-    """What a map in DICOM tells of its making: version, clock, UIDs, and the slices of the CT."""
+class DerivedMap:
+    """A map, the curve that it was computed by, and what is to be said of it."""
 
-    version: str
-    now: Callable[[], datetime]
-    new_uid: Callable[[], str]
-    source: MapSource | None = None
+    image: Volume
+    curve: Curve
+    warnings: tuple[str, ...]
+
+
+def derive_map(
+    ct: DerivedFrom, wanted: Wanted, to: Path, *,
+    maker: MapMaker, overwrite: bool, told_kvp: float | None,
+) -> DerivedMap:  # fmt: skip
+    """Compute a map voxel by voxel and write it; float32, on the grid of the CT.
+
+    In DICOM it is a parametric map; else its header is that of the scan. ``told_kvp`` is the tube
+    voltage in the header of the CT, None where there is none.
+    """
+    quantity = QUANTITIES[wanted.name]
+    curve, about_curve = curve_of(wanted, told_kvp=told_kvp)
+    values, about_values = apply_curve(ct.image, curve, quantity)
+    made = DerivedMap(values, curve, (*about_curve, *about_values))
+    if is_folder(to):
+        assert ct.slices is not None  # the CT is DICOM, too
+        meaning = MapMeaning(quantity.name, quantity.title, quantity.unit, curve.name)
+        write_map(values, meaning, ct.slices, to=to, maker=maker, overwrite=overwrite)
+    else:
+        told = _sidecar_of_map(ct, wanted, made, version=maker.version)
+        write_scan(
+            values,
+            source_header=ct.scan.source_header,
+            to=to,
+            overwrite=overwrite,
+            sidecar=sidecar_if_nifti(to, told),
+        )
+    return made
+
+
+def _sidecar_of_map(ct: DerivedFrom, wanted: Wanted, made: DerivedMap, *, version: str) -> Sidecar:
+    """What the sidecar of a map tells: the curve in full, so that the map can be made again."""
+    quantity, curve = QUANTITIES[wanted.name], made.curve
+    facts = {
+        "version": version,
+        "quantity": quantity.name,
+        "curve": curve.name,
+        "curve_sha256": "" if wanted.curve is None else sha256_of((wanted.curve,)),
+        "kvp": curve.kvp,
+        "curve_edges_hu": list(curve.edges_hu),
+        "curve_offsets": list(curve.offsets),
+        "curve_slopes": list(curve.slopes),
+        "warnings": [*ct.scan.warnings, *made.warnings],
+    }
+    return Sidecar(
+        f"Map of {quantity.title}, derived from the HU of {_named(ct)}. Research use only.",
+        scan=ct.scan,
+        unit=quantity.unit,
+        version=version,
+        facts=facts,
+    )
+
+
+def _named(ct: DerivedFrom) -> str:
+    """The CT: what was read, or what was made of it."""
+    return "a CT" if ct.file == ct.scan.source else f"the synthetic CT {path_text(ct.file.name)}"
 
 
 def curve_of(wanted: Wanted, *, told_kvp: float | None) -> tuple[Curve, tuple[str, ...]]:
@@ -224,12 +297,26 @@ def _share(count: int, ct: Volume) -> str:
 
 
 def write_skull(
-    skull: Skull, paths: tuple[Path, ...], *, source_header: SourceHeader, overwrite: bool
+    skull: Skull, paths: tuple[Path, ...], ct: DerivedFrom, *, version: str, overwrite: bool
 ) -> None:
     """Write mask, thickness and table; NaN becomes an empty cell."""
     mask, thickness, table = paths
-    for volume, path in ((skull.mask, mask), (skull.thickness, thickness)):
-        write_scan(volume, source_header=source_header, to=path, overwrite=overwrite)
+    parts = (("Mask of the skull", skull.mask, mask), ("Thickness", skull.thickness, thickness))
+    for title, volume, path in parts:
+        told = Sidecar(
+            f"{title}, found in the HU of {_named(ct)}. Research use only.",
+            scan=ct.scan,
+            unit=volume.unit,
+            version=version,
+            facts={"version": version, "warnings": [*ct.scan.warnings, SKULL_WARNING]},
+        )
+        write_scan(
+            volume,
+            source_header=ct.scan.source_header,
+            to=path,
+            overwrite=overwrite,
+            sidecar=sidecar_if_nifti(path, told),
+        )
     with atomic_file(table, overwrite=overwrite) as part:
         part.write_text(_csv(skull.regions), encoding="utf-8")
 
@@ -247,3 +334,64 @@ def _cell(name: str, value: object) -> object:
     if not isinstance(value, float):
         return value
     return "" if math.isnan(value) else f"{value:.{_DIGITS.get(name, 0)}f}"
+
+
+def read_curve(path: Path) -> Curve:
+    """Read the knots of a curve: straight lines join them.
+
+    Raises
+    ------
+    InputRefused
+        If the file is no such table: other columns, a cell that is no finite number, fewer than
+        two rows, or HU that do not rise strictly. The message names the row, counted from 1.
+    """
+    table = read_table(path, rule=_RULE)
+    if sorted(table.columns) != sorted(_COLUMNS):
+        found = ", ".join(repr(name) for name in table.columns) or "none"
+        raise InputRefused(
+            f"{path}: columns {found}", rule=_RULE, remedy="make its first line: hu,value"
+        )
+    if len(table.rows) < 2:
+        raise InputRefused(
+            f"{path}: {len(table.rows)} row{'' if len(table.rows) == 1 else 's'} of numbers",
+            rule="a curve needs two or more",
+            remedy="give the knots of the curve, one in each row",
+        )
+    hu, values = (
+        [_number(path, column, number, row) for number, row in enumerate(table.rows, start=1)]
+        for column in _COLUMNS
+    )
+    for number in range(1, len(hu)):
+        if hu[number] <= hu[number - 1]:
+            raise InputRefused(
+                f"{path}: row {number + 1} has {hu[number]:g} HU after {hu[number - 1]:g} HU",
+                rule="HU rise strictly from row to row",
+                remedy="sort the rows, and keep one for each HU",
+            )
+    return through(path.name, hu, values)
+
+
+def water_warning(curve: Curve, quantity: Quantity) -> tuple[str, ...]:
+    """Return a sentence if a curve gives water what water has not, else nothing."""
+    found = float(curve.at(0.0))
+    if abs(found - quantity.of_water) <= WATER_TOLERANCE * quantity.of_water:
+        return ()
+    return (
+        f"{curve.name} gives {found:.4g} at 0 HU, where water has {quantity.of_water:g} "
+        f"({quantity.title}, {quantity.unit}): check its unit and that it is for this quantity.",
+    )
+
+
+def _number(path: Path, column: str, number: int, row: dict[str, str]) -> float:
+    text = row[column]
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputRefused(
+            f"{path}: row {number} has {column} {text!r}",
+            rule="every cell is a finite number",
+            remedy="write it with a decimal point, and without a unit",
+        )
+    return value

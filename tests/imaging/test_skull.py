@@ -13,9 +13,9 @@ import pytest
 from medcyclegan.core.geometry import Geometry, geometry_from_spacing
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused
+from medcyclegan.imaging.skull import Region, directions, find_skull, regions_of
 from medcyclegan.io.nifti.image import write_nifti
 from medcyclegan.io.scan import ItkSourceHeader
-from medcyclegan.workflow.skull import Region, directions, find_skull, regions_of
 from tests.cli.conversion_inputs import Run, runner
 
 CORTICAL_HU, DIPLOE_HU = 1500.0, 600.0
