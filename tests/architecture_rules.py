@@ -34,7 +34,7 @@ DICOM_FACE = "io.dicom.api"
 ROOMS = {
     "cli": _room(9, "click rich", lazy="numpy pydicom rich torch yaml"),
     "service": _room(8, "distributed fastapi filelock jinja2 pydicom pynetdicom starlette uvicorn"),
-    "workflow": _room(7, "monai numpy safetensors torch"),
+    "workflow": _room(7, "monai numpy pydicom safetensors torch"),
     "workflow.batch": _room(7, "dask distributed filelock numpy pydantic torch"),
     "training": _room(
         6, "matplotlib monai numpy pydantic pydantic_core skimage tensorboardX torch yaml"
@@ -47,6 +47,7 @@ ROOMS = {
     "evaluation.study": _room(4, "jinja2 matplotlib numpy scipy"),
     "evaluation.metrics": _room(3, "numpy scipy skimage"),
     "evaluation.similarity": _room(3, "numpy scipy skimage"),
+    "evaluation.thumbnail": _room(4, "numpy PIL"),
     "models": _room(3, "numpy pydantic safetensors torch"),
     "simulate.datasets": _room(3, "numpy"),
     "io": _room(2, "gdcm nibabel numpy PIL pydicom"),

@@ -52,6 +52,7 @@ def facts_of(outcome: Outcome, *, note: str) -> dict[str, object]:
         "output": str(done.output),
         "report": str(done.report) if done.report else None,
         "uncertainty": str(done.uncertainty) if done.uncertainty else None,
+        "derived": [str(path) for path in done.derived],
         "shape": list(geometry.shape),
         "spacing_mm": [round(mm, 4) for mm in geometry.spacing_mm],
         "seconds": round(outcome.total_s, 2),
@@ -84,6 +85,8 @@ def say_outcome(voice: Voice, outcome: Outcome, *, facts: dict[str, object], nam
     voice.say(f"{named:13} {done.output}")
     if done.uncertainty:
         voice.say(f"Uncertainty   {done.uncertainty}")
+    for path in done.derived:
+        voice.say(f"Derived       {path}")
     if done.report:
         voice.say(f"Report        {done.report}")
     moved = getattr(done.scan.source_header, "is_resampled", False)
@@ -199,6 +202,28 @@ def untilt_option(command: Command) -> Command:
     )(command)
 
 
+def derive_option(command: Command) -> Command:
+    """Add ``--derive``, for what makes CT."""
+    return click.option(
+        "--derive", multiple=True, metavar="QUANTITY[=CURVE.csv]",
+        help="Derive mu511, density or skull, or rsp or red by a curve, from the CT that is made; "
+        "may be given several times.",
+    )(command)  # fmt: skip
+
+
+def wanted_of(flags: dict[str, Any]) -> tuple[Any, ...]:
+    """What ``--derive`` asks for; raises UsageError if it is given twice, or is unknown."""
+    from medcyclegan.errors import UsageError
+    from medcyclegan.workflow.quantities import parse_wanted
+
+    wanted = tuple(parse_wanted(text) for text in flags.get("derive", ()))
+    names = [one.name for one in wanted]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"--derive {name} twice", remedy="name each quantity once")
+    return wanted
+
+
 def mask_option(text: str) -> Callable[[Command], Command]:
     """Add ``--mask``; ``text`` says in the help what it marks."""
     return click.option("--mask", type=click.Path(path_type=Path), help=text)
@@ -233,6 +258,7 @@ def run_conversion(
         overwrite=flags["overwrite"],
         deidentifier=new_deidentifier() if flags["deidentify"] else None,
         untilt=flags.get("untilt", False),
+        derive=wanted_of(flags),
     )
     if refusal := check(model.task):
         sides = f"{model.task.source.modality} to {model.task.target.modality}"

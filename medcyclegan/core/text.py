@@ -20,6 +20,10 @@ from pathlib import Path, PurePath
 
 import yaml
 
+# The last line of what makes images, on screens and pages.
+RESEARCH_USE = "Research use only: a synthetic CT is not an acquired image."
+RESEARCH_USE_OF_IMAGES = "Research use only: a translated image is not an acquired image."
+
 
 def counted(number: int, noun: str) -> str:
     """Return ``1 patient``, ``2 patients``: a number with its noun, whose plural ends in s."""

@@ -16,7 +16,7 @@ from medcyclegan.imaging.hu_curves import (
     schneider_2000,
     through,
 )
-from medcyclegan.workflow.derive import read_curve, water_warning
+from medcyclegan.workflow.quantities import read_curve, water_warning
 
 # Worked out by hand from the publication's lines, 1/cm: at the break point and just above it, and
 # at 1000 HU and at the upper end.

@@ -36,6 +36,28 @@ _FWHM = 2.355
 _LEAST_SIGMA = 0.2
 
 
+# Voxel centres that lie so near to each other, in voxels, are at one place: headers are rounded.
+_SAME_PLACE = 1e-3
+
+
+def is_copied(source: Geometry, target: Geometry) -> bool:
+    """Whether ``onto_grid`` copies voxels and mixes none: the axes of one grid are those of the
+    other, flipped, in another order or moved by whole voxels.
+    """
+    index_map = _index_map(source, target)
+    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(target.shape) - 1)
+    places = corners @ index_map[:3, :3].T + index_map[:3, 3]
+    whole = np.rint(index_map)
+    is_permutation = (np.abs(whole[:3, :3]).sum(axis=0) == 1).all()
+    ours = corners @ whole[:3, :3].T + whole[:3, 3]
+    return bool(is_permutation and np.abs(places - ours).max() < _SAME_PLACE)
+
+
+def _index_map(source: Geometry, target: Geometry) -> FloatArray:
+    """(4, 4) from voxel indices of the target to those of the source."""
+    return np.asarray(np.linalg.solve(source.affine_ras, target.affine_ras), dtype=np.float64)
+
+
 def onto_grid(volume: Volume, geometry: Geometry, *, fill: float) -> tuple[Volume, BoolArray]:
     """Interpolate a volume linearly at the voxel centres of another grid.
 
@@ -55,9 +77,9 @@ def onto_grid(volume: Volume, geometry: Geometry, *, fill: float) -> tuple[Volum
     -------
     The volume on ``geometry``, and where (i, j, k) that grid lies in the field of view.
     """
-    index_map: FloatArray = np.asarray(
-        np.linalg.solve(volume.geometry.affine_ras, geometry.affine_ras), dtype=np.float64
-    )
+    index_map = _index_map(volume.geometry, geometry)
+    if is_copied(volume.geometry, geometry):
+        index_map = np.rint(index_map)
     seen = _seen(index_map, volume.geometry.shape, geometry.shape)
     moved = ndimage.affine_transform(
         _smoothed_for(volume, geometry),
@@ -124,8 +146,9 @@ class Truth:
 class Prediction:
     """A synthetic CT on the grid of the reference.
 
-    ``resampled`` says that it came on another; ``outside_fov_share`` which part of the body, 0 to
-    1, lies outside its field of view and was counted as air. ``notes`` and ``warnings`` are
+    ``resampled`` says that it came on another whose voxels had to be mixed: one that is flipped,
+    or moved by whole voxels, is copied. ``outside_fov_share`` which part of the body, 0 to 1,
+    lies outside its field of view and was counted as air. ``notes`` and ``warnings`` are
     sentences as in ``Truth``.
     """
 
@@ -193,12 +216,14 @@ def load_prediction(path: Path, truth: Truth) -> Prediction:
             remedy="register them first, and check the headers",
         )
     name = path_text(path.name)
-    notes = f"{name} was resampled from {_grid_text(sct)} to {_grid_text(truth.ct)}"
+    copied = is_copied(sct.geometry, truth.ct.geometry)
+    how = "turned or cut, voxel by voxel," if copied else "resampled"
+    notes = f"{name} was {how} from {_grid_text(sct)} to {_grid_text(truth.ct)}"
     if outside_fov_share > 0.0:
         said += (
             f"{_percent(outside_fov_share)} of the body lies outside {name} and counts as air",
         )
-    return Prediction(moved, True, outside_fov_share, (notes,), said)
+    return Prediction(moved, not copied, outside_fov_share, (notes,), said)
 
 
 def _refuse_unpredicted(lost: BoolArray | None, inside: BoolArray, path: Path) -> None:
