@@ -21,6 +21,16 @@ from pathlib import Path, PurePath
 import yaml
 
 
+def is_or_are(number: int) -> str:
+    """Return the verb that goes with a number."""
+    return "is" if number == 1 else "are"
+
+
+def was_or_were(number: int) -> str:
+    """Return the verb of the past that goes with a number."""
+    return "was" if number == 1 else "were"
+
+
 def counted(number: int, noun: str) -> str:
     """Return ``1 patient``, ``2 patients``: a number with its noun, whose plural ends in s."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -189,7 +189,7 @@ def test_nothing_is_left_when_nothing_can_be_scored_or_the_output_is_an_input(
     broken.parent.mkdir()
     broken.write_bytes(b"broken")
     methods = (Method("x", broken.parent),)
-    with pytest.raises(InputRefused, match="None of 1 synthetic CTs could be scored"):
+    with pytest.raises(InputRefused, match=r"None of the images \(1\) could be scored"):
         run(root, methods=methods, out=tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
     with pytest.raises(CannotWrite, match="input"):
