@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from medcyclegan.cli.common import Voice, voice_options
+from medcyclegan.cli.paths import check_inputs, check_named_inputs, check_out
 from medcyclegan.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -95,6 +96,9 @@ def evaluate(
     overwrite: bool,
 ) -> None:  # fmt: skip
     """Score synthetic CTs, MRs or pictures against true ones: a report for a cohort."""
+    check_named_inputs(preds)
+    check_inputs(ref, None if mask == AUTO else mask, mr, groups, target, curve, dose_from)
+    check_out(out)
     from datetime import datetime
 
     from medcyclegan import __version__
@@ -181,7 +185,7 @@ def _say_results(study: Study, voice: Voice) -> None:
 
 def _lines(study: Study, method: str) -> list[tuple[str, list[str]]]:
     """The means of a method, a line for each family of scores."""
-    from medcyclegan.evaluation.study.statistics import FAMILIES
+    from medcyclegan.evaluation.study.score_columns import FAMILIES
 
     lines = []
     for family, title in FAMILIES.items():

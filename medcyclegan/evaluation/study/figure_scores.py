@@ -24,17 +24,13 @@ from medcyclegan.evaluation.study.figure_style import (
     new_figure,
     wrapped,
 )
+from medcyclegan.evaluation.study.score_columns import METRICS, Metric, Result, metrics_of, value_of
 from medcyclegan.evaluation.study.statistics import (
     ERROR_EDGES_HU,
     JOINT_EDGES_HU,
-    METRICS,
     REGIONS,
     Measured,
-    Metric,
-    Result,
     mean_interval,
-    metrics_of,
-    value_of,
 )
 
 COLUMNS = 4

@@ -24,7 +24,8 @@ from medcyclegan.evaluation.study.figure_scores import (
 from medcyclegan.evaluation.study.figure_style import Drawn
 from medcyclegan.evaluation.study.load import PatientImages, load_images
 from medcyclegan.evaluation.study.patient import Patient
-from medcyclegan.evaluation.study.statistics import Measured, Metric, metrics_of
+from medcyclegan.evaluation.study.score_columns import Metric, metrics_of
+from medcyclegan.evaluation.study.statistics import Measured
 
 
 @dataclass(frozen=True, eq=False)

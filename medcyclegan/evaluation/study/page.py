@@ -15,8 +15,9 @@ from medcyclegan.evaluation.study.figure_style import DOTS_PER_INCH
 from medcyclegan.evaluation.study.load import PatientImages, load_images
 from medcyclegan.evaluation.study.patient import Patient
 from medcyclegan.evaluation.study.plan import Kind
+from medcyclegan.evaluation.study.score_columns import FAMILIES, Metric, value_of
 from medcyclegan.evaluation.study.signals import load_signals
-from medcyclegan.evaluation.study.statistics import ALL, FAMILIES, Metric, value_of
+from medcyclegan.evaluation.study.statistics import ALL
 from medcyclegan.evaluation.study.tables import Study
 from medcyclegan.evaluation.viewer import Difference, Viewer, make_viewer
 from medcyclegan.evaluation.views import MOST_VOXELS

@@ -1,133 +1,227 @@
-"""Figures of a study of MRs or pictures: scores, and the best, median and worst patient."""
+"""Studies of MRs and pictures: which kind a study is of, reading its images, and scoring them.
+
+Signal has no unit. So nothing of a study of CTs that is in HU is made here: no tissues, no bone, no
+protocol of HU; scores name the range of intensities that they are taken in.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 
+from medcyclegan.core.text import counted, path_text
 from medcyclegan.core.volume import Volume
-from medcyclegan.evaluation.study.figure_patients import AXIAL, SAGITTAL, body_box, body_views
-from medcyclegan.evaluation.study.figure_scores import draw_scores
-from medcyclegan.evaluation.study.figure_style import MINUS, WIDE_MM, Drawn, new_figure, plain
-from medcyclegan.evaluation.study.load import PatientImages
+from medcyclegan.errors import InputRefused, UsageError
+from medcyclegan.evaluation.metrics import check_same_grid
+from medcyclegan.evaluation.signal_scores import IntensityRange, SignalScores, score_signal
+from medcyclegan.evaluation.study.batch_records import MAKES_HU
+from medcyclegan.evaluation.study.load import PatientImages, grid_text, is_on_grid, load_mask
 from medcyclegan.evaluation.study.patient import Patient
-from medcyclegan.evaluation.study.plan import StudyRequest
-from medcyclegan.evaluation.study.signals import NAMES, MeasuredSignal, load_signals
-from medcyclegan.evaluation.study.statistics import SIGNAL_METRICS
-from medcyclegan.evaluation.views import LEAST_VOXELS, View, in_viewing_order
+from medcyclegan.evaluation.study.plan import PICTURE_ENDINGS, PICTURE_RANGE, Kind, StudyRequest
+from medcyclegan.evaluation.study.regrid import onto_grid
+from medcyclegan.evaluation.study.statistics import Pair
+from medcyclegan.imaging.body_mask import body_mask_mr
+from medcyclegan.imaging.plausibility import refuse_ct
+from medcyclegan.io.read import read_scan
+from medcyclegan.io.scan import Scan
 
-# In percent of the range of intensities.
-DIFFERENCE_PERCENT = 50.0
-DIFFERENCE_COLOURS = "RdBu_r"
-
-
-def draw_signals(
-    request: StudyRequest, patients: Sequence[Patient], results: Sequence[MeasuredSignal]
-) -> Iterator[Drawn]:
-    """Yield the figures; call and save inside ``style.drawing()``."""
-    scored = {result.method for result in results}
-    methods = [method.name for method in request.methods if method.name in scored]
-    protocol = results[0].scores.protocol
-    yield draw_scores(results, methods, protocol, metrics=SIGNAL_METRICS)
-    for number, method in enumerate(methods, start=1):
-        ranked = sorted(
-            (result for result in results if result.method == method),
-            key=lambda result: result.value("mae_percent"),
-        )
-        shown = [
-            _Shown(rank, result, _images(request, patients, result))
-            for rank, result in _ranks(ranked).items()
-        ]
-        name = f"patients_{number}_{re.sub(r'[^A-Za-z0-9]+', '_', method)}"
-        yield _draw_panel(shown, request, method, name=name)
+# One scale on both sides differs by less between a method's image and the true one.
+SCALE_FACTOR = 2.0
 
 
 @dataclass(frozen=True, eq=False)
-class _Shown:
-    rank: str
-    result: MeasuredSignal
-    images: PatientImages
+class MeasuredSignal:
+    """One translated image against its reference, inside the mask."""
+
+    case: str
+    method: str
+    scores: SignalScores
+    resampled: bool
+    notes: tuple[str, ...]
+
+    def value(self, column: str) -> float:
+        """A score by its column; NaN where there is none."""
+        return float(getattr(self.scores, column, math.nan))
 
 
-def _ranks(ranked: Sequence[MeasuredSignal]) -> dict[str, MeasuredSignal]:
-    if len(ranked) == 1:
-        return {"Only": ranked[0]}
-    middle = {"Median": ranked[(len(ranked) - 1) // 2]} if len(ranked) > 2 else {}
-    return {"Best": ranked[0], **middle, "Worst": ranked[-1]}
+@dataclass(frozen=True, eq=False)
+class TrueSignal:
+    """The true image of a patient and where it is scored, on one grid, with what is to be said."""
+
+    image: Volume
+    mask: Volume
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
-def _images(
-    request: StudyRequest, patients: Sequence[Patient], result: MeasuredSignal
-) -> PatientImages:
-    patient = next(patient for patient in patients if patient.case == result.case)
-    assert request.kind is not None  # the request is resolved
-    return load_signals(patient, methods=(result.method,), kind=request.kind)
+def resolved(request: StudyRequest, *, units: Collection[str]) -> StudyRequest:
+    """Return the request with its kind, and for MRs and pictures the range of intensities.
 
+    ``units`` are those that records of batches tell. Without a kind it is theirs; else
+    pictures where there are no volumes; else CTs.
 
-def _draw_panel(shown: Sequence[_Shown], request: StudyRequest, method: str, *, name: str) -> Drawn:
-    rows = [(one, view) for one in shown for view in _views(one.images)]
-    figure = new_figure(WIDE_MM, 12.0 + 52.0 * len(rows))
-    panels = figure.subplots(len(rows), 3, squeeze=False)
-    norm = Normalize(-DIFFERENCE_PERCENT, DIFFERENCE_PERCENT)
-    intensities = request.intensities
-    assert intensities is not None  # the request is resolved
-    for line, (one, view) in zip(panels, rows, strict=True):
-        scores, low = one.result.scores, intensities.low
-        true, made = one.images.ct, one.images.scts[method]
-        _show(line[0], true, view, Normalize(low, scores.ref_high))
-        _show(line[1], made, view, Normalize(low, scores.pred_high))
-        error = 100.0 * (
-            (made.voxels - low) / (scores.pred_high - low)
-            - (true.voxels - low) / (scores.ref_high - low)
-        )
-        _show(line[2], true.with_voxels(error.astype(np.float32)), view, norm, DIFFERENCE_COLOURS)
-        case = one.images.case if len(one.images.case) < 30 else f"{one.images.case[:29]}\u2026"
-        line[0].set_ylabel(f"{one.rank}: {plain(case)}\nMAE {scores.mae_percent:.1f} %", fontsize=7)
-        left, right, bottom, top = body_box(one.images.mask, view)
-        for axes in line:
-            axes.set(xlim=(left, right), ylim=(bottom, top))
-    for axes, title in zip(
-        panels[0], ("True", method, f"{method} {MINUS} true\n(% of the range)"), strict=True
+    Raises
+    ------
+    UsageError
+        If options do not go with the kind.
+    """
+    kind = request.kind or _kind_of(request, units)
+    if kind == "ct":
+        if request.intensities is not None:
+            raise UsageError(
+                "--range for CTs",
+                rule="scores of CTs are in HU, in the range of their protocol",
+                remedy="leave it out, or say --kind mr",
+            )
+        return replace(request, kind=kind)
+    for given, option in (
+        (request.water_paths, "--wepl"),
+        (request.dose_from, "--dose-from"),
+        (request.mr, "--mr"),
     ):
-        axes.set_title(title)
-    figure.colorbar(
-        ScalarMappable(norm, DIFFERENCE_COLOURS), ax=list(panels[:, 2]), extend="both", shrink=0.6
+        if given is not None:
+            raise UsageError(
+                f"{option} for a study of {NAMES[kind]}s",
+                rule="it is for synthetic CTs in HU",
+                remedy="leave it out, or say --kind ct",
+            )
+    usual = PICTURE_RANGE if kind == "picture" else IntensityRange("each")
+    return replace(request, kind=kind, intensities=request.intensities or usual)
+
+
+NAMES: dict[Kind, str] = {"ct": "CT", "mr": "MR", "picture": "picture"}
+
+
+def _kind_of(request: StudyRequest, units: Collection[str]) -> Kind:
+    places = [method.path for method in request.methods]
+    if all(_holds_pictures(path) for path in places):
+        return "picture"
+    return "mr" if units and MAKES_HU not in units else "ct"
+
+
+def _holds_pictures(path: Path) -> bool:
+    """Whether a path is a picture, or a folder with pictures in it or below and nothing else."""
+    if not path.is_dir():
+        return path.suffix.lower() in PICTURE_ENDINGS
+    files = [p for p in path.rglob("*") if p.is_file() and not p.name.startswith(".")]
+    images = [p for p in files if p.suffix.lower() not in (".json", ".csv", ".html", ".txt")]
+    return bool(images) and all(p.suffix.lower() in PICTURE_ENDINGS for p in images)
+
+
+def load_true_signal(patient: Patient, kind: Kind) -> TrueSignal:
+    """Read the true image, and its mask; without one, find the body of an MR, or take all.
+
+    Raises
+    ------
+    InputRefused
+        If an image cannot be read, is a CT in HU, or shows no body.
+    """
+    scan = _read(patient.ref, kind)
+    said = tuple(f"reference: {warning}" for warning in scan.warnings)
+    image, notes = scan.volume, tuple[str, ...]()
+    if patient.mask is not None:
+        loaded = load_mask(patient.mask, image)
+        mask, notes, said = loaded.mask, loaded.notes, said + loaded.warnings
+    elif kind == "mr" and min(image.geometry.shape) > 1:
+        mask = body_mask_mr(image)
+    else:
+        mask = image.with_voxels(np.ones_like(image.voxels), unit="mask")
+    if scan.mended is not None:
+        mask = mask.with_voxels(np.where(scan.mended, np.float32(0.0), mask.voxels))
+    return TrueSignal(image, mask, notes, said)
+
+
+@dataclass(frozen=True, eq=False)
+class MadeSignal:
+    """A translated image on the grid of the true one."""
+
+    image: Volume
+    resampled: bool
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def load_made_signal(path: Path, truth: TrueSignal, kind: Kind) -> MadeSignal:
+    """Read a translated image and bring it onto the grid of the true one.
+
+    Raises
+    ------
+    InputRefused
+        If it cannot be read, is a CT in HU, does not overlap, is NaN in the mask, or is a picture
+        of another size.
+    """
+    scan = _read(path, kind)
+    said = tuple(f"translated image: {warning}" for warning in scan.warnings)
+    image, grid = scan.volume, truth.image.geometry
+    inside = truth.mask.voxels > 0
+    if is_on_grid(truth.image, image):
+        if scan.mended is not None and (scan.mended & inside).any():
+            raise InputRefused(
+                f"{path} is NaN or infinite in "
+                f"{counted(int((scan.mended & inside).sum()), 'voxel')} of the mask",
+                rule="a method gives a number for each voxel that is scored",
+            )
+        return MadeSignal(replace(image, geometry=grid), False, (), said)
+    if kind == "picture":
+        check_same_grid(truth.image, image, name=f"picture {path}")
+    moved, seen = onto_grid(image, grid, fill=0.0)
+    unseen = 1.0 - float(seen[inside].mean())
+    if unseen == 1.0:
+        raise InputRefused(
+            f"{path} does not overlap with the body in the reference",
+            rule="both must lie in one frame of reference, in millimetres",
+            remedy="register them first, and check the headers",
+        )
+    name = path_text(path.name)
+    notes = (f"{name} was resampled from {grid_text(image)} to {grid_text(truth.image)}",)
+    if unseen > 0.0:
+        said += (f"{unseen:.1%} of the body lies outside {name} and counts as no signal",)
+    return MadeSignal(moved, True, notes, said)
+
+
+def _read(path: Path, kind: Kind) -> Scan:
+    scan = read_scan(path, modality="MR" if kind == "mr" else "image")
+    if scan.volume.unit == "HU":
+        raise InputRefused(
+            f"{path} is in HU",
+            rule=f"this is a study of {NAMES[kind]}s",
+            remedy="score CTs with --kind ct",
+        )
+    if kind == "mr":
+        refuse_ct(scan.volume, source=path)
+    return scan
+
+
+def measure_signal(
+    pair: Pair, truth: TrueSignal, made: MadeSignal, intensities: IntensityRange
+) -> MeasuredSignal:
+    """Score one translated image."""
+    scores = score_signal(made.image, truth.image, truth.mask, intensities=intensities)
+    return MeasuredSignal(pair.case, pair.method, scores, made.resampled, made.notes)
+
+
+def scale_warning(
+    made: MadeSignal, truth: TrueSignal, intensities: IntensityRange
+) -> tuple[str, ...]:
+    """Say that two images are on different scales, where the range takes them for one."""
+    if intensities.kind == "each":
+        return ()
+    inside = truth.mask.voxels > 0
+    ours, theirs = (float(np.percentile(v.voxels[inside], 99.5)) for v in (made.image, truth.image))
+    if theirs <= 0.0 or 1.0 / SCALE_FACTOR <= ours / theirs <= SCALE_FACTOR:
+        return ()
+    return (
+        f"the translated image is {ours / theirs:.2g} times as bright as the true one, and the "
+        "scores show little else; --range each scores each on its own scale",
     )
-    what = NAMES[request.kind or "mr"]
-    return Drawn(
-        name,
-        f"Best, median and worst {what}, {method}",
-        f"The {what}s of {method} with the least, the median and the largest mean absolute error. "
-        f"Both images are shown within the range of the scores: {intensities.text}. Difference in "
-        f"percent of it, saturated at \N{PLUS-MINUS SIGN}{DIFFERENCE_PERCENT:.0f} %."
-        + ("" if request.kind == "picture" else " Right (R) is at the image's left."),
-        figure,
-    )
 
 
-def _views(images: PatientImages) -> list[View]:
-    """The axial and the sagittal plane with the most of the body; of a picture the one there is."""
-    views = body_views(images.mask)
-    shape = in_viewing_order(images.mask).shape
-    return [
-        views[axis]
-        for axis in (AXIAL, SAGITTAL)
-        if min(n for a, n in enumerate(shape) if a != axis) >= LEAST_VOXELS
-    ] or [views[int(np.argmin(shape))]]
-
-
-def _show(axes: Axes, image: Volume, view: View, norm: Normalize, colours: str = "gray") -> None:
-    height_mm, width_mm = view.size_mm
-    axes.imshow(
-        view.image(in_viewing_order(image)), cmap=colours, norm=norm,
-        extent=(0.0, width_mm, height_mm, 0.0), interpolation="nearest", aspect="equal",
-    )  # fmt: skip
-    axes.set(xticks=[], yticks=[])
-    for side in axes.spines.values():
-        side.set_visible(False)
+def load_signals(patient: Patient, *, methods: Sequence[str], kind: Kind) -> PatientImages:
+    """Read the images of a patient that was scored, the true one in the place of the CT."""
+    truth = load_true_signal(patient, kind)
+    made = {m: load_made_signal(patient.preds[m], truth, kind).image for m in methods}
+    return PatientImages(patient.case, truth.image, truth.mask, None, made)

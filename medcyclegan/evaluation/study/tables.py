@@ -15,19 +15,16 @@ from medcyclegan.evaluation.dose import DoseResult
 from medcyclegan.evaluation.study.further import BeamScore
 from medcyclegan.evaluation.study.patient import Patient, Refusal
 from medcyclegan.evaluation.study.plan import StudyRequest
-from medcyclegan.evaluation.study.signals import MeasuredSignal
-from medcyclegan.evaluation.study.statistics import (
-    ALL,
+from medcyclegan.evaluation.study.score_columns import (
     FAMILIES,
     METRICS,
-    Comparison,
-    Measured,
     Metric,
     Result,
-    Summary,
     metrics_of,
     value_of,
 )
+from medcyclegan.evaluation.study.signals import MeasuredSignal
+from medcyclegan.evaluation.study.statistics import ALL, Comparison, Measured, Summary
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,9 +17,10 @@ from medcyclegan.cli.evaluate import method_of
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import CannotWrite, InputRefused
 from medcyclegan.evaluation.metrics import score
+from medcyclegan.evaluation.study.output import ensure_study_writable
 from medcyclegan.evaluation.study.page import patient_sections, render_study
 from medcyclegan.evaluation.study.plan import Method, StudyRequest
-from medcyclegan.evaluation.study.run import ensure_study_writable, evaluate_study
+from medcyclegan.evaluation.study.run import evaluate_study
 from medcyclegan.evaluation.study.tables import Study
 from medcyclegan.io.read import read_scan
 from tests.evaluation.study.cohort import make_cohort, request_on

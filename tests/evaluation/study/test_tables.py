@@ -7,7 +7,8 @@ import io
 import json
 import math
 
-from medcyclegan.evaluation.study.statistics import METRICS, compare, summarise
+from medcyclegan.evaluation.study.score_columns import METRICS
+from medcyclegan.evaluation.study.statistics import compare, summarise
 from medcyclegan.evaluation.study.tables import (
     as_csv,
     as_json,
