@@ -24,7 +24,8 @@ SCHEMA = "medcyclegan-dose-comparison"
 VERSION = 1
 # What every table and page of doses says.
 NO_CLINICAL_CALCULATION = (
-    "Doses are of a research planning system with generic machine data: no clinical calculation."
+    "Doses that another program computed for research, on the machine data named: no clinical "
+    "calculation."
 )
 # A picture of dose-volume histograms has some 100 kB; the report holds it whole.
 MOST_PICTURE_BYTES = 5 * 2**20

@@ -22,6 +22,7 @@ from medcyclegan.core.text import (
 from medcyclegan.errors import InputRefused
 from medcyclegan.evaluation.study.patient import Patient
 from medcyclegan.evaluation.study.plan import StudyRequest
+from medcyclegan.io.leftovers import sidecar_path
 
 # The record that a batch leaves in its folder of outputs.
 BATCH_RECORD = "batch.json"
@@ -60,7 +61,7 @@ def records_of(request: StudyRequest) -> Batches:
     A folder of images without a record, or with a damaged one, tells of nothing.
     """
     doubts, warnings = {}, {}
-    records = {method.name: _record_in(method.path) for method in request.methods}
+    records = {method.name: _record_of(method.path) for method in request.methods}
     for method in request.methods:
         rows = [row for row in _rows(records[method.name]) if isinstance(row.get("output"), str)]
         places = [(path_text(_absolute(method.path / row["output"])), row) for row in rows]
@@ -116,13 +117,37 @@ def _by_case(patients: Iterable[Patient], said: dict[str, Sentences], how: str) 
     return found
 
 
+def _record_of(path: Path) -> dict[str, Any]:
+    """The record of a batch in a folder, or else what the sidecar of its first NIfTI file says."""
+    record = _record_in(path)
+    return record if record.get("unit") else record | _sidecar_of(path)
+
+
+def _sidecar_of(path: Path) -> dict[str, Any]:
+    """Unit and model by the sidecar that medcyclegan wrote beside an image; empty without one."""
+    images = [path] if path.is_file() else sorted(path.rglob("*.nii*"))
+    for image in images:
+        place = sidecar_path(image)
+        told = {} if place is None or not place.is_file() else _json(place)
+        facts = told.get("medcyclegan")
+        if isinstance(facts, dict) and isinstance(told.get("Units"), str):
+            model = facts.get("model")
+            name = model.get("name") if isinstance(model, dict) else model
+            return {"unit": told["Units"], **({"model": name} if isinstance(name, str) else {})}
+    return {}
+
+
 def _record_in(folder: Path) -> dict[str, Any]:
     """The record in a folder, empty where there is none."""
+    return _json(folder / BATCH_RECORD)
+
+
+def _json(path: Path) -> dict[str, Any]:
     try:
-        record = parse_json(read_text(folder / BATCH_RECORD, most_bytes=MOST_TABLE_BYTES))
+        found = parse_json(read_text(path, most_bytes=MOST_TABLE_BYTES))
     except (OSError, ValueError):
         return {}
-    return record if isinstance(record, dict) else {}
+    return found if isinstance(found, dict) else {}
 
 
 def _rows(record: dict[str, Any]) -> list[dict[str, Any]]:

@@ -152,3 +152,17 @@ def test_pictures_of_another_size_are_refused(tmp_path: Path) -> None:
     study = run(tmp_path, ref=tmp_path / "true")
     assert [refusal.case for refusal in study.refused] == ["slice2"]
     assert "(11, 9, 1) voxels" in study.refused[0].reason
+
+
+def test_a_sidecar_says_what_was_made_where_there_is_no_record(tmp_path: Path) -> None:
+    make_mrs(tmp_path)
+    (tmp_path / "made" / "batch.json").unlink()
+    first = tmp_path / "made" / "P1_T1w_head-t1-t2.json"
+    about = {"Units": "arbitrary", "medcyclegan": {"model": {"name": "head-t1-t2"}}}
+    first.write_text(json.dumps(about))
+    study = run(tmp_path)
+    assert study.request.kind == "mr"
+    assert len(study.results) == 3
+    first.write_text(json.dumps({"Units": "arbitrary"}))  # the control: of somebody else
+    with pytest.raises(InputRefused):
+        run(tmp_path, out=tmp_path / "other")
