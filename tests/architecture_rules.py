@@ -33,7 +33,7 @@ DICOM_FACE = "io.dicom.api"
 # A room is a folder or a file; the longest name that fits a module counts.
 ROOMS = {
     "cli": _room(9, "click rich", lazy="numpy pydicom rich torch yaml"),
-    "workflow": _room(7, "numpy torch"),
+    "workflow": _room(7, "numpy SimpleITK torch"),
     "workflow.batch": _room(7, "dask distributed filelock numpy pydantic torch"),
     "training": _room(
         6, "matplotlib monai numpy pydantic pydantic_core skimage tensorboardX torch yaml"
@@ -49,7 +49,7 @@ ROOMS = {
     "models": _room(3, "numpy pydantic safetensors torch"),
     "simulate.datasets": _room(3, "numpy"),
     "io": _room(2, "gdcm nibabel numpy PIL pydicom"),
-    "imaging": _room(2, "numpy scipy skimage"),
+    "imaging": _room(2, "numpy scipy SimpleITK skimage"),
     "imaging.resampling": _room(2, "monai numpy torch"),
     "imaging.preprocessing": _room(2, "monai numpy SimpleITK torch"),
     "simulate": _room(2, "numpy scipy"),
