@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -32,12 +31,14 @@ from medcyclegan.imaging.registration import (
 )
 from medcyclegan.imaging.registration_fit import LIMITS, Fit, broken_limits, measure_fit
 from medcyclegan.io.atomic import atomic_file, ensure_writable
+from medcyclegan.io.leftovers import sidecar_path
 from medcyclegan.io.naming import is_folder, is_picture, named_beside
 from medcyclegan.io.read import read_scan, refuse_unknown
 from medcyclegan.io.scan import Scan
+from medcyclegan.io.sidecar import Sidecar, files_of, sha256_of
 from medcyclegan.io.write import write_scan
 
-SCHEMA, VERSION = "medcyclegan-alignment", 1
+SCHEMA = "medcyclegan-alignment 1"
 TABLE = "align.csv"
 # What lies outside the CT's field of view is air, as in scores.
 OUTSIDE_HU = LOWEST_HU
@@ -137,7 +138,8 @@ def align_files(
         *(f"CT: {text}" for text in moving.warnings),
         *_warnings_of(alignment),
     )
-    _write(request, alignment, fixed, before, record=_record(request, alignment, version, warnings))
+    record = _record(request, alignment, (fixed, moving), version, warnings)
+    _write(request, alignment, fixed, before, record=record)
     return Aligned(request.outputs, alignment, warnings)
 
 
@@ -230,15 +232,19 @@ def _read(request: AlignRequest) -> tuple[Scan, Scan]:
 
 
 def _record(
-    request: AlignRequest, alignment: Alignment, version: str, warnings: tuple[str, ...]
-) -> dict[str, object]:
-    return {
+    request: AlignRequest,
+    alignment: Alignment,
+    scans: tuple[Scan, Scan],
+    version: str,
+    warnings: tuple[str, ...],
+) -> str:
+    """The text of the record: the sidecar of a NIfTI, and the same beside other formats."""
+    fixed, moving = scans
+    facts = {
         "schema": SCHEMA,
-        "version": VERSION,
-        "medcyclegan": version,
+        "version": version,
         "fixed": path_text(request.fixed.name),
-        "moving": path_text(request.moving.name),
-        "image": path_text(request.out.name),
+        "fixed_sha256": sha256_of(files_of(fixed)),
         "transform": path_text(request.outputs["transform"].name),
         "kind": "B-spline" if request.deformable else "rigid",
         "fixed_to_moving_ras": alignment.matrix_ras.tolist(),
@@ -250,25 +256,35 @@ def _record(
         },
         "warnings": list(warnings),
     }
+    sidecar = Sidecar(
+        "CT, registered to an MR and resampled onto its grid. Research use only.",
+        scan=moving,
+        unit="HU",
+        version=version,
+        facts=facts,
+        others=(request.fixed,),
+    )
+    return sidecar.text(request.out)
 
 
 def _write(
-    request: AlignRequest,
-    alignment: Alignment,
-    fixed: Scan,
-    before: Volume,
-    *,
-    record: dict[str, object],
+    request: AlignRequest, alignment: Alignment, fixed: Scan, before: Volume, *, record: str
 ) -> None:
     outputs, overwrite = request.outputs, request.overwrite
     with atomic_file(outputs["transform"], overwrite=overwrite) as part:
         sitk.WriteTransform(alignment.transform, str(part))
-    with atomic_file(outputs["record"], overwrite=overwrite) as part:
-        part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     with atomic_file(outputs["picture"], overwrite=overwrite) as part:
         part.write_bytes(alignment_png(fixed.volume, before, alignment.image))
+    has_sidecar = sidecar_path(request.out) is not None
+    if not has_sidecar:
+        with atomic_file(outputs["record"], overwrite=overwrite) as part:
+            part.write_text(record, encoding="utf-8")
     write_scan(
-        alignment.image, source_header=fixed.source_header, to=outputs["image"], overwrite=overwrite
+        alignment.image,
+        source_header=fixed.source_header,
+        to=outputs["image"],
+        overwrite=overwrite,
+        sidecar=record if has_sidecar else None,
     )
 
 

@@ -64,10 +64,14 @@ def test_the_ct_comes_onto_the_grid_of_the_mr_with_all_that_tells_how(
     ct = read_scan(inputs / "out.nii.gz", modality="CT").volume
     assert ct.geometry.same_grid(mr.geometry)
     assert ct.voxels.min() >= -1024.0
-    record = json.loads((inputs / "out.json").read_text())
+    sidecar = json.loads((inputs / "out.json").read_text())
+    assert sidecar["Sources"] == ["ct.nii.gz"]
+    record = sidecar["medcyclegan"]
+    assert record["fixed"] == "mr.nii.gz"
+    assert len(record["fixed_sha256"]) == 64
     matrix = np.array(record["fixed_to_moving_ras"])
     assert error_mm(moved_pair().truth_ras, matrix) < 1.0
-    assert record["schema"] == "medcyclegan-alignment"
+    assert record["schema"] == "medcyclegan-alignment 1"
     assert record["figures"]["local_mm"] < record["limits"]["local_mm"]["at most"]
     transform = sitk.ReadTransform(str(inputs / "out.tfm"))
     assert "Euler3DTransform" in (inputs / "out.tfm").read_text()
