@@ -18,8 +18,8 @@ Mask = NDArray[np.bool_]
 Spacing = tuple[float, float, float]
 
 SCHEMA, VERSION = "medcyclegan-dose-comparison", 1
-# A point that fails is looked for in steps of a tenth of the distance: finer steps change no rate
-# by more than 0.05 points.
+# A point is looked for in steps of a tenth of the distance: four times finer ones changed a rate of
+# 84.5 % at a steep slope to 85.0 %.
 _STEPS_A_DISTANCE = 10
 RAY_STEP_MM = 1.0
 
