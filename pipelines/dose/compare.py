@@ -94,9 +94,10 @@ def main() -> None:
     part = arguments.out / f".{stem}.json.part"
     part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     os.replace(part, arguments.out / f"{stem}.json")
-    gamma, ranges = record["gamma"], record.get("range_error", {})
+    gamma = record["gamma"]
     print(f"gamma 2 %/2 mm {gamma['pass_rate_percent']:.2f} % of {gamma['points']} points")
-    print(f"range error {ranges.get('mean_mm', float('nan')):+.2f} mm (mean)")
+    if "range_error" in record:
+        print(f"range error {record['range_error']['mean_mm']:+.2f} mm (mean)")
     print(f"{arguments.out / stem}.json, {time.perf_counter() - begun:.0f} s")
 
 
