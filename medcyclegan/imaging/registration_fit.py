@@ -100,7 +100,7 @@ LIMITS = (
     Limit("spread_mm", 2.0, False, "different starts end at different places (mm)"),
     Limit("blocks", 6, True, "too few parts of the body have structure to be judged by"),
     Limit("local_mm", 2.0, False, "parts of the body want to move by themselves (mm)"),
-    Limit("mirror_ratio", 1.0, False, "the CT fits better mirrored left to right"),
+    Limit("mirror_ratio", 0.97, False, "the CT fits as well mirrored left to right"),
 )
 
 
