@@ -35,6 +35,7 @@ ROOMS = {
     "cli": _room(9, "click rich", lazy="numpy pydicom rich torch yaml"),
     "service": _room(8, "distributed fastapi filelock jinja2 pydicom pynetdicom starlette uvicorn"),
     "workflow": _room(7, "monai numpy pydicom safetensors torch"),
+    "workflow.align": _room(7, "numpy SimpleITK"),
     "workflow.batch": _room(7, "dask distributed filelock numpy pydantic torch"),
     "training": _room(
         6, "matplotlib monai numpy pydantic pydantic_core skimage tensorboardX torch yaml"
@@ -55,7 +56,7 @@ ROOMS = {
     "models": _room(3, "numpy pydantic safetensors torch"),
     "simulate.datasets": _room(3, "numpy"),
     "io": _room(2, "gdcm nibabel numpy PIL pydicom"),
-    "imaging": _room(2, "numpy scipy skimage"),
+    "imaging": _room(2, "numpy scipy SimpleITK skimage"),
     "imaging.resampling": _room(2, "monai numpy torch"),
     "imaging.preprocessing": _room(2, "monai numpy SimpleITK torch"),
     "simulate": _room(2, "numpy scipy"),
