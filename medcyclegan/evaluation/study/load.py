@@ -101,6 +101,9 @@ LEAST_FAT_SHARE = 1e-4
 # A body mask agrees with the body that is seen; an organ, or the air, does not.
 LEAST_MASK_SHARE = 0.5
 
+# Of a body of which less than this is in view, scores would be those of the air that is filled in.
+LEAST_SEEN_SHARE = 1.0 / 3.0
+
 # A linearly interpolated mask is cut where half a voxel is inside.
 _HALF = 0.5
 
@@ -110,7 +113,8 @@ class Truth:
     """The reference CT of a patient in HU, its body mask and its MR on one grid.
 
     ``notes`` are sentences for people on what was resampled; ``warnings`` on what the readers
-    had to say, and what was left out of the scores or is not shown.
+    had to say, and what was left out of the scores or is not shown. ``is_placed``: the reference
+    says where the patient lies.
     """
 
     ct: Volume
@@ -118,6 +122,7 @@ class Truth:
     mr: Volume | None
     notes: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    is_placed: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,12 +157,12 @@ def load_truth(patient: Patient) -> Truth:
     if patient.mask is None:
         mask = body_mask_ct(ct)
     else:
-        mask = _mask(patient.mask, ct, said)
+        mask = _mask(patient.mask, read, said)
         _tell_no_body_mask(mask, ct, said)
     if read.mended is not None:
         mask = _without(mask, read.mended, patient.ref, said)
     mr = None if patient.mr is None else _mr(patient.mr, ct, said)
-    return Truth(ct, mask, mr, tuple(said.notes), tuple(said.warnings))
+    return Truth(ct, mask, mr, tuple(said.notes), tuple(said.warnings), read.is_placed)
 
 
 @dataclass(frozen=True)
@@ -172,7 +177,8 @@ def load_prediction(path: Path, truth: Truth) -> Prediction:
     Raises
     ------
     InputRefused
-        If it cannot be read, is no CT in HU, or does not overlap with the body.
+        If it cannot be read, is no CT in HU, shows less than a third of the body, or does not say
+        where it lies and the reference does.
     """
     read = _read_ct(path, name="The synthetic CT")
     sct, inside = read.volume, truth.mask.voxels > 0
@@ -180,17 +186,21 @@ def load_prediction(path: Path, truth: Truth) -> Prediction:
     if _on_one_grid(truth.ct, sct):
         _refuse_unpredicted(read.mended, inside, path)
         return Prediction(replace(sct, geometry=truth.ct.geometry), False, 0.0, (), said)
+    if truth.is_placed:
+        _refuse_unplaced(read, path, truth.ct)
     moved, seen = onto_grid(sct, truth.ct.geometry, fill=LOWEST_HU)
     if read.mended is not None:
         touched = sct.with_voxels(read.mended.astype(np.float32), unit="mask")
         lost = onto_grid(touched, truth.ct.geometry, fill=0.0)[0].voxels > 0
         _refuse_unpredicted(lost, inside, path)
     outside_fov_share = 1.0 - float(seen[inside].mean())
-    if outside_fov_share == 1.0:
+    if outside_fov_share > 1.0 - LEAST_SEEN_SHARE:
+        outside = "all" if outside_fov_share == 1.0 else _percent(outside_fov_share)
         raise InputRefused(
-            f"{path} does not overlap with the body in the reference CT",
-            rule="both must lie in one frame of reference, in millimetres",
-            remedy="register them first, and check the headers",
+            f"{path} lies beside the body in the reference CT: {outside} of that is outside of it",
+            rule="both must lie in one frame of reference, in millimetres, and show the same part "
+            "of the body",
+            remedy="register them first, check the headers, or give a mask of what both show",
         )
     name = path_text(path.name)
     notes = f"{name} was resampled from {_grid_text(sct)} to {_grid_text(truth.ct)}"
@@ -199,6 +209,17 @@ def load_prediction(path: Path, truth: Truth) -> Prediction:
             f"{_percent(outside_fov_share)} of the body lies outside {name} and counts as air",
         )
     return Prediction(moved, True, outside_fov_share, (notes,), said)
+
+
+def _refuse_unplaced(read: Scan, path: Path, ct: Volume) -> None:
+    if read.is_placed:
+        return
+    raise InputRefused(
+        f"{path} does not say where the patient lies (sform_code and qform_code are 0), and its "
+        f"grid ({_grid_text(read.volume)}) is not that of the reference ({_grid_text(ct)})",
+        rule="its place must be known where it has to be resampled",
+        remedy="give it the sform of the image that it was made from",
+    )
 
 
 def _refuse_unpredicted(lost: BoolArray | None, inside: BoolArray, path: Path) -> None:
@@ -254,8 +275,8 @@ def _read_ct(path: Path, *, name: str) -> Scan:
     return scan
 
 
-def _mask(path: Path, ct: Volume, said: _Said) -> Volume:
-    scan = read_scan(path)
+def _mask(path: Path, reference: Scan, said: _Said) -> Volume:
+    scan, ct = read_scan(path), reference.volume
     read = scan.volume
     said.warnings.extend(f"mask: {warning}" for warning in scan.warnings)
     remedy = "give the body mask, or --mask auto"
@@ -264,6 +285,8 @@ def _mask(path: Path, ct: Volume, said: _Said) -> Volume:
     if _on_one_grid(ct, marked):
         mask = replace(marked, geometry=ct.geometry)
     else:
+        if reference.is_placed:
+            _refuse_unplaced(scan, path, ct)
         moved, _ = onto_grid(marked, ct.geometry, fill=0.0)
         mask = moved.with_voxels((moved.voxels >= _HALF).astype(np.float32))
         said.notes.append(f"the mask was resampled from {_grid_text(read)} to {_grid_text(ct)}")
