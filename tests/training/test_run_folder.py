@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from medcyclegan.errors import CannotWrite, UsageError
+from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.run_folder import (
     MAY_CHANGE,
     RunFolder,
@@ -17,6 +18,7 @@ from medcyclegan.training.run_folder import (
     refuse_unwritable_run,
     start_run,
 )
+from medcyclegan.training.settings import read_settings
 from tests.training.tiny_training import tiny_config
 
 
@@ -35,6 +37,19 @@ def test_a_folder_that_cannot_be_made_is_found_before_data_are_read(tmp_path: Pa
     (tmp_path / "file").write_text("")
     with pytest.raises(CannotWrite, match="Cannot write"):
         refuse_unwritable_run(RunFolder(tmp_path / "file" / "run"))
+
+
+def test_a_run_with_a_former_key_is_read_and_a_configuration_is_told_the_new_one(
+    tmp_path: Path,
+) -> None:
+    folder, config = RunFolder(tmp_path / "run"), tiny_config(init_from="head-mr-ct")
+    start_run(folder, config, {})
+    text = folder.config.read_text(encoding="utf-8")
+    assert "init_from: head-mr-ct" in text
+    folder.config.write_text(text.replace("init_from:", "begin_from:"), encoding="utf-8")
+    assert read_run(folder) == (config, {})
+    with pytest.raises(UsageError, match="no key begin_from; perhaps init_from is meant"):
+        read_settings(folder.config, TrainConfig)
 
 
 def test_what_is_no_run_folder_is_refused(tmp_path: Path) -> None:

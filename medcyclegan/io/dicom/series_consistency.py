@@ -65,7 +65,7 @@ def _check_one_patient(views: Sequence[SliceView]) -> None:
         other = patient_named(view.dataset, view.path)
         for keyword, ours, theirs in zip(PATIENT, first, other, strict=True):
             if ours != theirs:
-                raise _differ(views[0], view, keyword, "patient")
+                raise _slices_differ(views[0], view, keyword, "patient")
 
 
 def _check_equal(views: Sequence[SliceView], keyword: str, what: str, may_show: bool) -> None:
@@ -74,10 +74,10 @@ def _check_equal(views: Sequence[SliceView], keyword: str, what: str, may_show: 
         other = text(view.dataset, keyword, view.path)
         if other != first:
             values = f": {shown(first)} and {shown(other)}" if may_show else ""
-            raise _differ(views[0], view, f"{keyword}{values}", what)
+            raise _slices_differ(views[0], view, f"{keyword}{values}", what)
 
 
-def _differ(one: SliceView, other: SliceView, where: str, what: str) -> InputRefused:
+def _slices_differ(one: SliceView, other: SliceView, where: str, what: str) -> InputRefused:
     return InputRefused(
         f"{one.name} and {other.name} differ in {where}",
         rule=f"all slices of a volume share one {what}",
@@ -230,7 +230,7 @@ def check_one_kind(views: Sequence[SliceView]) -> None:
         if mark.modalities and modality not in mark.modalities:
             continue
         values = [mark.read(view) for view in views]
-        if _differ_one_kind(values, mark):
+        if _values_differ(values, mark):
             raise _several(views, values, mark)
 
 
@@ -250,7 +250,7 @@ def component_warning(view: SliceView) -> tuple[str, ...]:
     )
 
 
-def _differ_one_kind(values: list[str], mark: _Mark) -> bool:
+def _values_differ(values: list[str], mark: _Mark) -> bool:
     distinct = set(values)
     if len(distinct) == 1 or (mark.may_count and 2 * len(distinct) > len(values)):
         return False
