@@ -190,6 +190,11 @@ READ = (
         series(third(PatientName="SECRET^Person^^^")),
     ),
     _is(
+        "a map of diffusion",
+        series(every(ImageType=["DERIVED", "PRIMARY", "ADC"])),
+        "marked as ADC (ImageType), and not as MR signal",
+    ),
+    _is(
         "slices of two thicknesses",
         series(third(SliceThickness="7")),
         "SliceThickness differs from slice to slice",
