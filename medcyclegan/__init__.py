@@ -22,19 +22,28 @@ if TYPE_CHECKING:
     from medcyclegan.io.write import write_scan
     from medcyclegan.models.store import load_model
     from medcyclegan.training.run import train
-    from medcyclegan.workflow.synthesize import synthesize
+    from medcyclegan.workflow.arrays import SynthesizeCTd, synthesize
 
 try:
     __version__ = version("medcyclegan")
 except PackageNotFoundError:  # a checkout that runs without being installed
     _text = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
     __version__ = str(tomllib.loads(_text)["project"]["version"])
-__all__ = ["__version__", "load_model", "read_scan", "synthesize", "train", "write_scan"]
+__all__ = [
+    "SynthesizeCTd",
+    "__version__",
+    "load_model",
+    "read_scan",
+    "synthesize",
+    "train",
+    "write_scan",
+]
 
 _HOME = {
+    "SynthesizeCTd": "medcyclegan.workflow.arrays",
     "load_model": "medcyclegan.models.store",
     "read_scan": "medcyclegan.io.read",
-    "synthesize": "medcyclegan.workflow.synthesize",
+    "synthesize": "medcyclegan.workflow.arrays",
     "train": "medcyclegan.training.run",
     "write_scan": "medcyclegan.io.write",
 }

@@ -33,7 +33,7 @@ DICOM_FACE = "io.dicom.api"
 # A room is a folder or a file; the longest name that fits a module counts.
 ROOMS = {
     "cli": _room(9, "click rich", lazy="numpy pydicom rich torch yaml"),
-    "workflow": _room(7, "numpy torch"),
+    "workflow": _room(7, "monai numpy safetensors torch"),
     "workflow.batch": _room(7, "dask distributed filelock numpy pydantic torch"),
     "training": _room(
         6, "matplotlib monai numpy pydantic pydantic_core skimage tensorboardX torch yaml"

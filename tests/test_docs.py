@@ -98,6 +98,8 @@ def folder_with_mr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+# MONAI tries all of its readers; one of them warns of a decoder that it does not find.
+@pytest.mark.filterwarnings("ignore:NvImgCodec:UserWarning")
 @pytest.mark.parametrize("name", ["README.md", "docs/python.md"])
 def test_python_blocks_run_one_after_the_other(name: str, folder_with_mr: Path) -> None:
     code = blocks((ROOT / name).read_text(encoding="utf-8"), "python")

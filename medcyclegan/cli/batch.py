@@ -12,7 +12,9 @@ import click
 
 from medcyclegan.cli.batch_view import BatchView, printable, show_plan
 from medcyclegan.cli.common import Voice, voice_options
+from medcyclegan.cli.paths import check_model
 from medcyclegan.errors import ModelRefused, UsageError
+from medcyclegan.io.input_path import refuse_no_tree
 
 if TYPE_CHECKING:
     from medcyclegan.workflow.batch.item import Row
@@ -195,6 +197,8 @@ def batch(*, voice: Voice, patients: Path, task: str, dry_run: bool, **flags: An
 
     Run again, it does only what is missing or stale.
     """
+    refuse_no_tree(patients)
+    check_model(flags["model"])
     from medcyclegan.cli.conversions import default_provenance
     from medcyclegan.workflow.batch.run import plan_batch, refuse_all_set_aside, run_batch
     from medcyclegan.workflow.batch.workers import Crew

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from medcyclegan.cli.common import Voice, voice_options
+from medcyclegan.cli.paths import check_inputs, check_model, check_named_inputs, check_out
 from medcyclegan.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -212,6 +213,7 @@ def run_conversion(
     returns what the command takes, if that is not this task; nothing if it is.
     """
     started = time.perf_counter()
+    _check_paths(source, flags)
     from medcyclegan.errors import ModelRefused
     from medcyclegan.inference.channels import in_order
     from medcyclegan.models.store import load_model
@@ -245,6 +247,17 @@ def run_conversion(
     done.seconds["imports"] = imported - started
     patient = patient_of(done) if flags["show_patient"] else ""
     return Outcome(done, model, time.perf_counter() - started, patient)
+
+
+def _check_paths(source: Path | tuple[str, ...], flags: dict[str, Any]) -> None:
+    """Refuse what can be refused before torch is imported."""
+    if isinstance(source, tuple):
+        check_named_inputs(source)
+    else:
+        check_inputs(source)
+    check_inputs(flags.get("mask"))
+    check_model(flags["model"])
+    check_out(flags["out"])
 
 
 def options_of(flags: dict[str, Any]) -> Options:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from medcyclegan.cli.common import Voice, voice_options
+from medcyclegan.cli.paths import check_inputs, check_out
 
 if TYPE_CHECKING:
     from medcyclegan.workflow.derive import Derived
@@ -56,6 +57,9 @@ def derive(
 
     The map is float32 on the CT's own grid, by a published curve or a scanner's own.
     """
+    check_inputs(ct, curve)
+    check_out(out)
+    from medcyclegan import __version__
     from medcyclegan.imaging.hu_curves import QUANTITIES
     from medcyclegan.workflow.derive import Request, derive_file
 
@@ -68,6 +72,7 @@ def derive(
         format=format_,
         series_uid=series,
         overwrite=overwrite,
+        version=__version__,
     )
     done = derive_file(request)
     _say(voice, done, quantity)

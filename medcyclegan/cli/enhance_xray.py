@@ -9,6 +9,7 @@ import click
 
 from medcyclegan.cli.batch import end, refuse_for_one, run_folder
 from medcyclegan.cli.common import Voice, voice_options
+from medcyclegan.cli.paths import check_inputs, check_model, check_out
 
 if TYPE_CHECKING:
     from medcyclegan.evaluation.pictures import Stages
@@ -57,14 +58,16 @@ def enhance_xray(
 
     Of a folder of images each is enhanced, in its sub-folder; run again, it does what is missing.
     """
+    check_inputs(image)
+    check_model(model)
+    if image.is_file():  # of a folder of images the folder of outputs is made
+        check_out(out)
     from medcyclegan.imaging.enhancement import parse_step
-    from medcyclegan.io.read import refuse_irregular
     from medcyclegan.models.store import load_model
     from medcyclegan.workflow.enhance import Recipe
 
     steps = tuple(parse_step(method) for method in methods)
     recipe = Recipe(methods, steps, load_model(model) if model else None)
-    refuse_irregular(image)
     if image.is_dir():
         order = _order(image, recipe, out=out, model=model or "", overwrite=overwrite)
         _enhance_folder(voice, order, recipe, contact_sheet=contact_sheet)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from medcyclegan.cli.common import Voice, voice_options
+from medcyclegan.cli.paths import check_inputs, check_named_inputs, check_out
 from medcyclegan.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ def evaluate(
     protocol: str, groups: Path | None, out: Path, overwrite: bool,
 ) -> None:  # fmt: skip
     """Score synthetic CTs against true CTs: tables, figures and a report for a cohort."""
+    check_named_inputs(preds)
+    check_inputs(ref, None if mask == AUTO else mask, mr, groups)
+    check_out(out)
     from datetime import datetime
 
     from medcyclegan import __version__

@@ -21,6 +21,7 @@ from medcyclegan.cli.batch import batch
 from medcyclegan.cli.derive import derive
 from medcyclegan.cli.enhance_xray import enhance_xray
 from medcyclegan.cli.evaluate import evaluate
+from medcyclegan.cli.export_bundle import export_bundle
 from medcyclegan.cli.models import calibrate, export, export_onnx, models
 from medcyclegan.cli.phantom import demo, phantom
 from medcyclegan.cli.simulate import simulate
@@ -112,6 +113,7 @@ cli.add_command(enhance_xray)
 cli.add_command(train)
 cli.add_command(export)
 cli.add_command(export_onnx)
+cli.add_command(export_bundle)
 cli.add_command(calibrate)
 cli.add_command(config)
 cli.add_command(evaluate)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from medcyclegan.cli.common import Voice, voice_options
+from medcyclegan.cli.paths import check_ending, check_inputs, check_model, check_out, check_run
 
 EXAMPLES = """\b
 Examples:
@@ -106,6 +107,8 @@ def export(
     **said: str | None,
 ) -> None:
     """Make a model folder from the run folder RUN, for synth-ct and translate."""
+    check_run(run)
+    check_out(out)
     from medcyclegan import __version__
     from medcyclegan.core.text import counted
     from medcyclegan.training.export import CardChanges, export_run
@@ -144,6 +147,9 @@ def export_onnx(*, voice: Voice, model: str, out: Path, overwrite: bool) -> None
     The network alone: what is done to a scan before and after it is told in docs/export.md. A
     model folder is made from a training by "medcyclegan export".
     """
+    check_ending(out, ".onnx", what="an ONNX file")
+    check_model(model)
+    check_out(out)
     from medcyclegan import __version__
     from medcyclegan.models.onnx_file import write_onnx
     from medcyclegan.models.store import load_model
@@ -226,6 +232,9 @@ def calibrate(
     shipped model. With true images, the error that goes with a spread becomes its curve of
     uncertainty. Both are written onto the model's card, whole or not at all.
     """
+    check_model(model)
+    check_inputs(images, pairs)
+    check_model(reverse)
     from dataclasses import replace
 
     from medcyclegan.models.store import find_model, load_model

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from medcyclegan.cli.common import Voice, voice_options
+from medcyclegan.cli.paths import check_inputs
+from medcyclegan.training.shipped import find_config
 
 CONFIG_EXAMPLES = """\b
 Examples:
@@ -89,6 +91,7 @@ Examples:
   torchrun --nproc-per-node 2 -m medcyclegan train mr_ct --data-a mr/ --data-b ct/ batch_size=2
 """
 
+_INPUTS = ("data", "data_a", "data_b", "validation_a", "validation_b", "labels")
 FOLDER = click.Path(path_type=Path)
 
 
@@ -128,6 +131,11 @@ def train(*, voice: Voice, config: str | None, changes: tuple[str, ...], **given
     KEY=VALUE changes one of its settings, as engine.losses.cycle=20. With --resume the settings
     are those of the run, and CONFIG may be left out.
     """
+    check_inputs(*(given[name] for name in _INPUTS))
+    if config is not None and "=" in config and not Path(config).is_file():
+        changes, config = (config, *changes), None
+    if config is not None and not given["resume"]:
+        find_config(config)
     from medcyclegan import __version__
     from medcyclegan.errors import UsageError
     from medcyclegan.inference.sliding_slabs import choose_device
@@ -137,9 +145,6 @@ def train(*, voice: Voice, config: str | None, changes: tuple[str, ...], **given
 
     if given["minutes"] is not None:
         changes = (*changes, f"minutes={given['minutes']}")
-    if config is not None and "=" in config and not Path(config).is_file():
-        changes = (config, *changes)
-        config = None
     resume = given["resume"]
     if resume and not given["out"] and config is None:
         raise UsageError("--resume without --out", remedy="name the folder of the run by --out")

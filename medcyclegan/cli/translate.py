@@ -21,6 +21,7 @@ from medcyclegan.cli.conversions import (
     say_outcome,
     untilt_option,
 )
+from medcyclegan.cli.paths import check_inputs, check_model
 
 if TYPE_CHECKING:
     from medcyclegan.workflow.batch.run import Order
@@ -62,6 +63,8 @@ def translate(*, voice: Voice, source: Path, **flags: Any) -> None:
     Of a folder of images each is translated, under its name and in its sub-folder; run again, it
     does what is missing.
     """
+    check_inputs(source)
+    check_model(flags["model"])
     if source.is_dir() and not flags["series"]:
         order = _order_for_folder(source, flags)
         if order is not None:

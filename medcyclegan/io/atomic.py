@@ -15,7 +15,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from medcyclegan.io.leftovers import (
@@ -25,13 +25,16 @@ from medcyclegan.io.leftovers import (
     flush_folder,
     flush_tree,
     held,
+    sidecar_path,
     temporary_path,
 )
 from medcyclegan.io.targets import (
     COMPLETION_RECORD,
+    is_our_sidecar,
     refusals_of,
     refuse_existing_file,
     refuse_existing_folder,
+    refuse_foreign_sidecar,
     refuse_own_input,
 )
 
@@ -69,6 +72,81 @@ def atomic_file(target: Path, *, overwrite: bool) -> Iterator[Path]:
                 temporary.unlink(missing_ok=True)
                 raise
         flush_folder(target.parent)
+
+
+@contextmanager
+def atomic_image(target: Path, *, overwrite: bool, sidecar: str | None) -> Iterator[Path]:
+    """As ``atomic_file``, for an image with the text of its sidecar, if it gets one.
+
+    The sidecar gets its name before its image does, and an older pair is moved away before either
+    does: at no moment does an image stand without its own sidecar or beside that of another. An
+    exception puts the older pair back; after a kill the next run on the same target does.
+
+    Raises
+    ------
+    CannotWrite
+        As ``atomic_file``, or if there is a sidecar that medcyclegan did not write.
+    """
+    beside = sidecar_path(target)
+    if beside is None or (sidecar is None and not is_our_sidecar(beside)):
+        with atomic_file(target, overwrite=overwrite) as temporary:
+            yield temporary
+        return
+    with refusals_of(target):
+        clear_leftovers(target)
+        refuse_existing_file(target, overwrite=overwrite)
+        if sidecar is not None:
+            refuse_foreign_sidecar(target, overwrite=overwrite)
+        with ExitStack() as stack:
+            temporary, mode = stack.enter_context(_new_temporary(target, folder=False))
+            stack.callback(temporary.unlink, missing_ok=True)
+            yield temporary
+            part = _ready_sidecar(beside, sidecar, stack)
+            temporary.chmod(mode)
+            flush(temporary)
+            refuse_existing_file(target, overwrite=overwrite)  # another run may have ended
+            with _moved_away(target, beside):
+                if part is not None:
+                    part.replace(beside)
+                _put_file(temporary, target, overwrite=overwrite)
+        flush_folder(target.parent)
+
+
+def _ready_sidecar(beside: Path, text: str | None, stack: ExitStack) -> Path | None:
+    """The sidecar under a temporary name, on the disk; None if there is to be none."""
+    if text is None:
+        return None
+    part, mode = stack.enter_context(_new_temporary(beside, folder=False))
+    stack.callback(part.unlink, missing_ok=True)
+    part.write_text(text, encoding="utf-8")
+    part.chmod(mode)
+    flush(part)
+    return part
+
+
+@contextmanager
+def _moved_away(target: Path, beside: Path) -> Iterator[None]:
+    """Move an older image and its sidecar away for the block; back again if it fails."""
+    moved: list[tuple[Path, Path]] = []
+    had_image, had_sidecar = os.path.lexists(target), os.path.lexists(beside)
+    with ExitStack() as stack:
+        try:
+            for path in (target, beside) if had_image else ():
+                if os.path.lexists(path):
+                    hidden = temporary_path(path)
+                    old = hidden.with_name(f"{hidden.name}{OLD}")
+                    stack.enter_context(held(path))
+                    path.rename(old)
+                    moved.append((old, path))
+            yield
+        except BaseException:
+            if not had_sidecar:
+                beside.unlink(missing_ok=True)
+            for old, path in moved:
+                old.replace(path)
+            raise
+        for old, _ in moved:
+            old.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -123,6 +201,8 @@ def ensure_writable(target: Path, *, source: Path, overwrite: bool, folder: bool
             probe.unlink()
         refuse = refuse_existing_folder if folder else refuse_existing_file
         refuse(target, overwrite=overwrite)
+        if not folder:
+            refuse_foreign_sidecar(target, overwrite=overwrite)
 
 
 @contextmanager

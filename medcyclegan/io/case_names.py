@@ -32,7 +32,9 @@ OTHER_WORDS = frozenset(
     ("label", "labels", "seg", "segmentation", "overlay", "report", "picture", "uncertainty")
 )
 # These say how an image is stored or what it covers, not of which kind it is.
-NEUTRAL_WORDS = frozenset(["dicom", "dcm", "nifti", "nii", "series", "img", "image", "body"])
+NEUTRAL_WORDS = frozenset(
+    ("dicom", "dcm", "nifti", "nii", "series", "img", "image", "body", "desc")
+)  # fmt: skip
 
 IMAGE_ENDINGS = (
     ".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr", ".hdr.gz", ".hdr",

@@ -60,8 +60,9 @@ if sys.platform != "win32":
 # File systems allow names of 255 bytes; 60 characters of at most 4 bytes leave room for the rest.
 _NAME_CHARACTERS = 60
 _TOKEN_BYTES = 6
-# A folder of ours on its way out, while another takes its place.
+# What is on its way out, while another takes its place: a folder, or an image and its sidecar.
 OLD = ".old"
+_WITH_SIDECAR = (".nii.gz", ".nii")
 
 _log = logging.getLogger(__name__)
 
@@ -93,14 +94,42 @@ def held(path: Path) -> Iterator[bool]:
 
 
 def clear_leftovers(target: Path) -> None:
-    """Remove what a killed run left beside ``target``; put back a folder that it had moved away."""
+    """Remove what a killed run left beside ``target``; put back what it had moved away.
+
+    An image and its sidecar are moved away and put back together.
+    """
+    beside = sidecar_path(target)
+    moved_away = _leftovers(target, only_old=True)
+    if beside is not None and moved_away and not os.path.lexists(target):
+        # The new sidecar is there already, and its image is not: the old pair comes back.
+        with suppress(OSError), ExitStack() as stack:
+            for path in moved_away:
+                stack.callback(os.close, _lock(path))
+            if _leftovers(beside, only_old=True):
+                beside.unlink(missing_ok=True)
+    for each in filter(None, (beside, target)):
+        for path in _leftovers(each):
+            with suppress(OSError):
+                _clear(path, each)
+
+
+def sidecar_path(image: Path) -> Path | None:
+    """Return where the sidecar of a NIfTI file goes, by the rule of BIDS; None for other files."""
+    for ending in _WITH_SIDECAR:
+        if image.name.lower().endswith(ending):
+            return image.with_name(f"{image.name[: -len(ending)]}.json")
+    return None
+
+
+def _leftovers(target: Path, *, only_old: bool = False) -> list[Path]:
+    """Temporaries beside ``target``, or only what was moved away from its place."""
     start, ending = _parts(target)
     digits = 2 * _TOKEN_BYTES
-    ours = re.compile(f"{re.escape(start)}[0-9a-f]{{{digits}}}{re.escape(ending)}({OLD})?")
+    old = f"({re.escape(OLD)}){'' if only_old else '?'}"
+    ours = re.compile(f"{re.escape(start)}[0-9a-f]{{{digits}}}{re.escape(ending)}{old}")
     with suppress(OSError), os.scandir(target.parent) as entries:
-        for path in [Path(entry.path) for entry in entries if ours.fullmatch(entry.name)]:
-            with suppress(OSError):
-                _clear(path, target)
+        return [Path(entry.path) for entry in entries if ours.fullmatch(entry.name)]
+    return []
 
 
 def _clear(path: Path, target: Path) -> None:

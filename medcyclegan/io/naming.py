@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from medcyclegan.errors import UsageError
+from medcyclegan.io.bids import derivative_name, derivative_path
 from medcyclegan.io.dicom.header import load_header
 from medcyclegan.io.dicom.radiograph import is_radiograph
 from medcyclegan.io.dicom.read import is_dicom
@@ -31,7 +32,8 @@ def output_path(
 
     ``format`` None means that of ``out``'s ending, or else that of the input. A file of a DICOM
     series stands for its folder, a radiograph for itself. ``suffix`` follows the input's
-    name where ``out`` is None.
+    name where ``out`` is None; in a BIDS data set the output goes among its derivatives then, under
+    a name of BIDS.
 
     Raises
     ------
@@ -40,7 +42,8 @@ def output_path(
     """
     wanted = format or _kind_of_ending(out) or _kind_of_input(source)
     if out is None:
-        return _beside(source, wanted, suffix)
+        placed = derivative_path(source, suffix) if wanted == "nifti" else None
+        return placed or _beside(source, wanted, suffix)
     ending = _kind_of_ending(out)
     if ending == "plane" and _kind_of_input(source) in ("nifti", "itk"):
         raise UsageError(
@@ -84,6 +87,9 @@ def report_path(output: Path) -> Path:
 
 def uncertainty_path(output: Path) -> Path:
     """Return where the map of uncertainty of an output goes: its like, beside it."""
+    named = derivative_name(output.name, "_uncertainty") if "_desc-" in output.name else None
+    if named is not None:
+        return output.with_name(named)
     stem = output.name if is_folder(output) else _stem(output)
     return output.with_name(f"{stem}_uncertainty{output.name[len(stem) :]}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +10,7 @@ from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.byte_source import content_name, open_bytes
 from medcyclegan.io.dicom.read import is_dicom, read_dicom
+from medcyclegan.io.input_path import refuse_irregular
 from medcyclegan.io.itk.image import read_itk
 from medcyclegan.io.nifti.image import read_nifti
 from medcyclegan.io.raster.image import SIGNATURES, read_raster
@@ -87,23 +87,6 @@ def refuse_unknown(path: Path) -> None:
     refuse_irregular(path)
     if path.is_file() and not is_dicom(path):
         _reader(path)
-
-
-def refuse_irregular(path: Path) -> None:
-    """Refuse what is missing, and pipes and devices, which may never end."""
-    try:
-        mode = path.stat().st_mode
-    except (OSError, ValueError) as error:  # ValueError: NUL in the name
-        reason = getattr(error, "strerror", None) or "not a valid path"
-        raise InputRefused(
-            f"{path}: cannot be read ({reason})", remedy="check the path and its permissions"
-        ) from error
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise InputRefused(
-            f"{path}: a pipe, socket or device",
-            rule="a file or a folder is read",
-            remedy="copy the image into a file",
-        )
 
 
 class _Reader(Protocol):

@@ -76,7 +76,8 @@ class Scan:
     which has no place in space, and whose pixels may have any size in the anatomy.
     ``warnings`` are sentences for the user, without patient data. ``mended`` tells where (i, j, k)
     the file held NaN or infinity, which the reader replaced; None if nowhere. ``channels`` are
-    further images of the same subject, where a model takes several.
+    further images of the same subject, where a model takes several. ``files`` are those of a DICOM
+    series that the voxels are from; other scans are from ``source``, and have none.
     """
 
     volume: Volume
@@ -86,6 +87,7 @@ class Scan:
     warnings: tuple[str, ...] = field(default_factory=tuple)
     mended: NDArray[np.bool_] | None = field(default=None, compare=False)
     channels: tuple[Scan, ...] = ()
+    files: tuple[Path, ...] = ()
 
     @property
     def is_plane(self) -> bool:

@@ -7,11 +7,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from medcyclegan.core.text import MOST_TABLE_BYTES, parse_json, read_text
 from medcyclegan.errors import CannotWrite, InputRefused
 from medcyclegan.io.dicom.attribute_access import text
 from medcyclegan.io.dicom.header import load_header
+from medcyclegan.io.leftovers import sidecar_path
 
 # Its presence says that a folder was completed by medcyclegan: only such a folder is replaced. Of a
 # DICOM series, in which nothing but DICOM may lie, the headers say so; earlier versions put the
@@ -19,6 +21,8 @@ from medcyclegan.io.dicom.header import load_header
 COMPLETION_RECORD = ".medcyclegan.json"
 # Manufacturer in the header of each file that medcyclegan writes.
 OUR_MANUFACTURER = "medcyclegan"
+# First name under GeneratedBy in the sidecar of each image that medcyclegan writes.
+SIDECAR_MAKER = "medcyclegan"
 
 _REMEDIES = {
     errno.ENOSPC: "free some space, or write to another disk",
@@ -41,6 +45,27 @@ def refuse_existing_file(target: Path, *, overwrite: bool) -> None:
         )
     if os.path.lexists(target) and not overwrite:
         _refuse_without_overwrite(target)
+
+
+def refuse_foreign_sidecar(target: Path, *, overwrite: bool) -> None:
+    """Raise CannotWrite if the place of an image's sidecar is taken by a file that is not ours."""
+    beside = sidecar_path(target)
+    if overwrite or beside is None or not os.path.lexists(beside) or is_our_sidecar(beside):
+        return
+    raise CannotWrite(
+        f"{beside} is there",
+        rule=f"it is where the sidecar of {target.name} goes, and medcyclegan did not write it",
+        remedy="choose another name, or add --overwrite",
+    )
+
+
+def is_our_sidecar(path: Path) -> bool:
+    """Whether a file is a sidecar that says medcyclegan made it."""
+    try:
+        content: Any = parse_json(read_text(path, most_bytes=MOST_TABLE_BYTES))
+        return bool(content["GeneratedBy"][0]["Name"] == SIDECAR_MAKER)
+    except (ValueError, OSError, KeyError, IndexError, TypeError):
+        return False
 
 
 def refuse_existing_folder(target: Path, *, overwrite: bool) -> None:

@@ -29,11 +29,13 @@ def write_scan(
     to: Path | str,
     derivation: Derivation | DerivedSeries | None = None,
     overwrite: bool = False,
+    sidecar: str | None = None,
 ) -> None:
     """Write ``volume`` as NIfTI, MetaImage, NRRD, PNG or TIFF by the name, else as DICOM series.
 
     ``source_header`` is that of the source scan; ``derivation``, for DICOM, says what was made and
-    how, or is the series that was derived already.
+    how, or is the series that was derived already. ``sidecar`` is the text of the JSON file that a
+    NIfTI gets beside it (``medcyclegan.io.sidecar``); other formats get none.
 
     Raises
     ------
@@ -45,7 +47,9 @@ def write_scan(
     to = Path(to)
     name = to.name.lower()
     if name.endswith(_NIFTI_ENDINGS):
-        write_nifti(volume, source_header=source_header, to=to, overwrite=overwrite)
+        write_nifti(
+            volume, source_header=source_header, to=to, overwrite=overwrite, sidecar=sidecar
+        )
     elif name.endswith(_ITK_ENDINGS):
         write_itk(volume, source_header=source_header, to=to, overwrite=overwrite)
     elif name.endswith(WRITTEN_ENDINGS):

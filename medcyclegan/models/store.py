@@ -21,10 +21,21 @@ from medcyclegan.errors import ModelRefused
 from medcyclegan.io.atomic import atomic_file, atomic_folder
 from medcyclegan.io.targets import COMPLETION_RECORD
 from medcyclegan.models.card import Card
+from medcyclegan.models.folders import CARD_NAME, WEIGHTS_NAME, find_model, shipped_models
 from medcyclegan.networks.factory import GeneratorConfig, least_weights, make_generator
 
-CARD_NAME = "card.json"
-WEIGHTS_NAME = "weights.safetensors"
+__all__ = [
+    "CARD_NAME",
+    "WEIGHTS_NAME",
+    "Model",
+    "find_model",
+    "fresh_generator",
+    "load_model",
+    "read_card",
+    "save_model",
+    "shipped_models",
+]
+
 # No generator of ours comes near this; a larger file is not one of them.
 MAX_WEIGHTS_BYTES = 2_000_000_000
 MAX_CARD_BYTES = 1_000_000
@@ -47,36 +58,6 @@ class Model:
     def task(self) -> Task:
         """What the model translates into what."""
         return self.card.task
-
-
-def shipped_models() -> dict[str, Path]:
-    """Names and folders of the models inside the package."""
-    root = Path(str(files("medcyclegan.models") / "weights"))
-    if not root.is_dir():
-        return {}
-    return {folder.name: folder for folder in sorted(root.iterdir()) if folder.is_dir()}
-
-
-def find_model(name_or_folder: str | Path) -> Path:
-    """Return the folder of a shipped model, by name, or a model folder of one's own.
-
-    Raises
-    ------
-    ModelRefused
-        If there is neither.
-    """
-    shipped = shipped_models()
-    if str(name_or_folder) in shipped:
-        return shipped[str(name_or_folder)]
-    folder = Path(name_or_folder)
-    if (folder / CARD_NAME).is_file():
-        return folder
-    raise ModelRefused(
-        f"No model {name_or_folder}",
-        rule=f"a model is one of {', '.join(shipped) or 'none shipped'}, or a folder with "
-        f"{CARD_NAME} and {WEIGHTS_NAME}",
-        remedy="see: medcyclegan models",
-    )
 
 
 def read_card(folder: Path) -> Card:
@@ -113,20 +94,27 @@ def load_model(name_or_folder: str | Path = "head-mr-ct") -> Model:
     card = read_card(folder)
     weights = _read_weights(folder / WEIGHTS_NAME, card)
     _check_size(card.generator, weights, folder / WEIGHTS_NAME)
-    generator = _fresh_generator(card, folder)
+    generator = fresh_generator(card, folder / CARD_NAME)
     _check_shapes(generator.state_dict(), weights, folder / WEIGHTS_NAME)
     generator.load_state_dict({name: value.float() for name, value in weights.items()})
     generator.eval().requires_grad_(False)
     return Model(card, generator.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
 
 
-def _fresh_generator(card: Card, folder: Path) -> nn.Module:
+def fresh_generator(card: Card, path: Path) -> nn.Module:
+    """Build the generator of a card, which lies at ``path``, with fresh weights.
+
+    Raises
+    ------
+    ModelRefused
+        If there is none such.
+    """
     task = card.task
     channels = task.source.channel_count, task.target.channel_count
     try:
         return make_generator(card.generator, depth=task.depth, channels=channels)
     except ValueError as error:
-        raise ModelRefused(f"{folder / CARD_NAME}: {error}", remedy=_AGAIN) from error
+        raise ModelRefused(f"{path}: {error}", remedy=_AGAIN) from error
 
 
 def _read_file(path: Path, *, most_bytes: int) -> bytes:

@@ -18,8 +18,8 @@ from medcyclegan.training.checkpoint import BEST, newest_checkpoint, read_checkp
 from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.data.simulated import SimulatedData
 from medcyclegan.training.engines.base import Direction
-from medcyclegan.training.run_folder import RunFolder, last_validation, read_run
-from medcyclegan.training.settings import checked
+from medcyclegan.training.run_folder import FORMER_KEYS, RunFolder, last_validation, read_run
+from medcyclegan.training.settings import checked, with_new_keys
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,8 @@ def export_run(
         )
     content = _best(folder) if best else newest_checkpoint(folder.checkpoints)
     where = f"the checkpoint of {folder.root}"
-    config = checked(parse_json(content["config"]), TrainConfig, where=where)
+    former = parse_json(content["config"])
+    config = checked(with_new_keys(former, FORMER_KEYS), TrainConfig, where=where)
     if direction not in content["averages"]:
         raise UsageError(
             f"{folder.root} did not train {direction}",

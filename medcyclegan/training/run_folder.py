@@ -33,6 +33,10 @@ MAY_CHANGE = (
 )  # fmt: skip
 
 
+# Keys that earlier versions wrote into ``config.yaml`` and checkpoints, and their names now.
+FORMER_KEYS = {"begin_from": "init_from"}
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """Paths inside a run folder."""
@@ -127,7 +131,7 @@ def read_run(folder: RunFolder) -> tuple[TrainConfig, dict[str, object]]:
         raise UsageError(
             f"{folder.root} holds no run", rule="a run folder holds config.yaml", remedy="see --out"
         )
-    config = read_settings(folder.config, TrainConfig)
+    config = read_settings(folder.config, TrainConfig, former_keys=FORMER_KEYS)
     try:
         about = parse_json(read_text(folder.about, most_bytes=MOST_RECORD_BYTES))
     except (OSError, ValueError) as error:

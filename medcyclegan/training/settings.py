@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -16,8 +17,16 @@ from medcyclegan.errors import UsageError
 Settings = TypeVar("Settings", bound=BaseModel)
 
 
-def read_settings(path: Path, kind: type[Settings], *, changes: Sequence[str] = ()) -> Settings:
+def read_settings(
+    path: Path,
+    kind: type[Settings],
+    *,
+    changes: Sequence[str] = (),
+    former_keys: Mapping[str, str] = MappingProxyType({}),
+) -> Settings:
     """Read a YAML file into settings of a kind, with ``changes`` such as ``losses.cycle=20``.
+
+    ``former_keys`` are keys that are read under their new names, for files of earlier versions.
 
     Raises
     ------
@@ -33,9 +42,17 @@ def read_settings(path: Path, kind: type[Settings], *, changes: Sequence[str] = 
         ) from error
     if changes and not isinstance(content, dict):
         raise UsageError(f"{path} holds no keys", rule="settings are keys and values")
+    content = with_new_keys(content, former_keys)
     for change in changes:
         _apply(content, change)
     return checked(content, kind, where=str(path), changes=changes)
+
+
+def with_new_keys(content: object, former_keys: Mapping[str, str]) -> object:
+    """Return settings as plain data, the keys of earlier versions under their new names."""
+    if not isinstance(content, dict):
+        return content
+    return {former_keys.get(key, key): value for key, value in content.items()}
 
 
 def checked(

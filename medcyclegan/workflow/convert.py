@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 
 from medcyclegan.core.volume import Volume
@@ -15,6 +16,7 @@ from medcyclegan.evaluation.report import ScanReport, write_report
 from medcyclegan.inference.channels import with_channels
 from medcyclegan.inference.sliding_slabs import Progress
 from medcyclegan.io.atomic import atomic_file, ensure_writable
+from medcyclegan.io.bids import make_ready
 from medcyclegan.io.dicom.api import (
     NO_DATE,
     Derivation,
@@ -26,6 +28,7 @@ from medcyclegan.io.dicom.api import (
 from medcyclegan.io.naming import is_folder, output_path, report_path, uncertainty_path
 from medcyclegan.io.read import read_scan, refuse_unknown
 from medcyclegan.io.scan import DicomSourceHeader, NiftiSourceHeader, Scan
+from medcyclegan.io.sidecar import Sidecar, sidecar_if_nifti
 from medcyclegan.io.write import (
     as_stored,
     clipped_warning,
@@ -99,6 +102,45 @@ def report_of(
         uncertainty=synthesis.uncertainty,
         uncertainty_name="Spread" if model.card.uncertainty is None else "Expected error",
         names=Names(source=source_name(model.task), made=made_name(model.task)),
+    )
+
+
+def sidecar_of(
+    scan: Scan, synthesis: Synthesis, model: Model, *, version: str, is_map: bool = False
+) -> Sidecar:
+    """Return what the sidecar of a conversion tells; ``is_map``: of its map of uncertainty."""
+    card, features = model.card, synthesis.features
+    options, mask = synthesis.options, synthesis.options.mask
+    made = made_name(card.task)
+    about = source_name(card.task)
+    what = f"Map of the error to expect in a {made}" if is_map else made
+    facts = {
+        "model": card.name,
+        "model_version": card.version,
+        "weights_sha256": card.weights_sha256,
+        "version": version,
+        "options": {
+            "views": options.views,
+            "bias_correction": options.bias_correction,
+            "mask_sha256": "" if mask is None else sha256(mask.voxels.tobytes()).hexdigest(),
+            "device": synthesis.device,
+        },
+        "verdict": "not judged"
+        if features is None
+        else verdict_of(features, synthesis.out_of_distribution),
+        "doubts": list(synthesis.out_of_distribution),
+        "signs": {}
+        if features is None
+        else {n: round(v, 4) for n, v in features.figures().items()},
+        "warnings": list(synthesis.warnings),
+    }
+    return Sidecar(
+        f"{what} from {about}, not acquired. Research use only.",
+        scan=scan,
+        unit="HU" if is_map else synthesis.image.unit,
+        version=version,
+        facts=facts,
+        others=() if mask is None else (Path(options.mask_name),),
     )
 
 
@@ -184,7 +226,7 @@ def convert(
 
 def open_scan(request: Request, model: Model, *, provenance: Provenance) -> Opened:
     """Do the first third of ``convert``: check and read, so that what follows cannot be refused."""
-    outputs = _checked_outputs(request, model.card)
+    outputs = _checked_outputs(request, model.card, version=provenance.version)
     started = time.perf_counter()
     if request.files:
         scan = read_series(request.files, source=request.source)
@@ -230,8 +272,15 @@ def finish(
     if outputs.uncertainty is not None and result.uncertainty is not None:
         images.append((result.uncertainty, outputs.uncertainty, opened.map_series))
     for volume, to, series in images:
+        is_map = volume is not image
+        told = sidecar_of(scan, result, model, version=provenance.version, is_map=is_map)
         write_scan(
-            volume, source_header=scan.source_header, to=to, derivation=series, overwrite=overwrite
+            volume,
+            source_header=scan.source_header,
+            to=to,
+            derivation=series,
+            overwrite=overwrite,
+            sidecar=sidecar_if_nifti(to, told),
         )
     written = time.perf_counter()
     seconds = {"read": opened.seconds, **result.seconds, "write": written - started}
@@ -245,7 +294,7 @@ def finish(
     )
 
 
-def _checked_outputs(request: Request, card: Card) -> Outputs:
+def _checked_outputs(request: Request, card: Card, *, version: str) -> Outputs:
     """Return the paths of all outputs; refuse them, or the input, before any work."""
     refuse_unknown(request.source)
     output = output_path(
@@ -259,6 +308,8 @@ def _checked_outputs(request: Request, card: Card) -> Outputs:
             rule="it is for DICOM output; in a NIfTI header there may be anything",
             remedy="add --format dicom, or leave it out",
         )
+    if request.out is None:
+        make_ready(output, version=version)
     for path in filter(None, (output, report, uncertainty)):
         folder = path is not report and is_folder(path)
         ensure_writable(path, source=request.source, overwrite=request.overwrite, folder=folder)

@@ -13,10 +13,12 @@ from medcyclegan.errors import InputRefused, UsageError
 from medcyclegan.imaging.hu_curves import Curve, Quantity, carney_2006, schneider_2000, through
 from medcyclegan.imaging.plausibility import refuse_no_ct, refuse_noise
 from medcyclegan.io.atomic import ensure_writable
+from medcyclegan.io.bids import make_ready
 from medcyclegan.io.dicom.api import numbers
 from medcyclegan.io.naming import Format, is_folder, output_path
 from medcyclegan.io.read import read_scan, refuse_unknown
 from medcyclegan.io.scan import DicomSourceHeader, Scan
+from medcyclegan.io.sidecar import Sidecar, sha256_of, sidecar_if_nifti
 from medcyclegan.io.table import read_table
 from medcyclegan.io.write import write_scan
 
@@ -98,7 +100,8 @@ class Request:
     """What to derive from which CT, by which curve, and where it goes.
 
     ``curve`` is a CSV file, None for the published curve; ``kvp`` the tube voltage of the CT, None
-    for that of its DICOM header, or 120 where there is none.
+    for that of its DICOM header, or 120 where there is none. ``version`` is medcyclegan's, for the
+    sidecar.
     """
 
     source: Path
@@ -109,6 +112,7 @@ class Request:
     format: Format | None = None
     series_uid: str | None = None
     overwrite: bool = False
+    version: str = ""
 
     def __post_init__(self) -> None:
         if self.curve is None and self.quantity.name in ("rsp", "red"):
@@ -158,8 +162,37 @@ def derive_file(request: Request) -> Derived:
     else:
         curve, about_curve = own_curve, water_warning(own_curve, request.quantity)
     image, about_values = apply_curve(scan.volume, curve, request.quantity)
-    write_scan(image, source_header=scan.source_header, to=output, overwrite=request.overwrite)
-    return Derived(output, image, curve, (*scan.warnings, *about_curve, *about_values))
+    warnings = (*scan.warnings, *about_curve, *about_values)
+    write_scan(
+        image,
+        source_header=scan.source_header,
+        to=output,
+        overwrite=request.overwrite,
+        sidecar=sidecar_if_nifti(output, _sidecar(request, scan, curve, warnings)),
+    )
+    return Derived(output, image, curve, warnings)
+
+
+def _sidecar(request: Request, scan: Scan, curve: Curve, warnings: tuple[str, ...]) -> Sidecar:
+    """What the sidecar of a map tells: the curve in full, so that the map can be made again."""
+    facts = {
+        "version": request.version,
+        "quantity": request.quantity.name,
+        "curve": curve.name,
+        "curve_sha256": "" if request.curve is None else sha256_of((request.curve,)),
+        "kvp": curve.kvp,
+        "curve_edges_hu": list(curve.edges_hu),
+        "curve_offsets": list(curve.offsets),
+        "curve_slopes": list(curve.slopes),
+        "warnings": list(warnings),
+    }
+    return Sidecar(
+        f"Map of {request.quantity.title}, derived from the HU of a CT. Research use only.",
+        scan=scan,
+        unit=request.quantity.unit,
+        version=request.version,
+        facts=facts,
+    )
 
 
 def apply_curve(ct: Volume, curve: Curve, quantity: Quantity) -> tuple[Volume, tuple[str, ...]]:
@@ -203,6 +236,8 @@ def _checked_output(request: Request) -> Path:
             rule="derived maps are written as NIfTI, MetaImage or NRRD, and not as DICOM",
             remedy="add --format nifti, or name a .nii.gz or .mha file with --out",
         )
+    if request.out is None:
+        make_ready(output, version=request.version)
     ensure_writable(output, source=request.source, overwrite=request.overwrite)
     return output
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -62,6 +62,7 @@ class Synthesis:
     ``out_of_distribution`` are sentences, among the ``warnings`` too, each on a sign by which the
     input is not like what the model knows. ``features`` holds all that was measured, None where
     the card has no reference ranges. ``uncertainty`` is the expected absolute error, if asked for.
+    ``options`` are those that it was made with, ``device`` the kind of device that they came to.
     ``seconds`` holds the wall time of the steps: ``body``, ``bias``, ``prepare``, ``network``,
     ``home``, ``features``.
     """
@@ -73,6 +74,8 @@ class Synthesis:
     features: RunFeatures | None = None
     out_of_distribution: tuple[str, ...] = ()
     uncertainty: Volume | None = None
+    options: Options = field(default_factory=Options)
+    device: str = ""
 
 
 def synthesize(
@@ -121,8 +124,8 @@ def _synthesize(scan: Scan, model: Model, options: Options, run: Run) -> Synthes
         scan = clock.run("bias", lambda: _without_shading(scan, body))
     made = _translated(scan, body, model, options, clock=clock, run=run)
     image = Volume(made.image.numpy(), scan.volume.geometry, model.task.target.unit)
-    done = Translated(made.first.ready, made.first.fake, body)
-    features = _features(scan, image, done, model, clock=clock, run=run)
+    shown = Translated(made.first.ready, made.first.fake, body)
+    features = _features(scan, image, shown, model, clock=clock, run=run)
     out_of_distribution = (
         out_of_distribution_warnings(features, model.card) if features is not None else ()
     )
@@ -132,9 +135,10 @@ def _synthesize(scan: Scan, model: Model, options: Options, run: Run) -> Synthes
     )
     if options.uncertainty and model.card.uncertainty is None:
         warnings += (NOT_CALIBRATED,)
-    return Synthesis(
+    done = Synthesis(
         image, body, warnings, clock.seconds, features, out_of_distribution, made.uncertainty
     )
+    return replace(done, options=options, device=run.device.type)
 
 
 @dataclass(frozen=True, eq=False)

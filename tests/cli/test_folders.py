@@ -129,7 +129,7 @@ def test_volumes_in_files_and_masks_among_them_are_told(run: Run, tmp_path: Path
     code, _, err = run("translate", "--model", model, "--input", tmp_path / "in")
     assert (code, "p1_mask.nii.gz: set aside: its name says mask" in err) == (0, True)
     out = tmp_path / "in_tiny"
-    assert written(out) == {"p1.nii.gz", "s/p2.mha"}
+    assert written(out) == {"p1.json", "p1.nii.gz", "s/p2.mha"}
     made, given = read_scan(out / "p1.nii.gz"), read_scan(tmp_path / "in" / "p1.nii.gz")
     assert made.volume.geometry.same_grid(given.volume.geometry)
 

@@ -59,6 +59,13 @@ def test_a_run_goes_on_from_the_model_and_its_card_says_so(model: Path, tmp_path
     assert max(float((wanted[n] - found[n]).abs().max()) for n in wanted) < 1e-3
     assert f"weights of the model {model}" in [source.name for source in card.training.data]
     run_tiny(tiny_job(tmp_path / "run", config), resume=True)
+    # a checkpoint of an earlier version, which called the key begin_from
+    last = job.folder.checkpoints / "last.pt"
+    content = torch.load(last, weights_only=True)
+    assert '"init_from"' in content["config"]
+    content["config"] = content["config"].replace('"init_from"', '"begin_from"')
+    torch.save(content, last)
+    export_run(job.folder, tmp_path / "c", direction="a-to-b", version="1")
 
 
 @pytest.mark.parametrize(

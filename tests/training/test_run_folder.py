@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from medcyclegan.errors import CannotWrite, UsageError
+from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.run_folder import (
     MAY_CHANGE,
     RunFolder,
@@ -16,6 +17,7 @@ from medcyclegan.training.run_folder import (
     refuse_other_settings,
     start_run,
 )
+from medcyclegan.training.settings import read_settings
 from tests.training.tiny_training import tiny_config
 
 
@@ -25,6 +27,19 @@ def test_settings_survive_and_a_run_is_not_replaced(tmp_path: Path) -> None:
     assert read_run(folder) == (config, {"machine": "any"})
     with pytest.raises(CannotWrite, match="a run is not replaced; go on with it by --resume"):
         start_run(folder, config, {})
+
+
+def test_a_run_with_a_former_key_is_read_and_a_configuration_is_told_the_new_one(
+    tmp_path: Path,
+) -> None:
+    folder, config = RunFolder(tmp_path / "run"), tiny_config(init_from="head-mr-ct")
+    start_run(folder, config, {})
+    text = folder.config.read_text(encoding="utf-8")
+    assert "init_from: head-mr-ct" in text
+    folder.config.write_text(text.replace("init_from:", "begin_from:"), encoding="utf-8")
+    assert read_run(folder) == (config, {})
+    with pytest.raises(UsageError, match="no key begin_from; perhaps init_from is meant"):
+        read_settings(folder.config, TrainConfig)
 
 
 def test_what_is_no_run_folder_is_refused(tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ from medcyclegan.io.case_names import (
     stem,
 )
 from medcyclegan.io.dicom.api import is_dicom
+from medcyclegan.io.input_path import refuse_irregular
 from medcyclegan.io.links import leads_nowhere, named
-from medcyclegan.io.read import refuse_irregular
 
 # What ``fitness`` gives for a name that says the kind of image.
 _SAYS_SO = 2

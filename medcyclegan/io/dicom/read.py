@@ -246,6 +246,7 @@ def read_files(
         source=source,
         modality=modality_of(modality),
         warnings=warnings + about_geometry + about_values + about_pixels,
+        files=tuple(file.path for file in files),
     )
 
 

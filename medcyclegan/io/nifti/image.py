@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from medcyclegan.core.geometry import Geometry
 from medcyclegan.core.volume import FloatVoxels, Volume
 from medcyclegan.errors import CannotWrite, DeviceError, InputRefused, UsageError
-from medcyclegan.io.atomic import atomic_file
+from medcyclegan.io.atomic import atomic_image
 from medcyclegan.io.byte_source import ByteSource, open_bytes
 from medcyclegan.io.nifti.header import (
     Extensions,
@@ -164,9 +164,14 @@ _GZIP_LEVEL = 3
 
 
 def write_nifti(
-    sct: Volume, *, source_header: SourceHeader, to: Path, overwrite: bool = False
+    sct: Volume,
+    *,
+    source_header: SourceHeader,
+    to: Path,
+    overwrite: bool = False,
+    sidecar: str | None = None,
 ) -> None:
-    """Write ``sct`` as ``.nii`` or ``.nii.gz``, whole or not at all.
+    """Write ``sct`` as ``.nii`` or ``.nii.gz``, whole or not at all, with its ``sidecar`` if any.
 
     With a ``NiftiSourceHeader`` the header is the source's, byte for byte but for what the voxels
     force (``_fit_to_voxels``). With another it is a new NIfTI-1 header, whose sform is the affine
@@ -193,7 +198,7 @@ def write_nifti(
     tail = _pack_extensions(extensions, header.endianness)
     _fit_to_voxels(header, voxels, tail_bytes=len(tail))
     voxels = voxels.astype(voxels.dtype.newbyteorder(header.endianness), copy=False)
-    with atomic_file(to, overwrite=overwrite) as temporary:
+    with atomic_image(to, overwrite=overwrite, sidecar=sidecar) as temporary:
         with _open_for_writing(temporary, zipped=name.endswith(".gz")) as file:
             file.write(header.binaryblock + tail)
             # In pieces of one slice: Fortran order needs a copy.

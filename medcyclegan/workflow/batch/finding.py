@@ -11,6 +11,7 @@ from pathlib import Path
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.api import DicomFile, dicom_start, is_image, is_radiograph, load_header
+from medcyclegan.io.input_path import refuse_no_tree
 from medcyclegan.io.links import leads_nowhere, leads_out
 from medcyclegan.io.targets import COMPLETION_RECORD
 from medcyclegan.workflow.batch.candidate import Candidate, Takes
@@ -57,7 +58,7 @@ def find_candidates(root: Path, *, modality: str, skip: Path, takes: Takes = "sc
     InputRefused
         If ``root`` is no folder that can be read.
     """
-    _check_root(root)
+    refuse_no_tree(root)
     walk = _Walk(root, skip, Counter(), without_outputs=takes != "scans")
     is_hospital = takes == "scans"
     dicom = SeriesCollector(root, modality) if is_hospital else RadiographCollector(root)
@@ -176,15 +177,6 @@ class _Walk:
         folder = Path(error.filename).relative_to(os.path.realpath(self.root))
         why = f"the folder cannot be opened ({error.strerror}); check its permissions"
         self.refused.append(Candidate(folder, (), "", (str(folder),), refused=why))
-
-
-def _check_root(root: Path) -> None:
-    if not root.is_dir() or not os.access(root, os.R_OK | os.X_OK):
-        raise InputRefused(
-            f"{root} is no folder that can be read",
-            rule="a batch takes a folder with scans in it",
-            remedy="check the path and its permissions; for one scan there is synth-ct",
-        )
 
 
 def _add_dicom(

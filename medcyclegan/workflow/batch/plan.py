@@ -13,6 +13,7 @@ from typing import Protocol
 
 from medcyclegan.core.text import path_text
 from medcyclegan.errors import UsageError
+from medcyclegan.io.bids import derivative_name, is_dataset
 from medcyclegan.io.naming import is_png, output_path
 from medcyclegan.workflow.batch.candidate import CONTRASTS, Candidate, Contrast
 from medcyclegan.workflow.batch.finding import Catalogue
@@ -248,6 +249,9 @@ def _items(candidates: list[Candidate], settings: Settings) -> list[Item]:
 def _output(candidate: Candidate, settings: Settings, suffix: str) -> Path:
     source, name = candidate.source, candidate.source.name or "series"
     if not candidate.series_uid:
+        named = derivative_name(name, suffix) if is_dataset(settings.root) else None
+        if named is not None and settings.format != "dicom":
+            return source.with_name(named)
         made = output_path(Path("/", name), out=None, format=settings.format, suffix=suffix)
         # PNG holds no numbers below 0.
         made = made.with_suffix(".tif") if settings.unit == "HU" and is_png(made) else made

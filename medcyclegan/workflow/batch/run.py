@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from medcyclegan.core.text import counted
 from medcyclegan.errors import CannotWrite, ExitCode, InputRefused, ModelRefused
+from medcyclegan.io.bids import describe, is_dataset
 from medcyclegan.io.naming import Format
 from medcyclegan.io.targets import refusals_of
 from medcyclegan.models.store import Model, find_model, load_model, shipped_models
@@ -196,6 +197,8 @@ def run_batch(order: Order, crew: Crew, *, provenance: Provenance, watcher: Watc
         refuse_all_set_aside(plan, order)
         with refusals_of(settings.state):
             make_state(settings)
+        if is_dataset(settings.root):
+            describe(settings.out, raw=settings.root, version=provenance.version)
         table = Table(plan, settings)
         table.save(finished=not plan.items)
         watcher.planned(plan)

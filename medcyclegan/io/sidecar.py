@@ -1,0 +1,123 @@
+"""The JSON file beside a NIfTI that medcyclegan makes: from what, with what, and how sure.
+
+Its keys are those of BIDS for derivatives where BIDS has one; all else is under ``medcyclegan``. It
+holds neither times nor folders, so that the same run gives the same bytes, and nothing of a header.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medcyclegan.core.text import path_text
+from medcyclegan.errors import InputRefused
+from medcyclegan.io.bids import BIDS_KEYS, dataset_of, source_name
+from medcyclegan.io.itk.image import read_itk_header
+from medcyclegan.io.leftovers import sidecar_path
+from medcyclegan.io.scan import Scan
+from medcyclegan.io.targets import SIDECAR_MAKER
+
+_CHUNK_BYTES = 2**20
+_UNITS = {"a.u.": "arbitrary"}
+# Of a pair of files the one and the other.
+_PARTNERS = {".hdr": ".img", ".img": ".hdr"}
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """What a sidecar tells.
+
+    ``description`` is a sentence, ``unit`` that of the voxels. ``version`` is medcyclegan's.
+    ``facts`` go under ``medcyclegan``, and hold what JSON can. Where they name a source, or one of
+    ``others``, by its path, its name alone is kept: folders may tell who somebody is.
+    """
+
+    description: str
+    scan: Scan
+    unit: str
+    version: str
+    facts: Mapping[str, Any]
+    others: tuple[Path, ...] = ()
+
+    def text(self, output: Path) -> str:
+        """Return the JSON for ``output``; reads the files of the source once, for their sha256.
+
+        Raises
+        ------
+        InputRefused
+            If they cannot be read any more.
+        """
+        sources = [self.scan, *self.scan.channels]
+        content = {
+            "Description": self.description,
+            "Sources": [path_text(source_name(one.source, output)) for one in sources],
+            "GeneratedBy": [{"Name": SIDECAR_MAKER, "Version": self.version}],
+            "Units": _UNITS.get(self.unit, self.unit),
+            **({} if dataset_of(output) is None else BIDS_KEYS),
+            "medcyclegan": {
+                "sources_sha256": [sha256_of(files_of(one)) for one in sources],
+                **self._facts(),
+            },
+        }
+        return json.dumps(content, indent=2) + "\n"
+
+    def _facts(self) -> dict[str, Any]:
+        """The facts with the names of files in place of their paths."""
+        text = json.dumps(dict(self.facts))
+        for path in (self.scan.source, *(one.source for one in self.scan.channels), *self.others):
+            text = text.replace(
+                json.dumps(path_text(path))[1:-1], json.dumps(path_text(path.name))[1:-1]
+            )
+        return dict(json.loads(text))
+
+
+def sidecar_if_nifti(output: Path, sidecar: Sidecar) -> str | None:
+    """Return the text where the output is one that gets a sidecar; nothing is hashed else."""
+    return sidecar.text(output) if sidecar_path(output) is not None else None
+
+
+def sha256_of(files: Iterable[Path]) -> str:
+    """Return the sha256 of a single file; of several that of their sorted sha256, one a line.
+
+    Raises
+    ------
+    InputRefused
+        If one cannot be read.
+    """
+    each = sorted(_sha256_of_file(path) for path in files)
+    return each[0] if len(each) == 1 else hashlib.sha256("\n".join(each).encode()).hexdigest()
+
+
+def files_of(scan: Scan) -> tuple[Path, ...]:
+    """Return the files that a scan was read from: the slices of its series, or an image's one or
+    two."""
+    if scan.files:
+        return scan.files
+    path = scan.source
+    other = _PARTNERS.get(path.suffix.lower())
+    if other is not None:
+        partner = path.with_suffix(other.upper() if path.suffix.isupper() else other)
+        return (path, partner) if partner.is_file() else (path,)
+    if path.suffix.lower() in (".mhd", ".nhdr"):
+        data = read_itk_header(path).payload.path
+        return (path, data) if data != path else (path,)
+    return (path,)
+
+
+def _sha256_of_file(path: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
+    except OSError as error:
+        raise InputRefused(
+            f"{path}: cannot be read again ({error.strerror})",
+            rule="its sha256 goes into the sidecar of the output",
+            remedy="leave it in its place until the output is written",
+        ) from error
+    return digest.hexdigest()
