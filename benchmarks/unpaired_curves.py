@@ -11,7 +11,8 @@ machine counts for nothing. A run that is there is gone on with if it was stoppe
 
 ``contrastive`` and ``supervised`` are ``mr_ct`` with another engine, the latter on both images of
 the subjects of which the others have one each; ``from_warmup`` is ``mr_ct`` that never leaves its
-warm-up. Beside them stand what needs no network: the input as it is, and water (0 HU) for all of
+warm-up; in ``t1_t2_early`` discriminators join at half of the time, and nothing takes a grid of 2
+pixels out. Beside them stand what needs no network: the input as it is, and water (0 HU) for all of
 a body.
 """
 
@@ -64,6 +65,7 @@ FAST_CUT = (
 )
 SUPERVISED = ("engine={kind: supervised, learning_rate: 1e-3, level_weight: 0}",
               "data.pairs=by-name", "data.position_matched=false")  # fmt: skip
+EARLY = ("engine.warmup.share=0.5", "engine.losses.matched=1.0", "generator.notch=false")
 FIGURES = ("mae", "psnr_db", "ssim", "correlation", "bone_dice", "cycle_mae")
 
 
@@ -83,6 +85,7 @@ class Recipe:
 
 RECIPES = {
     "t1_t2": Recipe("t1_t2", "t1_t2"),
+    "t1_t2_early": Recipe("t1_t2", "t1_t2", EARLY),
     "mr_ct": Recipe("mr_ct", "mr_ct", TWO_MM),
     "from_warmup": Recipe("mr_ct", "mr_ct", (*TWO_MM, "engine.warmup.share=1.0")),
     "contrastive": Recipe("mr_ct", "mr_ct", (*TWO_MM, FAST_CUT)),
@@ -153,8 +156,7 @@ def rows_of(name: str, out: Path) -> Iterator[Row]:
         for row in csv.DictReader(file):
             minutes = round(float(row["seconds"]) / 60.0, 2)
             figures = {figure: float(row[figure]) for figure in FIGURES}
-            task = name if name in SHOWN else "mr_ct"
-            yield {"recipe": name, "task": task, "direction": row["direction"],
+            yield {"recipe": name, "task": RECIPES[name].config, "direction": row["direction"],
                    "minutes": minutes, "step": int(row["step"]), **figures}  # fmt: skip
 
 
