@@ -63,6 +63,7 @@ def facts_of(outcome: Outcome, *, note: str) -> dict[str, object]:
         "warnings": list(done.synthesis.warnings),
         "doubts": list(done.synthesis.out_of_distribution),
         "signs": _features_of(done),
+        "signs_note": _signs_note(outcome),
         "note": note,
         **({"patient": outcome.patient} if outcome.patient else {}),
     }
@@ -94,7 +95,7 @@ def say_outcome(voice: Voice, outcome: Outcome, *, facts: dict[str, object], nam
     voice.say(f"Grid          {size} voxels of {spacing} mm, as {whose}")
     voice.say(f"{image.unit if image.unit == 'HU' else 'Values':13} {least:.0f} to {most:.0f}")
     voice.say(f"Model         {card.name} ({card.weights_sha256[:12]})")
-    _say_features(voice, done)
+    _say_features(voice, outcome)
     rest_s = max(0.0, outcome.total_s - done.conversion_s)
     rest = "the start and the report" if done.report else "the start"
     voice.say(f"Time          {done.conversion_s:.1f} s, and {rest_s:.1f} s for {rest}")
@@ -110,11 +111,13 @@ def end_out_of_distribution(outcome: Outcome) -> None:
         sys.exit(ExitCode.DOUBTFUL)
 
 
-def _say_features(voice: Voice, done: Conversion) -> None:
+def _say_features(voice: Voice, outcome: Outcome) -> None:
     from medcyclegan.quality.out_of_distribution import verdict_of
 
+    done = outcome.done
     features, out_of_distribution = done.synthesis.features, done.synthesis.out_of_distribution
     if features is None:
+        voice.say(f"Signs         {_signs_note(outcome)}")
         return
     said = verdict_of(features, out_of_distribution)
     if out_of_distribution:
@@ -126,6 +129,16 @@ def _say_features(voice: Voice, done: Conversion) -> None:
     if voice.level > 0:
         for name, value in features.figures().items():
             voice.say(f"              {name} {value:.3g}")
+
+
+def _signs_note(outcome: Outcome) -> str:
+    """Why no signs were measured; empty if they were."""
+    if outcome.done.synthesis.features is not None:
+        return ""
+    card = outcome.model.card
+    if card.reference_ranges is None:
+        return f"not measured: the card of {card.name} has no reference ranges"
+    return "not measured: the subject has several images"
 
 
 def _features_of(done: Conversion) -> dict[str, float] | None:

@@ -128,7 +128,7 @@ def plan_batch(order: Order, *, provenance: Provenance, threads: int = 0) -> tup
     settings = Settings(
         root=root,
         out=out,
-        model=_everywhere(order.model) if model else "",
+        model=name_for_workers(order.model) if model else "",
         model_sha256=model.card.weights_sha256 if model else "",
         options=order.options,
         provenance=provenance,
@@ -150,7 +150,7 @@ def plan_batch(order: Order, *, provenance: Provenance, threads: int = 0) -> tup
     return plan, settings
 
 
-def _everywhere(model: str) -> str:
+def name_for_workers(model: str) -> str:
     """A shipped model's name, or the whole path of a folder: what other processes find it by."""
     return model if model in shipped_models() else str(find_model(model).resolve())
 
