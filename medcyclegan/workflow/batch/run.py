@@ -13,6 +13,7 @@ from typing import NoReturn, Protocol
 
 from filelock import FileLock, Timeout
 
+from medcyclegan.core.task import HEAD
 from medcyclegan.core.text import counted
 from medcyclegan.errors import CannotWrite, ExitCode, InputRefused, ModelRefused
 from medcyclegan.io.bids import describe, is_dataset
@@ -126,7 +127,8 @@ def plan_batch(order: Order, *, provenance: Provenance, threads: int = 0) -> tup
         methods=order.methods,
     )
     modality = model.task.source.modality if model else "XR"
-    catalogue = find_candidates(root, modality=modality, skip=out, takes=order.takes)
+    part = model.task.body_part if model else HEAD
+    catalogue = find_candidates(root, modality=modality, skip=out, takes=order.takes, part=part)
     plan = make_plan(catalogue, order.rule, settings)
     if not plan.rows:
         _refuse_nothing(order, plan, modality)
