@@ -16,9 +16,6 @@ import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-RESEARCH_USE = "Research use only: a synthetic CT is not an acquired image."
-RESEARCH_USE_OF_IMAGES = "Research use only: a translated image is not an acquired image."
-
 
 class _LogLines(logging.Formatter):
     """Warnings look as those that commands give; other records tell their module, for -v."""
