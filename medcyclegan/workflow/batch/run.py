@@ -13,6 +13,7 @@ from typing import NoReturn, Protocol
 
 from filelock import FileLock, Timeout
 
+from medcyclegan.core.task import HEAD
 from medcyclegan.core.text import RESEARCH_USE, RESEARCH_USE_OF_IMAGES, counted
 from medcyclegan.errors import CannotWrite, ExitCode, InputRefused, UsageError
 from medcyclegan.io.bids import describe, is_dataset
@@ -143,7 +144,8 @@ def plan_batch(order: Order, *, provenance: Provenance, threads: int = 0) -> tup
         extras=order.extras,
     )
     modality = model.task.source.modality if model else "XR"
-    catalogue = find_candidates(root, modality=modality, skip=out, takes=order.takes)
+    part = model.task.body_part if model else HEAD
+    catalogue = find_candidates(root, modality=modality, skip=out, takes=order.takes, part=part)
     plan = make_plan(catalogue, order.rule, settings)
     if not plan.rows:
         _refuse_nothing(order, plan, modality)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from medcyclegan.core.task import BodyPart
 from medcyclegan.core.text import counted
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.api import (
@@ -88,8 +89,6 @@ def contrast_of_series(file: DicomFile, label: str) -> Contrast:
     return "T1w" if repetition_ms < _LONG_TR_MS or inversion_ms > 0.0 else "PDw"
 
 
-# Fewer slices than this do not make a head, at the thickest slices in use (about 10 mm).
-FEWEST_SLICES = 10
 _AXIAL, _SAGITTAL, _CORONAL = 0, 1, 2
 
 
@@ -122,11 +121,14 @@ class SeriesCollector:
         The tree.
     modality:
         The DICOM term of what is translated.
+    part:
+        What a series is to show, in enough slices.
     """
 
-    def __init__(self, root: Path, modality: str) -> None:
+    def __init__(self, root: Path, modality: str, part: BodyPart) -> None:
         self._root = root
         self._modality = modality
+        self._part = part
         self._series: dict[_Key, _Series] = {}
         self._damaged: dict[Path, str] = {}
         self._copies: dict[Path, tuple[Path, int]] = {}
@@ -282,10 +284,10 @@ class SeriesCollector:
         aside = self._other_said(modality) if is_other else ""
         if not is_other:
             aside = why_not(series.first, label)
-        if not aside and not may_be_short and series.slices < FEWEST_SLICES:
-            aside = (
-                f"{counted(series.slices, 'slice')}; fewer than {FEWEST_SLICES} do not make a head"
-            )
+        part = self._part
+        if not aside and not may_be_short and series.slices < part.least_slices:
+            found = counted(series.slices, "slice")
+            aside = f"{found}; fewer than {part.least_slices} do not make {part.one}"
         contrast = contrast_of_series(series.first, label) if self._modality == "MR" else "other"
         return Candidate(
             source=source,
