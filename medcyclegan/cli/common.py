@@ -21,9 +21,6 @@ Progressed = Callable[[int, int], None]
 # Between two lines of progress where no bar can be shown.
 SECONDS_BETWEEN_LINES = 10.0
 
-RESEARCH_USE = "Research use only: a synthetic CT is not an acquired image."
-RESEARCH_USE_OF_IMAGES = "Research use only: a translated image is not an acquired image."
-
 
 class _LogLines(logging.Formatter):
     """Warnings look as those that commands give; other records tell their module, for -v."""

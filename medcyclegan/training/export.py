@@ -229,8 +229,8 @@ def _scores(row: dict[str, str] | None) -> tuple[Score, ...]:
         return ()
     on = f"{row['cases']} validation cases of this run, on the model grid"
     units = {
-        "mae": row["unit"], "psnr_db": "dB", "ssim": "", "bone_dice": "", "cycle_mae": "",
-        "nmi": "",
+        "mae": row["unit"], "psnr_db": "dB", "ssim": "", "correlation": "",
+        "bone_dice": "", "cycle_mae": "", "nmi": "",
     }  # fmt: skip
     return tuple(
         Score(measure=name, value=float(row[name]), unit=unit, on=on)

@@ -177,10 +177,17 @@ def refuse_other_settings(old: TrainConfig, new: TrainConfig) -> None:
 
 
 def append_row(path: Path, row: Mapping[str, object]) -> None:
-    """Add a row to a CSV file; the first row's keys are the header."""
+    """Add a row to a CSV file; the first row's keys are the header.
+
+    A file that an earlier version began keeps its columns.
+    """
+    header = list(row)
+    if path.exists():
+        with path.open(newline="", encoding="utf-8") as file:
+            header = next(csv.reader(file), header)
     new = not path.exists()
     with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(row))
+        writer = csv.DictWriter(file, header, restval="nan", extrasaction="ignore")
         if new:
             writer.writeheader()
         writer.writerow(row)
@@ -255,7 +262,7 @@ class Logbook:
                     self._folder.validation,
                     {"step": step, "seconds": round(seconds, 1), **figures},
                 )
-            for name in ("mae", "psnr_db", "ssim", "bone_dice", "cycle_mae", "nmi"):
+            for name in ("mae", "psnr_db", "ssim", "correlation", "bone_dice", "cycle_mae", "nmi"):
                 value = getattr(result, name)
                 if np.isfinite(value):
                     self._board.add_scalar(f"validation/{result.direction}/{name}", value, step)

@@ -85,3 +85,11 @@ def test_rows_after_a_step_are_taken_back_and_so_is_a_torn_one(tmp_path: Path) -
         file.write("2,0.2")  # the process died while it wrote
     drop_rows_after(path, 3)
     assert path.read_text().split() == ["step,loss", "1,0.125", "2,0.25", "3,0.375"]
+
+
+def test_rows_keep_the_columns_that_an_earlier_version_began_with(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    append_row(path, {"step": 1, "mae": 3.0, "nmi": 1.1})
+    append_row(path, {"step": 2, "mae": 2.0, "correlation": 0.5, "nmi": 1.2})
+    append_row(path, {"step": 3, "mae": 1.0})
+    assert path.read_text().split() == ["step,mae,nmi", "1,3.0,1.1", "2,2.0,1.2", "3,1.0,nan"]

@@ -63,9 +63,13 @@ def test_what_they_promise() -> None:
     assert gan_settings(heads).losses.structure > 0
     assert gan_settings(heads).warmup is not None
     assert gan_settings(heads).largest_weight("matched") > 0
-    assert (slices.data.depth, slices.data.size_px) == (1, 256)
+    assert (slices.data.depth, slices.data.size_px) == (1, 128)
     assert made["xray_ct"].data.a.modality == "XR"
     assert made["t1_t2"].generator.kind == "shuffle_unet"
+    for name in ("mr_ct", "t1_t2", "ct_images", "xray_ct"):  # no pairs, and yet a warm-up
+        engine = gan_settings(made[name])
+        assert engine.warmup is not None
+        assert engine.warmup.losses.matched > 0
     t1_t2 = made["t1_t2_unet"]
     assert (t1_t2.generator.kind, t1_t2.generator.norm) == ("concat_unet", "instance")
     assert (t1_t2.data.size_px, 1 in t1_t2.panel_steps) == (256, True)
@@ -109,7 +113,7 @@ def test_changes_reach_into_the_settings(tmp_path: Path) -> None:
         ("steps=0", r"steps = 0; .*greater than or equal to 1"),
         ("steps=1.5", r"steps = 1\.5; .*integer"),
         ("ema_decay=1", r"ema_decay = 1; .*less than 1"),
-        ("engine.directions=a-to-b", r"losses\.cycle 1 needs both directions"),
+        ("engine.directions=a-to-b", r"losses\.cycle 0\.5 needs both directions"),
         ("accumulate=3", "batch_size 1 cannot be worked through in accumulate 3"),
         ("data.size_px=16", r"data\.size_px 16 is below 32"),
         ("data.depth=4", "depth 4 must be odd"),
@@ -136,7 +140,7 @@ def test_what_breaks_a_rule_is_told_by_key_value_and_rule(
     ("old", "new", "message"),
     [
         ("steps: 20000", "steps: 20000\nsteps: 5", "the key steps is there twice"),
-        ("    cycle: 1.0", "    cycle: 1.0\n    cycle: 2.0", "the key cycle is there twice"),
+        ("    cycle: 0.5", "    cycle: 0.5\n    cycle: 2.0", "the key cycle is there twice"),
         ("losses:  #", "losses: [  #", "cannot be read as YAML"),
         ("name: mr_ct", "name: !!python/object/apply:os.getcwd []", "cannot be read as YAML"),
         ("summary: ", "sumary: ", "summary"),

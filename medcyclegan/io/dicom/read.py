@@ -195,7 +195,7 @@ def read_dicom(
     return read_files(files, source=path, warnings=warnings, untilt=untilt)
 
 
-def read_series(paths: tuple[Path, ...], *, source: Path) -> Scan:
+def read_series(paths: tuple[Path, ...], *, source: Path, untilt: bool = False) -> Scan:
     """Read one series from its files, which were found before; ``source`` is what messages name.
 
     Raises
@@ -209,7 +209,7 @@ def read_series(paths: tuple[Path, ...], *, source: Path) -> Scan:
         if file is None:
             raise InputRefused(f"{path} is no DICOM file", rule="it was one when it was found")
         files.append(file)
-    return read_files(files, source=source)
+    return read_files(files, source=source, untilt=untilt)
 
 
 def read_files(

@@ -89,6 +89,25 @@ def test_one_grid_is_kept_as_it_is_and_another_resampled(tmp_path: Path, truth: 
     assert np.allclose(shifted.sct.voxels[1:], halves, atol=0.01)
 
 
+def test_a_grid_that_is_flipped_or_moved_by_whole_voxels_is_copied_and_not_called_resampled(
+    tmp_path: Path, truth: Truth
+) -> None:
+    affine = truth.ct.geometry.affine_ras.copy()
+    affine[:3, 3] += affine[:3, 0] * (truth.ct.geometry.shape[0] - 1)
+    affine[:3, 0] *= -1.0
+    turned = Volume(head_ct().voxels[::-1], Geometry(truth.ct.geometry.shape, affine), "HU")
+    found = load_prediction(save(turned, tmp_path / "flipped.nii.gz"), truth)
+    assert not found.resampled
+    assert np.array_equal(found.sct.voxels, truth.ct.voxels)
+    assert "turned or cut, voxel by voxel" in found.notes[0]
+    cut = Volume(head_ct().voxels[1:], _from(1), "HU")
+    found = load_prediction(save(cut, tmp_path / "cut.nii.gz"), truth)
+    assert not found.resampled
+    assert np.array_equal(found.sct.voxels[1:], truth.ct.voxels[1:])
+    half = moved(head_ct(), by_mm=0.25 * truth.ct.geometry.spacing_mm[0])  # the control
+    assert load_prediction(save(half, tmp_path / "off.nii.gz"), truth).resampled
+
+
 def test_a_body_that_is_seen_in_part_counts_as_air_beyond_and_one_not_seen_is_refused(
     tmp_path: Path, truth: Truth
 ) -> None:
