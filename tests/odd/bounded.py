@@ -11,6 +11,7 @@ import resource
 import sys
 from pathlib import Path
 
+from medcyclegan.io.leftovers import sidecar_path
 from tests.odd.case import Case, run_case
 from tests.odd.laws import broken_laws
 from tests.odd.tables import FAMILIES
