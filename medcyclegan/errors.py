@@ -22,6 +22,7 @@ class ExitCode(IntEnum):
     TRAINING_STOPPED = 7
     SOME_REFUSED = 8
     DOUBTFUL = 9
+    NOT_ALIGNED = 10
     INTERRUPTED = 130
     STDOUT_CLOSED = 141
     TERMINATED = 143
@@ -80,6 +81,21 @@ class TrainingStopped(MedcycleganError):
     """A training that would only get worse: values that are not finite, a discriminator gone."""
 
     exit_code = ExitCode.TRAINING_STOPPED
+
+
+class NotAligned(MedcycleganError):
+    """Two images that do not sit on each other, however they are moved.
+
+    ``figures`` are those that say so, by name.
+    """
+
+    exit_code = ExitCode.NOT_ALIGNED
+
+    def __init__(
+        self, found: str, *, rule: str = "", remedy: str = "", figures: dict[str, float]
+    ) -> None:
+        super().__init__(found, rule=rule, remedy=remedy)
+        self.figures = figures
 
 
 class Interrupted(MedcycleganError):

@@ -115,6 +115,23 @@ def test_relative_links_lead_to_files_and_headings(path: Path) -> None:
     assert broken_links(path.read_text(encoding="utf-8"), path) == []
 
 
+def missing_files(text: str) -> list[str]:
+    """Python files that a text names in code font, by path or by name, and that do not exist."""
+    named = re.findall(r"`([\w/]+\.py)`", _FENCE.sub("", text))
+    known = [f"/{path.relative_to(ROOT).as_posix()}" for path in ROOT.glob("*/**/*.py")]
+    return [name for name in named if not any(path.endswith(f"/{name}") for path in known)]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_python_files_that_documents_name_exist(path: Path) -> None:
+    assert path.name == "CHANGELOG.md" or missing_files(path.read_text(encoding="utf-8")) == []
+
+
+def test_a_python_file_that_is_not_there_is_found() -> None:
+    text = "`tests/test_docs.py`, `test_docs.py`, `no/test_docs.py` and `no_such_file.py`"
+    assert missing_files(text) == ["no/test_docs.py", "no_such_file.py"]
+
+
 def test_a_link_that_leads_nowhere_is_found() -> None:
     text = "# A b\n[x](#a-b) [y](no.md) ![z](no.png) [a](#none) [h](https://a.example)\n"
     text += "```sh\n[c](in-a-block.md)\n```\n[d](CONTRIBUTING.md#none)\n"

@@ -17,6 +17,7 @@ from typing import NoReturn
 
 import click
 
+from medcyclegan.cli.align import align
 from medcyclegan.cli.batch import batch
 from medcyclegan.cli.derive import derive
 from medcyclegan.cli.enhance_xray import enhance_xray
@@ -24,6 +25,7 @@ from medcyclegan.cli.evaluate import evaluate
 from medcyclegan.cli.export_bundle import export_bundle
 from medcyclegan.cli.models import calibrate, export, export_onnx, models
 from medcyclegan.cli.phantom import demo, phantom
+from medcyclegan.cli.serve import serve
 from medcyclegan.cli.simulate import simulate
 from medcyclegan.cli.train import config, train
 from medcyclegan.cli.translate import denoise_ct, synth_ct, translate
@@ -87,7 +89,8 @@ def has_temporary_folder() -> bool:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, 1 our fault, 2 usage, 3 input refused, 4 cannot write, "
     "5 model refused, 6 device or memory, 7 training stopped, 8 some refused, "
-    "9 done but not to be trusted, 130 interrupted, 141 stdout closed, 143 terminated. "
+    "9 done but not to be trusted, 10 not aligned, 130 interrupted, 141 stdout closed, "
+    "143 terminated. "
     "Research use only.",
 )
 @click.version_option(version("medcyclegan"), message="medcyclegan %(version)s")
@@ -104,7 +107,9 @@ cli.add_command(synth_ct)
 cli.add_command(translate)
 cli.add_command(denoise_ct)
 cli.add_command(derive)
+cli.add_command(align)
 cli.add_command(batch)
+cli.add_command(serve)
 cli.add_command(demo)
 cli.add_command(phantom)
 cli.add_command(models)

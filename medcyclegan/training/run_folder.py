@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -110,6 +112,21 @@ def refuse_an_old_run(folder: RunFolder) -> None:
             rule="a run is not replaced",
             remedy="go on with it by --resume, or give another --out",
         )
+
+
+def refuse_unwritable_run(folder: RunFolder) -> None:
+    """Find out before any data are read that the folder of a run cannot be made or written to.
+
+    Raises
+    ------
+    CannotWrite
+        If the system refuses.
+    """
+    root = folder.root.absolute()
+    there = next(path for path in (root, *root.parents) if path.exists())
+    # Trying is the only sure way: permissions do not tell of network shares and quotas.
+    with refusals_of(folder.root), tempfile.TemporaryFile(dir=there):
+        pass
 
 
 def write_config(folder: RunFolder, config: TrainConfig) -> None:
@@ -219,7 +236,9 @@ class Logbook:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._board.close()
+        # A full disk refuses the board too, which must not hide what was refused first.
+        with suppress(OSError) if error is not None else refusals_of(self._folder.tensorboard):
+            self._board.close()
 
     def losses(self, step: int, seconds: float, values: Mapping[str, float]) -> None:
         """Write the mean losses of the last steps; NaN for those that these steps do not have."""

@@ -15,6 +15,7 @@ from medcyclegan.training.run_folder import (
     drop_rows_after,
     read_run,
     refuse_other_settings,
+    refuse_unwritable_run,
     start_run,
 )
 from medcyclegan.training.settings import read_settings
@@ -27,6 +28,15 @@ def test_settings_survive_and_a_run_is_not_replaced(tmp_path: Path) -> None:
     assert read_run(folder) == (config, {"machine": "any"})
     with pytest.raises(CannotWrite, match="a run is not replaced; go on with it by --resume"):
         start_run(folder, config, {})
+
+
+def test_a_folder_that_cannot_be_made_is_found_before_data_are_read(tmp_path: Path) -> None:
+    refuse_unwritable_run(RunFolder(tmp_path / "deep" / "run"))
+    refuse_unwritable_run(RunFolder(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CannotWrite, match="Cannot write"):
+        refuse_unwritable_run(RunFolder(tmp_path / "file" / "run"))
 
 
 def test_a_run_with_a_former_key_is_read_and_a_configuration_is_told_the_new_one(

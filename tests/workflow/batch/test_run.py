@@ -18,14 +18,14 @@ from filelock import FileLock
 
 from benchmarks.batch_kills import differences
 from medcyclegan.core.task import Domain, Window
-from medcyclegan.errors import CannotWrite, ExitCode, InputRefused, ModelRefused, UsageError
+from medcyclegan.errors import CannotWrite, ExitCode, InputRefused, UsageError
 from medcyclegan.evaluation.study.batch_records import records_of
 from medcyclegan.evaluation.study.plan import Method, StudyRequest
 from medcyclegan.io.dicom.read import is_dicom
 from medcyclegan.io.read import read_scan
 from medcyclegan.models.store import save_model
 from medcyclegan.workflow.batch import run as batch_run
-from medcyclegan.workflow.batch.item import Row
+from medcyclegan.workflow.batch.item import Extras, Row
 from medcyclegan.workflow.batch.run import Order, Outcome, plan_batch, run_batch
 from medcyclegan.workflow.batch.table import counts_said
 from medcyclegan.workflow.batch.workers import Crew, connected
@@ -33,6 +33,7 @@ from medcyclegan.workflow.request import suffix_of
 from medcyclegan.workflow.synthesize import Options
 from tests.dicom_factory import PATIENT_ID, PATIENT_NAME, make_series
 from tests.tiny_model import known, tiny_card, tiny_folder, tiny_task, tiny_weights
+from tests.tiny_tasks import write_input
 from tests.workflow.batch.trees import (
     ROOT,
     Quiet,
@@ -366,15 +367,25 @@ def test_outputs_are_named_as_translate_names_them(tmp_path: Path, address: str)
 
 
 @pytest.mark.parametrize("modality", ["XR", "image"])
-def test_a_model_of_pictures_is_refused_by_what_it_takes(tmp_path: Path, modality: str) -> None:
-    small_nifti(tmp_path / "in" / "a.nii.gz")
+def test_a_model_of_pictures_takes_pictures_and_refuses_what_is_for_volumes(
+    tmp_path: Path, modality: str
+) -> None:
+    write_input(_made(tmp_path / "in") / "a.png", "image")
     domain = Domain(modality=modality, unit="a.u.", scaling=Window(lower=0.0, upper=255.0))
     task = tiny_task(source=domain, target=domain)
     save_model(tmp_path / "m", card=tiny_card(task), weights=tiny_weights())
-    with pytest.raises(ModelRefused, match="a batch takes volumes of MR or CT"):
-        plan_batch(
-            order(tmp_path / "in", tmp_path / "out", tmp_path / "m"), provenance=provenance()
-        )
+    todo = order(tmp_path / "in", tmp_path / "out", tmp_path / "m")
+    plan, _ = plan_batch(todo, provenance=provenance())
+    assert [item.source.name for item in plan.items] == ["a.png"]
+    assert plan.items[0].is_plane
+    for extras in (Extras(untilt=True), Extras(uncertainty=True), Extras(masks=tmp_path)):
+        with pytest.raises(UsageError, match="with the model tiny"):
+            plan_batch(replace(todo, extras=extras), provenance=provenance())
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
 
 
 def test_an_output_whose_record_could_not_be_written_is_done_again(
