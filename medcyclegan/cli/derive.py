@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from medcyclegan.cli.common import Voice, voice_options
-from medcyclegan.cli.conversions import default_provenance, untilt_option
+from medcyclegan.cli.conversions import untilt_option
 from medcyclegan.cli.paths import check_inputs, check_out
 
 if TYPE_CHECKING:
@@ -67,6 +67,12 @@ def derive(
     """
     check_inputs(ct, curve)
     check_out(out)
+    from datetime import datetime
+
+    from pydicom.uid import generate_uid
+
+    from medcyclegan import __version__
+    from medcyclegan.io.dicom.api import MapMaker
     from medcyclegan.workflow.derive import Request, derive_file
     from medcyclegan.workflow.quantities import Wanted
 
@@ -79,7 +85,9 @@ def derive(
         overwrite=overwrite,
         untilt=untilt,
     )
-    done = derive_file(request, provenance=default_provenance())
+    now = datetime.now().astimezone()
+    maker = MapMaker(__version__, now, lambda: str(generate_uid()))
+    done = derive_file(request, maker=maker)
     _say(voice, done, quantity)
 
 

@@ -94,6 +94,7 @@ HELP: dict[type[BaseModel], dict[str, str]] = {
         "norm": "channel (each pixel by itself) or instance (each image)",
         "levels": "values in [-1, 1], ascending, that the output is a weighted mean of",
         "residual": "give the input and a correction",
+        "notch": "take a grid of 2 pixels out of the output; not with levels",
     },
     DiscriminatorConfig: {
         "width": "channels of the first layer",

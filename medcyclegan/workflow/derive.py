@@ -26,7 +26,6 @@ from medcyclegan.workflow.quantities import (
     skull_paths,
     write_skull,
 )
-from medcyclegan.workflow.request import Provenance
 
 
 @dataclass(frozen=True)
@@ -61,11 +60,11 @@ class Derived:
         return self.outputs[0]
 
 
-def derive_file(request: Request, *, provenance: Provenance) -> Derived:
+def derive_file(request: Request, *, maker: MapMaker) -> Derived:
     """Read a CT in HU, and write what is wanted of it on the CT's grid.
 
     A map is float32; of NIfTI and MetaImage the header is the source's own, of DICOM it is a
-    parametric map that refers to the source. ``provenance`` says who makes it, and when.
+    parametric map that refers to the source. ``maker`` says who makes it, and when.
 
     Raises
     ------
@@ -73,17 +72,16 @@ def derive_file(request: Request, *, provenance: Provenance) -> Derived:
         InputRefused, CannotWrite or UsageError, each before anything is written.
     """
     refuse_unknown(request.source)
-    outputs = _checked_outputs(request, provenance)
+    outputs = _checked_outputs(request, maker.version)
     if request.wanted.curve is not None:
         read_curve(request.wanted.curve)
     scan = _read_ct(request)
     ct = DerivedFrom(scan.volume, scan, scan.source, _slices(scan))
-    version, overwrite = provenance.version, request.overwrite
+    version, overwrite = maker.version, request.overwrite
     if request.wanted.name == SKULL:
         skull = find_skull(scan.volume)
         write_skull(skull, outputs, ct, version=version, overwrite=overwrite)
         return Derived(outputs, skull.thickness, None, skull, (*scan.warnings, SKULL_WARNING))
-    maker = MapMaker(version, provenance.now(), provenance.new_uid)
     found = derive_map(
         ct,
         request.wanted,
@@ -95,7 +93,7 @@ def derive_file(request: Request, *, provenance: Provenance) -> Derived:
     return Derived(outputs, found.image, found.curve, None, (*scan.warnings, *found.warnings))
 
 
-def _checked_outputs(request: Request, provenance: Provenance) -> tuple[Path, ...]:
+def _checked_outputs(request: Request, version: str) -> tuple[Path, ...]:
     """Return the paths of the outputs; refuse them before any work."""
     name = request.wanted.name
     output = output_path(request.source, out=request.out, format=request.format, suffix=f"_{name}")
@@ -103,7 +101,7 @@ def _checked_outputs(request: Request, provenance: Provenance) -> tuple[Path, ..
         _refuse_no_dicom(request, name)
         ensure_highdicom()
     if request.out is None:
-        make_ready(output, version=provenance.version)
+        make_ready(output, version=version)
     outputs = skull_paths(output) if name == SKULL else (output,)
     for path in outputs:  # those of a skull are files
         is_series = name != SKULL and is_folder(path)

@@ -117,4 +117,5 @@ def test_the_command_writes_mask_thickness_and_table_with_its_warning(
     said = json.loads(run("derive", source, "--to", "skull", "--overwrite", "--json")[1])
     assert said["regions"][0]["name"] == "vault"
     assert len(said["all_written"]) == 3
-    assert run("derive", source, "--to", "skull", "--curve", tmp_path / "a.csv")[0] == 2
+    (tmp_path / "own.csv").write_text("hu,value\n0,1\n1,2\n", encoding="utf-8")
+    assert run("derive", source, "--to", "skull", "--curve", tmp_path / "own.csv")[0] == 2

@@ -85,7 +85,7 @@ def test_a_file_a_folder_and_a_zip_are_translated_and_looked_at(
     page.set_input_files("#files", str(packed))
     page.locator(".queue tbody tr").nth(2).wait_for()
     assert [job.state for job in ended_jobs(service, 3)] == ["done"] * 3
-    page.wait_for_function("document.querySelectorAll('.job .badge.done').length === 3")
+    page.locator(".job .badge.done").nth(2).wait_for()
     assert "1 file passed over" in page.locator(".queue").inner_text()
     with page.expect_download() as download:
         page.locator("text=NIfTI").last.click()

@@ -199,7 +199,7 @@ def test_what_the_model_does_not_know_is_held_and_named(
         page = page_of(service)
         text = page.ask("GET", f"/jobs/{job.id}", accept="text/html").body.decode()
         assert "Do not trust this result" in text
-        assert job.result.out_of_distribution[0].split("&")[0][:20] in text
+        assert job.result.doubts[0].split("&")[0][:20] in text
     eager = replace(settings, store=tmp_path / "eager", send_doubtful=True)
     with running(eager, client) as service:
         send(series, service.parts.node.port)

@@ -62,7 +62,8 @@ def _errors(
 ) -> tuple[BeamErrors, ...]:
     target = None
     if patient.target is not None:
-        target = load_mask(patient.target, images.ct, named="target").mask
+        # Its place was asked for when it was scored.
+        target = load_mask(patient.target, images.ct, ref_is_placed=False, named="target").mask
     paths = true_paths(images.ct, images.mask, options, target=target)
     return path_errors(images.scts[method], paths)
 

@@ -75,7 +75,9 @@ def anatomy_of(
         return Anatomy(body, None)
     try:
         target = (
-            None if patient.target is None else load_mask(patient.target, truth.ct, named="target")
+            None
+            if patient.target is None
+            else load_mask(patient.target, truth.ct, ref_is_placed=truth.is_placed, named="target")
         )
         volume = None if target is None else target.mask
         paths = true_paths(truth.ct, truth.mask, options, target=volume)

@@ -45,6 +45,9 @@ CLIPPED_BETWEEN_HU = (-900.0, 1000.0)
 SOFT_SHARE = 0.02
 OFFSETS_HU = (800.0, 1300.0)
 
+# Of a body of which less than this is in view, scores would be those of the air that is filled in.
+LEAST_SEEN_SHARE = 1.0 / 3.0
+
 # A linearly interpolated mask is cut where half a voxel is inside.
 _HALF = 0.5
 
@@ -54,7 +57,8 @@ class Truth:
     """The reference CT of a patient in HU, its body mask and its MR on one grid.
 
     ``notes`` are sentences for people on what was resampled; ``warnings`` on what the readers
-    had to say, and what was left out of the scores or is not shown.
+    had to say, and what was left out of the scores or is not shown. ``is_placed``: the reference
+    says where the patient lies.
     """
 
     ct: Volume
@@ -62,6 +66,7 @@ class Truth:
     mr: Volume | None
     notes: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    is_placed: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,13 +102,13 @@ def load_truth(patient: Patient) -> Truth:
     if patient.mask is None:
         mask = body_mask_ct(ct)
     else:
-        mask = _mask(patient.mask, ct, said)
+        mask = _mask(patient.mask, ct, said, ref_is_placed=read.is_placed)
         _tell_no_body_mask(mask, ct, said)
     if read.mended is not None:
         mask = _without(mask, read.mended, patient.ref, said)
     said.warnings.extend(_offset_warning(ct, mask, name="reference CT"))
     mr = None if patient.mr is None else _mr(patient.mr, ct, said)
-    return Truth(ct, mask, mr, tuple(said.notes), tuple(said.warnings))
+    return Truth(ct, mask, mr, tuple(said.notes), tuple(said.warnings), read.is_placed)
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,8 @@ def load_prediction(path: Path, truth: Truth) -> Prediction:
     Raises
     ------
     InputRefused
-        If it cannot be read, is no CT in HU, or does not overlap with the body.
+        If it cannot be read, is no CT in HU, shows less than a third of the body, or does not say
+        where it lies and the reference does.
     """
     read = _read_ct(path, name="The synthetic CT")
     sct, inside = read.volume, truth.mask.voxels > 0
@@ -127,17 +133,21 @@ def load_prediction(path: Path, truth: Truth) -> Prediction:
         _refuse_unpredicted(read.mended, inside, path)
         said += _clipped_warning(sct.voxels[inside])
         return Prediction(replace(sct, geometry=truth.ct.geometry), False, 0.0, (), said)
+    if truth.is_placed:
+        _refuse_unplaced(read, path, truth.ct)
     moved, seen = onto_grid(sct, truth.ct.geometry, fill=LOWEST_HU)
     if read.mended is not None:
         touched = sct.with_voxels(read.mended.astype(np.float32), unit="mask")
         lost = onto_grid(touched, truth.ct.geometry, fill=0.0)[0].voxels > 0
         _refuse_unpredicted(lost, inside, path)
     outside_fov_share = 1.0 - float(seen[inside].mean())
-    if outside_fov_share == 1.0:
+    if outside_fov_share > 1.0 - LEAST_SEEN_SHARE:
+        outside = "all" if outside_fov_share == 1.0 else _percent(outside_fov_share)
         raise InputRefused(
-            f"{path} does not overlap with the body in the reference CT",
-            rule="both must lie in one frame of reference, in millimetres",
-            remedy="register them first, and check the headers",
+            f"{path} lies beside the body in the reference CT: {outside} of that is outside of it",
+            rule="both must lie in one frame of reference, in millimetres, and show the same part "
+            "of the body",
+            remedy="register them first, check the headers, or give a mask of what both show",
         )
     said += _clipped_warning(sct.voxels.ravel())
     name = path_text(path.name)
@@ -149,6 +159,17 @@ def load_prediction(path: Path, truth: Truth) -> Prediction:
             f"{_percent(outside_fov_share)} of the body lies outside {name} and counts as air",
         )
     return Prediction(moved, not copied, outside_fov_share, (notes,), said)
+
+
+def _refuse_unplaced(read: Scan, path: Path, ct: Volume) -> None:
+    if read.is_placed:
+        return
+    raise InputRefused(
+        f"{path} does not say where the patient lies (sform_code and qform_code are 0), and its "
+        f"grid ({grid_text(read.volume)}) is not that of the reference ({grid_text(ct)})",
+        rule="its place must be known where it has to be resampled",
+        remedy="give it the sform of the image that it was made from",
+    )
 
 
 def _refuse_unpredicted(lost: BoolArray | None, inside: BoolArray, path: Path) -> None:
@@ -247,20 +268,25 @@ class LoadedMask:
     warnings: tuple[str, ...]
 
 
-def load_mask(path: Path, ref: Volume, *, named: str = "mask") -> LoadedMask:
+def load_mask(path: Path, ref: Volume, *, ref_is_placed: bool, named: str = "mask") -> LoadedMask:
     """Read a mask, ``named`` so in messages, and bring it onto the grid of the reference.
+
+    ``ref_is_placed``: the reference says where the patient lies, so a mask on another grid has to.
 
     Raises
     ------
     InputRefused
-        If it cannot be read, is an image, or marks no voxel of the reference.
+        If it cannot be read, is an image, marks no voxel of the reference, or does not say where
+        it lies and the reference does.
     """
     said = _Said([], [])
-    mask = _mask(path, ref, said, named=named)
+    mask = _mask(path, ref, said, ref_is_placed=ref_is_placed, named=named)
     return LoadedMask(mask, tuple(said.notes), tuple(said.warnings))
 
 
-def _mask(path: Path, ct: Volume, said: _Said, *, named: str = "mask") -> Volume:
+def _mask(
+    path: Path, ct: Volume, said: _Said, *, ref_is_placed: bool, named: str = "mask"
+) -> Volume:
     scan = read_mask(path)
     read = scan.volume
     said.warnings.extend(f"{named}: {warning}" for warning in scan.warnings)
@@ -272,6 +298,8 @@ def _mask(path: Path, ct: Volume, said: _Said, *, named: str = "mask") -> Volume
     if is_on_grid(ct, marked):
         mask = replace(marked, geometry=ct.geometry)
     else:
+        if ref_is_placed:
+            _refuse_unplaced(scan, path, ct)
         moved, _ = onto_grid(marked, ct.geometry, fill=0.0)
         mask = moved.with_voxels((moved.voxels >= _HALF).astype(np.float32))
         said.notes.append(f"the {named} was resampled from {grid_text(read)} to {grid_text(ct)}")

@@ -124,7 +124,7 @@ def load_true_signal(patient: Patient, kind: Kind) -> TrueSignal:
     said = tuple(f"reference: {warning}" for warning in scan.warnings)
     image, notes = scan.volume, tuple[str, ...]()
     if patient.mask is not None:
-        loaded = load_mask(patient.mask, image)
+        loaded = load_mask(patient.mask, image, ref_is_placed=scan.is_placed)
         mask, notes, said = loaded.mask, loaded.notes, said + loaded.warnings
     elif kind == "mr" and min(image.geometry.shape) > 1:
         mask = body_mask_mr(image)

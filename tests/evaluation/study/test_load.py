@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -116,8 +117,42 @@ def test_a_body_that_is_seen_in_part_counts_as_air_beyond_and_one_not_seen_is_re
     assert "counts as air" in found.warnings[0]
     assert (found.sct.voxels[:13] == -1024.0).all()
     away = save(moved(head_ct(), by_mm=600.0), tmp_path / "away.nii.gz")
-    with pytest.raises(InputRefused, match="does not overlap"):
+    with pytest.raises(InputRefused, match="all of that is outside of it"):
         load_prediction(away, truth)
+    edge = Volume(head_ct().voxels[20:], _from(20), "HU")
+    with pytest.raises(InputRefused, match=r"lies beside the body .* % of that is outside"):
+        load_prediction(save(edge, tmp_path / "edge.nii.gz"), truth)
+
+
+def test_a_prediction_that_does_not_say_where_it_lies_is_not_resampled(
+    tmp_path: Path, truth: Truth
+) -> None:
+    path = save(moved(head_ct(), by_mm=3.0), tmp_path / "moved.nii.gz")
+    assert load_prediction(path, truth).resampled
+    without_codes(path)
+    with pytest.raises(InputRefused, match="does not say where the patient lies"):
+        load_prediction(path, truth)
+    mask = save(moved(head_mask(head_ct()), by_mm=3.0), tmp_path / "mask.nii.gz")
+    without_codes(mask)
+    with pytest.raises(InputRefused, match="does not say where the patient lies"):
+        load_truth(patient(tmp_path / "b", mask=mask))
+
+
+def test_without_codes_the_reference_s_own_grid_is_no_question(tmp_path: Path) -> None:
+    reference = save(head_ct(), tmp_path / "ct.nii.gz")
+    other = save(head_ct(), tmp_path / "sct.nii.gz")
+    without_codes(reference)
+    without_codes(other)
+    found = load_prediction(other, load_truth(Patient("P1", reference, {})))
+    assert not found.resampled
+    assert "does not say where the patient lies" in found.warnings[0]
+
+
+def without_codes(path: Path) -> None:
+    image = nibabel.load(path)
+    header = image.header.copy()
+    header["sform_code"] = header["qform_code"] = 0
+    nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj), None, header), path)
 
 
 def _from(first: int) -> Geometry:
