@@ -41,11 +41,12 @@ Examples:
 @click.option("--deformable", is_flag=True, help="Add a B-spline to the rigid transform.")
 @click.option("--fixed-series", metavar="UID", help="SeriesInstanceUID, if --fixed holds several.")
 @click.option("--moving-series", metavar="UID", help="The same of --moving.")
+@click.option("--untilt", is_flag=True, help="Correct the gantry tilt of a CT in DICOM.")
 @click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
 @voice_options
 def align(
     *, voice: Voice, fixed: Path, moving: Path, out: Path, deformable: bool,
-    fixed_series: str | None, moving_series: str | None, overwrite: bool,
+    fixed_series: str | None, moving_series: str | None, untilt: bool, overwrite: bool,
 ) -> None:  # fmt: skip
     """Bring a CT onto the grid of an MR of the same patient, or refuse if it does not fit.
 
@@ -60,7 +61,9 @@ def align(
     )
 
     def one(mr: Path, ct: Path, to: Path) -> Aligned:
-        request = AlignRequest(mr, ct, to, deformable, fixed_series, moving_series, overwrite)
+        request = AlignRequest(
+            mr, ct, to, deformable, fixed_series, moving_series, untilt, overwrite
+        )
         with voice.progress(f"Aligning {ct.name}") as progress:
             return align_files(request, version=__version__, progress=progress)
 

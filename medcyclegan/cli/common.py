@@ -41,7 +41,7 @@ class _Lines:
         now_s = time.monotonic()
         if now_s >= self._next_s:
             self._next_s = now_s + SECONDS_BETWEEN_LINES
-            click.echo(f"{self._label}: {done} of {total}", err=True)
+            click.echo(f"{self._label}: {done / max(total, 1):.0%}", err=True)
 
 
 @dataclass(frozen=True)

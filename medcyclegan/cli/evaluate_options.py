@@ -62,7 +62,7 @@ def water_paths_of(given: Paths) -> WaterPathOptions | None:
     """
     from medcyclegan.evaluation.water_paths import GANTRY_DEG, WaterPathOptions
     from medcyclegan.imaging.hu_curves import proton_stopping_power
-    from medcyclegan.workflow.derive import read_curve
+    from medcyclegan.workflow.quantities import read_curve
 
     if not given.wepl:
         _refuse_alone(given)

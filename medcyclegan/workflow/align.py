@@ -53,7 +53,8 @@ _MOST_INVERSE_MM = 3.0
 class AlignRequest:
     """Which CT (``moving``) goes onto which MR (``fixed``), and into which file.
 
-    Both are files or DICOM series; ``deformable`` adds a B-spline to the rigid transform.
+    Both are files or DICOM series; ``deformable`` adds a B-spline to the rigid transform, and
+    ``untilt`` corrects the gantry tilt of a CT in DICOM.
     """
 
     fixed: Path
@@ -62,6 +63,7 @@ class AlignRequest:
     deformable: bool = False
     fixed_series: str | None = None
     moving_series: str | None = None
+    untilt: bool = False
     overwrite: bool = False
 
     @property
@@ -215,7 +217,12 @@ def _refuse_output(request: AlignRequest) -> None:
 
 def _read(request: AlignRequest) -> tuple[Scan, Scan]:
     fixed = read_scan(request.fixed, series_uid=request.fixed_series, modality="MR")
-    moving = read_scan(request.moving, series_uid=request.moving_series, modality="CT")
+    moving = read_scan(
+        request.moving,
+        series_uid=request.moving_series,
+        modality="CT",
+        untilt=request.untilt,
+    )
     for scan, name in ((fixed, "MR"), (moving, "CT")):
         extent = np.asarray(scan.volume.geometry.spacing_mm) * scan.volume.geometry.shape
         if scan.is_plane or extent.min() < LEAST_EXTENT_MM:

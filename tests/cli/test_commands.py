@@ -190,7 +190,7 @@ def test_what_takes_long_writes_lines_where_no_terminal_is(
         for done in range(1, 6):
             progress(done, 5)
     said = capsys.readouterr()
-    assert said.err == "Preparing heads: 3 of 5\nPreparing heads: 5 of 5\n"
+    assert said.err == "Preparing heads: 60%\nPreparing heads: 100%\n"
     assert said.out == ""
 
 

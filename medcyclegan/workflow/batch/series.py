@@ -315,7 +315,7 @@ def _copies_said(home: Path, count: int) -> str:
 def _of_links(links: list[Path]) -> Candidate:
     """A series all of whose files are links out of the tree."""
     folder = links[0].parent
-    why = f"{len(links)} links out of the folder of the inputs ({named(links)}); give that folder"
+    why = f"links out of the folder of the inputs: {len(links)} ({named(links)}); give that folder"
     return Candidate(folder, (), "", (str(folder),), refused=why)
 
 

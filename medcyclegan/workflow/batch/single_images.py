@@ -183,7 +183,7 @@ def _others(
     passed_over["links that lead nowhere and are no images"] += len(texts)
     lost = [link for link in unclear if link not in texts]
     if lost:
-        why = f"{len(lost)} links in it lead nowhere ({named(lost)}); {_REMEDY}"
+        why = f"links in it that lead nowhere: {len(lost)} ({named(lost)}); {_REMEDY}"
         found.append(Candidate(folder, (), "", (str(folder), "links"), refused=why))
     return found
 

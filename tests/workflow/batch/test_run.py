@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from benchmarks.batch_kills import differences
 from medcyclegan.core.task import Domain, Window
 from medcyclegan.errors import CannotWrite, ExitCode, InputRefused, UsageError
 from medcyclegan.evaluation.study.batch_records import records_of
@@ -35,7 +34,6 @@ from tests.dicom_factory import PATIENT_ID, PATIENT_NAME, make_series
 from tests.tiny_model import known, tiny_card, tiny_folder, tiny_task, tiny_weights
 from tests.tiny_tasks import write_input
 from tests.workflow.batch.trees import (
-    ROOT,
     Quiet,
     by_source,
     order,
@@ -253,28 +251,6 @@ def test_none_could_be_done_is_code_3(model: Path, tmp_path: Path, address: str)
     (tmp_path / "in" / "a.nii.gz").write_bytes(b"no image")
     outcome, _ = go(order(tmp_path / "in", tmp_path / "out", model), address)
     assert outcome.exit_code is ExitCode.INPUT_REFUSED
-
-
-def test_killed_at_any_moment_and_run_again_it_ends_the_same(tmp_path: Path, address: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.batch_kills", "--kills", "3", "--patients", "6",
-         "--scheduler", address, "--out", str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=ROOT, check=False, capture_output=True,
-        text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "different: none" in done.stdout
-
-
-def test_a_damaged_output_is_seen_by_the_comparison_after_kills(
-    model: Path, tmp_path: Path, address: str
-) -> None:
-    """The control of the test above."""
-    small_nifti(tmp_path / "in" / "p1" / "t1.nii.gz")
-    outcome, _ = go(order(tmp_path / "in", tmp_path / "a", model), address)
-    assert differences(outcome, tmp_path / "a", tmp_path / "a") == []
-    small_nifti(tmp_path / "b" / "p1" / "t1.nii.gz").rename(tmp_path / "b" / "p1" / "t1_sct.nii.gz")
-    assert differences(outcome, tmp_path / "a", tmp_path / "b") == ["p1/t1.nii.gz"]
 
 
 def test_the_lock_is_freed_by_death(tmp_path: Path) -> None:
