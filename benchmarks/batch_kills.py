@@ -19,23 +19,20 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.small_inputs import Silent, small_model, write_ball
 from medcyclegan.cli.conversions import default_provenance
 from medcyclegan.io.read import read_scan
 from medcyclegan.workflow.batch.run import Order, Outcome, run_batch
 from medcyclegan.workflow.batch.workers import Crew
 from medcyclegan.workflow.synthesize import Options
-from tests.tiny_model import tiny_folder
-from tests.workflow.batch.trees import Quiet, small_nifti, small_series
 
 
 def make_inputs(folder: Path, *, count: int) -> tuple[Path, Path]:
     """Small patients, every fourth as DICOM, and a tiny model; returns both folders."""
     for n in range(count):
-        if n % 4 == 3:
-            small_series(folder / "in" / f"p{n:02d}" / "t1")
-        else:
-            small_nifti(folder / "in" / f"p{n:02d}" / "t1.nii.gz", shift=float(n))
-    return folder / "in", tiny_folder(folder / "tiny")
+        name = "t1" if n % 4 == 3 else "t1.nii.gz"
+        write_ball(folder / "in" / f"p{n:02d}" / name, shift=float(n))
+    return folder / "in", small_model(folder / "small")
 
 
 def in_child(order: Order, crew: Crew) -> int:
@@ -45,7 +42,7 @@ def in_child(order: Order, crew: Crew) -> int:
         return process
     code = 1
     try:
-        run_batch(order, crew, provenance=default_provenance(), watcher=Quiet())
+        run_batch(order, crew, provenance=default_provenance(), watcher=Silent())
         code = 0
     finally:
         os._exit(code)
@@ -64,8 +61,9 @@ def kill_after(process: int, seconds: float) -> bool:
 
 
 def outputs(folder: Path) -> list[Path]:
-    """All outputs under final names, files and folders of DICOM."""
-    return sorted(p for p in folder.glob("p*/*_sct*") if not p.name.startswith("."))
+    """All outputs under final names, files and folders of DICOM, without sidecars."""
+    found = folder.glob("p*/*_sct*")
+    return sorted(p for p in found if not p.name.startswith(".") and p.suffix != ".json")
 
 
 def differences(outcome: Outcome, ours: Path, theirs: Path) -> list[str]:
@@ -106,7 +104,7 @@ def main() -> None:
         if len(outputs(order.out)) > arguments.patients // 2:  # or the next would end too soon
             for path in order.out.glob("p*/*.nii.gz"):
                 path.unlink()
-    outcome = run_batch(order, crew, provenance=default_provenance(), watcher=Quiet())
+    outcome = run_batch(order, crew, provenance=default_provenance(), watcher=Silent())
     bad = differences(outcome, order.out, whole.out)
     print(f"{killed} of {arguments.kills} were killed while they ran; different: {bad or 'none'}")
     sys.exit(1 if bad or not killed else 0)

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.small_inputs import small_model, write_ball
 from medcyclegan.cli.conversions import default_provenance
 from medcyclegan.imaging.body_mask import body_mask_mr
 from medcyclegan.imaging.preprocessing import prepare
@@ -34,8 +35,6 @@ from medcyclegan.workflow.batch.plan import Plan
 from medcyclegan.workflow.batch.run import Order, run_batch
 from medcyclegan.workflow.batch.workers import Crew
 from medcyclegan.workflow.synthesize import Options
-from tests.tiny_model import tiny_folder
-from tests.workflow.batch.trees import small_nifti
 
 
 @dataclass(frozen=True)
@@ -86,8 +85,8 @@ def main() -> None:
     arguments = parser.parse_args()
     root, count = arguments.out / "in", arguments.patients
     for n in range(count):
-        small_nifti(root / f"p{n:05d}" / "t1.nii.gz", shift=n / count)
-    model = tiny_folder(arguments.out / "tiny")
+        write_ball(root / f"p{n:05d}" / "t1.nii.gz", shift=n / count)
+    model = small_model(arguments.out / "small")
     network_ms = network_cpu_ms(root / "p00000" / "t1.nii.gz", model)
     meter = Meter(every=max(1, count // 10))
     order = Order(root, arguments.out / "sct", str(model), options=Options(device="cpu"))

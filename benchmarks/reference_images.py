@@ -27,10 +27,10 @@ from medcyclegan.simulate.label_heads.heads import draw_upright, geometry_of
 from medcyclegan.simulate.label_heads.label_maps import HeadAnatomy
 from medcyclegan.simulate.label_heads.slabs import clean_side, noisy_ct, render_ct, render_mr
 from medcyclegan.simulate.low_dose_ct import Exposure, scan_and_limit
+from medcyclegan.simulate.non_heads import ODD
 from medcyclegan.simulate.phantom.head import default_geometry, make_phantom
 from medcyclegan.simulate.slab_grid import SlabGrid
 from medcyclegan.workflow.calibrate import ImageSet, ReferenceImage
-from tests.odd_scans import ODD
 
 Voxels = NDArray[np.float32]
 

@@ -33,7 +33,8 @@ DICOM_FACE = "io.dicom.api"
 # A room is a folder or a file; the longest name that fits a module counts.
 ROOMS = {
     "cli": _room(9, "click rich", lazy="numpy pydicom rich torch yaml"),
-    "workflow": _room(7, "monai numpy safetensors torch"),
+    "service": _room(8, "distributed fastapi filelock jinja2 pydicom pynetdicom starlette uvicorn"),
+    "workflow": _room(7, "monai numpy pydicom safetensors torch"),
     "workflow.align": _room(7, "numpy SimpleITK"),
     "workflow.batch": _room(7, "dask distributed filelock numpy pydantic torch"),
     "training": _room(
@@ -47,6 +48,11 @@ ROOMS = {
     "evaluation.study": _room(4, "jinja2 matplotlib numpy scipy"),
     "evaluation.metrics": _room(3, "numpy scipy skimage"),
     "evaluation.similarity": _room(3, "numpy scipy skimage"),
+    "evaluation.thumbnail": _room(4, "numpy PIL"),
+    "evaluation.dose": _room(4, "pydantic"),
+    "evaluation.surfaces": _room(4, "numpy scipy"),
+    "evaluation.water_paths": _room(4, "numpy scipy"),
+    "evaluation.signal_scores": _room(4, "numpy skimage"),
     "models": _room(3, "numpy pydantic safetensors torch"),
     "simulate.datasets": _room(3, "numpy"),
     "io": _room(2, "gdcm nibabel numpy PIL pydicom"),

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-import pytest
 import SimpleITK
 from highdicom._standard_utils import (
     get_iod_module_map,
@@ -26,6 +19,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from medcyclegan.core.geometry import Geometry
 from tests.dicom_derived import dciodvfy_errors, run
+from tests.peers import storescu
 
 # float32 headers of NIfTI and the digits that dcm2niix keeps, at lengths of some 100 mm.
 NIFTI_TOLERANCE_MM = 1e-3
@@ -145,35 +139,7 @@ def worst(image: Image, voxels: NDArray[np.float32], geometry: Geometry) -> tupl
     return float(np.abs(theirs - ours).max()), float(np.abs(places[0] - places[1]).max())
 
 
-@contextmanager
-def storage_node(folder: Path) -> Iterator[int]:
-    """A DICOM node (storescp) that stores what it is sent; gives its port."""
-    if shutil.which("storescp") is None:
-        pytest.skip("storescp is not installed: sending was not tested")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    command = ["storescp", "--output-directory", str(folder), str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as node:
-        try:
-            _wait_for(port, node)
-            yield port
-        finally:
-            node.terminate()
-
-
-def _wait_for(port: int, node: subprocess.Popen[bytes]) -> None:
-    for _ in range(200):
-        if node.poll() is not None:
-            pytest.skip("storescp does not run here: sending was not tested")
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    pytest.fail("storescp does not answer")
-
-
 def send(folder: Path, port: int) -> str:
     """Send a folder's files to the node; returns what storescu says, which is nothing if well."""
-    arguments = ("--scan-directories", "--scan-pattern", "*.dcm")
-    return run("storescu", *arguments, "127.0.0.1", port, folder).strip()
+    done = storescu(folder, port)
+    return (done.stdout + done.stderr).strip()

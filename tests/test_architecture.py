@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,11 @@ from tests.architecture_rules import (
 )
 
 ALL = modules(Path(medcyclegan.__file__).parent)
+TESTS = Path(__file__).parent
+# Folders of tests that are of no package: of what lies beside it, and of inputs of one kind.
+BESIDE = {"benchmarks", "data", "fuzz", "odd", "pipelines", "properties"}
+# It measures the service by the nodes and pages that its tests are made of.
+SHARED = {"benchmarks/serve_load.py"}
 
 
 def test_every_module_has_a_room_and_every_room_a_module() -> None:
@@ -141,3 +147,42 @@ def _python(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
+
+
+def test_tests_follow_the_packages_by_name() -> None:
+    package = Path(medcyclegan.__file__).parent
+    packages = {path.parent.relative_to(package).as_posix() for path in package.rglob("*.py")}
+    tested = {path.parent.relative_to(TESTS).as_posix() for path in TESTS.rglob("test_*.py")}
+    beside = {name for name in tested if name.split("/")[0] in BESIDE}
+    assert tested - beside == packages
+
+
+def crossing(path: str, text: str) -> bool:
+    """Whether a file of tests imports a benchmark or a benchmark one of tests, but for what tests
+    benchmarks."""
+    if path.startswith("tests/benchmarks/"):
+        return False
+    other = "benchmarks" if path.startswith("tests/") else "tests"
+    names = [
+        name
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in (
+            [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else [alias.name for alias in node.names]
+        )
+    ]
+    return any(name.split(".")[0] == other for name in names)
+
+
+def test_tests_and_benchmarks_do_not_import_each_other() -> None:
+    root = TESTS.parent
+    files = [*TESTS.rglob("*.py"), *(root / "benchmarks").rglob("*.py")]
+    texts = {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in files}
+    assert {path for path, text in texts.items() if crossing(path, text)} == SHARED
+    # The control: what would be found.
+    assert crossing("benchmarks/a.py", "def f():\n    from tests.tiny_model import head_on")
+    assert crossing("tests/core/test_a.py", "import benchmarks.heads")
+    assert not crossing("tests/benchmarks/test_a.py", "import benchmarks.heads")
+    assert not crossing("benchmarks/a.py", "from benchmarks.heads import read_head")

@@ -12,6 +12,7 @@ import click
 
 from medcyclegan.cli.batch_view import BatchView, printable, show_plan
 from medcyclegan.cli.common import Voice, voice_options
+from medcyclegan.cli.conversions import derive_option, untilt_option
 from medcyclegan.cli.paths import check_model
 from medcyclegan.errors import ModelRefused, UsageError
 from medcyclegan.io.input_path import refuse_no_tree
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 # Of those set aside, so many are named one by one.
 _MOST_NAMED = 20
-_FOR_ONE = ("mask", "uncertainty", "deidentify", "show_patient", "untilt")
+_FOR_ONE = ("mask", "uncertainty", "deidentify", "show_patient", "untilt", "derive")
 
 
 class FolderView(BatchView):
@@ -74,7 +75,7 @@ def refuse_for_one(source: Path, flags: dict[str, Any]) -> None:
             raise UsageError(
                 f"--{name.replace('_', '-')} with the folder of images {source}",
                 rule="it is for one image at a time",
-                remedy="leave it out, or name one image",
+                remedy="leave it out, name one image, or take medcyclegan batch",
             )
     out = flags["out"]
     if out is not None and not is_folder(out) and not out.is_dir():
@@ -118,12 +119,15 @@ def end(voice: Voice, outcome: Outcome, order: Order, **facts: object) -> None:
             "record": str(order.out / JSON_NAME),
             "table": str(order.out / CSV_NAME),
         }
+        if outcome.index is not None:
+            summary["index"] = str(outcome.index)
         click.echo(json.dumps(summary | facts, indent=2))
     if outcome.exit_code:
         sys.exit(outcome.exit_code)
 
 
 if TYPE_CHECKING:
+    from medcyclegan.workflow.batch.item import Extras
     from medcyclegan.workflow.batch.run import Order
 
 # The model and the rule of selection that are taken for a task if none is named.
@@ -133,6 +137,8 @@ DEFAULTS = {
     "ct-denoise": ("ct-denoise", "all"),
     "t1-t2": ("head-t1-t2", "T1w"),
     "t2-t1": ("head-t2-t1", "T2w"),
+    "xray": ("", "all"),
+    "pictures": ("", "all"),
 }
 
 # Modalities of source and target, by which a model of one's own fits a task.
@@ -142,13 +148,16 @@ SIDES = {
     "ct-denoise": ("CT", "CT"),
     "t1-t2": ("MR", "MR"),
     "t2-t1": ("MR", "MR"),
+    "xray": ("XR", "any"),
+    "pictures": ("image", "any"),
 }
 
 EXAMPLES = """\b
 Examples:
   medcyclegan batch patients/ --out sct/ --dry-run
-  medcyclegan batch patients/ --out sct/ --workers 4
+  medcyclegan batch patients/ --out sct/ --workers 4 --report --derive mu511
   medcyclegan batch patients/ --out sct/ --select T2w,T1w --scheduler tcp://10.0.0.1:8786
+  medcyclegan batch slices/ --out looks/ --model my_look/
 """
 
 
@@ -160,7 +169,7 @@ Examples:
     type=click.Choice(sorted(DEFAULTS)),
     default="mr-ct",
     show_default=True,
-    help="What is turned into what.",
+    help="What is turned into what; xray and pictures by a --model of your own.",
 )
 @click.option("--model", help="Name of a shipped model, or a folder. Default: that of the task.")
 @click.option(
@@ -188,12 +197,26 @@ Examples:
     help="Processes on this computer; the cores are shared out among them.",
 )  # fmt: skip
 @click.option("--scheduler", default="", metavar="ADDRESS", help="A running dask cluster's.")
-@click.option("--report", is_flag=True, help="Write an HTML page beside each output.")
+@click.option(
+    "--mask", "masks", type=click.Path(path_type=Path), metavar="FOLDER",
+    help="Folder in which each patient's mask lies, by name: that of p1/t1.nii.gz is "
+    "p1/t1_mask.nii.gz. It may be that of the patients.",
+)  # fmt: skip
+@click.option("--uncertainty", is_flag=True, help="Write a map of the error to expect beside each.")
+@click.option("--deidentify", is_flag=True, help="DICOM outputs tell nothing of their patients.")
+@untilt_option
+@derive_option
+@click.option(
+    "--report", is_flag=True,
+    help="Write an HTML page beside each output, and index.html over all of them.",
+)  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Do all again, and replace what is there.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done, and why what not.")
 @voice_options
 def batch(*, voice: Voice, patients: Path, task: str, dry_run: bool, **flags: Any) -> None:
     """Translate all patients of a folder: NIfTI, BIDS, DICOM of any nesting, mixed.
+
+    With a model of radiographs or pictures, all of these.
 
     Run again, it does only what is missing or stale.
     """
@@ -224,10 +247,16 @@ def _order(patients: Path, task: str, flags: dict[str, Any]) -> Order:
     from medcyclegan.workflow.batch.run import Order
 
     usual_model, usual_rule = DEFAULTS[task]
+    if not flags["model"] and not usual_model:
+        raise UsageError(
+            f"--task {task} without --model",
+            rule="no model of it ships with medcyclegan",
+            remedy="train one, and name its folder with --model",
+        )
     rule = parse_rule(flags["rule"] or usual_rule)
     model = flags["model"] or usual_model
-    if flags["model"]:
-        _refuse_other_task(model, task)
+    if flags["model"] and _is_of_volumes(model, task) is False and not flags["rule"]:
+        rule = parse_rule("all")
     return Order(
         root=patients,
         out=flags["out"],
@@ -237,17 +266,34 @@ def _order(patients: Path, task: str, flags: dict[str, Any]) -> Order:
         format=flags["format_"],
         report=flags["report"],
         overwrite=flags["overwrite"],
+        extras=_extras(flags),
     )
 
 
-def _refuse_other_task(model: str, task: str) -> None:
-    """Refuse a model of other modalities than the task's; that it takes volumes is seen later."""
+def _extras(flags: dict[str, Any]) -> Extras:
+    from medcyclegan.cli.conversions import new_deidentifier, wanted_of
+    from medcyclegan.workflow.batch.item import Extras
+
+    masks, deidentify = flags["masks"], flags["deidentify"]
+    return Extras(
+        uncertainty=flags["uncertainty"],
+        untilt=flags["untilt"],
+        derive=wanted_of(flags),
+        masks=None if masks is None else masks.absolute(),
+        deidentifier=new_deidentifier() if deidentify else None,
+    )
+
+
+def _is_of_volumes(model: str, task: str) -> bool:
+    """Whether a model takes volumes; refuses one of other modalities than the task's."""
     from medcyclegan.models.store import find_model, read_card
 
     made_for = read_card(find_model(model)).task
     sides = (made_for.source.modality, made_for.target.modality)
-    if sides == SIDES[task] or sides[0] not in ("MR", "CT"):
-        return
+    if sides[0] not in ("MR", "CT") and SIDES[task][0] in ("MR", "CT", sides[0]):
+        return False  # the task is told by the model
+    if sides == SIDES[task]:
+        return True
     fitting = [f"--task {name}" for name, known in SIDES.items() if known == sides]
     raise ModelRefused(
         f"The model {model} translates {sides[0]} to {sides[1]}",

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medcyclegan.cli.common import RESEARCH_USE, RESEARCH_USE_OF_IMAGES, Voice
+from medcyclegan.cli.common import Voice
+from medcyclegan.core.text import RESEARCH_USE, RESEARCH_USE_OF_IMAGES
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -151,11 +152,15 @@ class BatchView:
                 "with_warnings": warned(rows),
             }
             paths = {"record": str(out / JSON_NAME), "table": str(out / CSV_NAME)}
+            if outcome.index is not None:
+                paths["index"] = str(outcome.index)
             click.echo(json.dumps({**facts, **paths, "note": note}, indent=2))
             return
         _print(self._voice, _result_table(rows))
         self._voice.say(f"Inputs  {counts_said(rows)}")
         self._voice.say(f"Record  {out / JSON_NAME}, {out / CSV_NAME}")
+        if outcome.index is not None:
+            self._voice.say(f"Index   {outcome.index}")
         self._voice.say(note)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,9 +16,10 @@ from typing import Any, TypeVar
 import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Progressed = Callable[[int, int], None]
 
-RESEARCH_USE = "Research use only: a synthetic CT is not an acquired image."
-RESEARCH_USE_OF_IMAGES = "Research use only: a translated image is not an acquired image."
+# Between two lines of progress where no bar can be shown.
+SECONDS_BETWEEN_LINES = 10.0
 
 
 class _LogLines(logging.Formatter):
@@ -27,6 +29,19 @@ class _LogLines(logging.Formatter):
         """Return the line of a record."""
         is_ours = record.levelno == logging.WARNING and record.exc_info is None
         return f"Warning: {record.getMessage()}" if is_ours else super().format(record)
+
+
+class _Lines:
+    """Progress as lines of a log: one every ten seconds at most, and none of what is quick."""
+
+    def __init__(self, label: str) -> None:
+        self._label, self._next_s = label, time.monotonic() + SECONDS_BETWEEN_LINES
+
+    def __call__(self, done: int, total: int) -> None:
+        now_s = time.monotonic()
+        if now_s >= self._next_s:
+            self._next_s = now_s + SECONDS_BETWEEN_LINES
+            click.echo(f"{self._label}: {done / max(total, 1):.0%}", err=True)
 
 
 @dataclass(frozen=True)
@@ -66,13 +81,19 @@ class Voice:
         click.echo(f"Warning: {text}", err=True)
 
     @contextmanager
-    def progress(self, label: str) -> Iterator[Callable[[int, int], None]]:
-        """Show a bar with the time left on stderr; gives what to call with (done, total)."""
+    def progress(self, label: str) -> Iterator[Progressed]:
+        """Show a bar with the time left on stderr; gives what to call with (done, total).
+
+        Where stderr is no terminal, as in the log of a cluster, a line is written now and then.
+        """
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         console = Console(stderr=True)
-        quiet = self.level < 0 or self.json or not console.is_terminal
+        quiet = self.level < 0 or self.json
+        if not quiet and not console.is_terminal:
+            yield _Lines(label)
+            return
         columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
         with Progress(*columns, console=console, disable=quiet, transient=True) as bar:
             task = bar.add_task(label, total=None)

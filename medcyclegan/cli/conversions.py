@@ -52,6 +52,7 @@ def facts_of(outcome: Outcome, *, note: str) -> dict[str, object]:
         "output": str(done.output),
         "report": str(done.report) if done.report else None,
         "uncertainty": str(done.uncertainty) if done.uncertainty else None,
+        "derived": [str(path) for path in done.derived],
         "shape": list(geometry.shape),
         "spacing_mm": [round(mm, 4) for mm in geometry.spacing_mm],
         "seconds": round(outcome.total_s, 2),
@@ -62,6 +63,7 @@ def facts_of(outcome: Outcome, *, note: str) -> dict[str, object]:
         "warnings": list(done.synthesis.warnings),
         "doubts": list(done.synthesis.out_of_distribution),
         "signs": _features_of(done),
+        "signs_note": _signs_note(outcome),
         "note": note,
         **({"patient": outcome.patient} if outcome.patient else {}),
     }
@@ -84,6 +86,8 @@ def say_outcome(voice: Voice, outcome: Outcome, *, facts: dict[str, object], nam
     voice.say(f"{named:13} {done.output}")
     if done.uncertainty:
         voice.say(f"Uncertainty   {done.uncertainty}")
+    for path in done.derived:
+        voice.say(f"Derived       {path}")
     if done.report:
         voice.say(f"Report        {done.report}")
     moved = getattr(done.scan.source_header, "is_resampled", False)
@@ -91,7 +95,7 @@ def say_outcome(voice: Voice, outcome: Outcome, *, facts: dict[str, object], nam
     voice.say(f"Grid          {size} voxels of {spacing} mm, as {whose}")
     voice.say(f"{image.unit if image.unit == 'HU' else 'Values':13} {least:.0f} to {most:.0f}")
     voice.say(f"Model         {card.name} ({card.weights_sha256[:12]})")
-    _say_features(voice, done)
+    _say_features(voice, outcome)
     rest_s = max(0.0, outcome.total_s - done.conversion_s)
     rest = "the start and the report" if done.report else "the start"
     voice.say(f"Time          {done.conversion_s:.1f} s, and {rest_s:.1f} s for {rest}")
@@ -107,11 +111,13 @@ def end_out_of_distribution(outcome: Outcome) -> None:
         sys.exit(ExitCode.DOUBTFUL)
 
 
-def _say_features(voice: Voice, done: Conversion) -> None:
+def _say_features(voice: Voice, outcome: Outcome) -> None:
     from medcyclegan.quality.out_of_distribution import verdict_of
 
+    done = outcome.done
     features, out_of_distribution = done.synthesis.features, done.synthesis.out_of_distribution
     if features is None:
+        voice.say(f"Signs         {_signs_note(outcome)}")
         return
     said = verdict_of(features, out_of_distribution)
     if out_of_distribution:
@@ -123,6 +129,16 @@ def _say_features(voice: Voice, done: Conversion) -> None:
     if voice.level > 0:
         for name, value in features.figures().items():
             voice.say(f"              {name} {value:.3g}")
+
+
+def _signs_note(outcome: Outcome) -> str:
+    """Why no signs were measured; empty if they were."""
+    if outcome.done.synthesis.features is not None:
+        return ""
+    card = outcome.model.card
+    if card.reference_ranges is None:
+        return f"not measured: the card of {card.name} has no reference ranges"
+    return "not measured: the subject has several images"
 
 
 def _features_of(done: Conversion) -> dict[str, float] | None:
@@ -162,7 +178,7 @@ _OPTIONS = (
     click.option(
         "--uncertainty",
         is_flag=True,
-        help="Write a map of the error to expect beside the output; about four times the time.",
+        help="Write a map of the error to expect beside the output; about six times the time.",
     ),
     click.option(
         "--report", is_flag=True, help="Write an HTML page with pictures beside the output."
@@ -199,6 +215,28 @@ def untilt_option(command: Command) -> Command:
     )(command)
 
 
+def derive_option(command: Command) -> Command:
+    """Add ``--derive``, for what makes CT."""
+    return click.option(
+        "--derive", multiple=True, metavar="QUANTITY[=CURVE.csv]",
+        help="Derive mu511, density or skull, or rsp or red by a curve, from the CT that is made; "
+        "may be given several times.",
+    )(command)  # fmt: skip
+
+
+def wanted_of(flags: dict[str, Any]) -> tuple[Any, ...]:
+    """What ``--derive`` asks for; raises UsageError if it is given twice, or is unknown."""
+    from medcyclegan.errors import UsageError
+    from medcyclegan.workflow.quantities import parse_wanted
+
+    wanted = tuple(parse_wanted(text) for text in flags.get("derive", ()))
+    names = [one.name for one in wanted]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"--derive {name} twice", remedy="name each quantity once")
+    return wanted
+
+
 def mask_option(text: str) -> Callable[[Command], Command]:
     """Add ``--mask``; ``text`` says in the help what it marks."""
     return click.option("--mask", type=click.Path(path_type=Path), help=text)
@@ -233,6 +271,7 @@ def run_conversion(
         overwrite=flags["overwrite"],
         deidentifier=new_deidentifier() if flags["deidentify"] else None,
         untilt=flags.get("untilt", False),
+        derive=wanted_of(flags),
     )
     if refusal := check(model.task):
         sides = f"{model.task.source.modality} to {model.task.target.modality}"

@@ -25,26 +25,60 @@ Examples:
   medcyclegan evaluate --pred sct/ --ref ct/ --out study/
   medcyclegan evaluate --pred unet=sct_a/ --pred cyclegan=sct_b/ --ref ct/ --mask masks/ --mr mr/ \\
     --protocol synthrad2025 --group sites.csv --out study/
+  medcyclegan evaluate --pred sct/ --ref ct/ --wepl --target targets/ --out study/
+  medcyclegan evaluate --pred t2_made/ --ref t2/ --kind mr --range each --out study/
 """
 
 
 @click.command("evaluate", epilog=EXAMPLES)
 @click.option(
     "--pred", "preds", multiple=True, required=True, metavar="[NAME=]PATH",
-    help="Synthetic CTs of a method: a folder or one image. Give it once for each method.",
+    help="Images of a method: a folder or one image. Give it once for each method.",
 )  # fmt: skip
 @click.option(
     "--ref", type=click.Path(path_type=Path), required=True,
-    help="True CTs: a folder or one image.",
+    help="True images: a folder or one image.",
 )  # fmt: skip
 @click.option(
     "--mask", default=AUTO, show_default=True, metavar="PATH|auto",
-    help="Body masks, above 0 in the body; auto finds the body in each true CT.",
+    help="Body masks, above 0 in the body; auto finds the body in each true image.",
 )  # fmt: skip
 @click.option("--mr", type=click.Path(path_type=Path), help="MRs, shown beside the CTs.")
 @click.option(
     "--protocol", type=click.Choice(["synthrad2023", "synthrad2025"]), default="synthrad2023",
     show_default=True, help="Definition of the scores: SSIM (2023) or MS-SSIM (2025).",
+)  # fmt: skip
+@click.option(
+    "--kind", type=click.Choice(["auto", "ct", "mr", "picture"]), default="auto",
+    show_default=True,
+    help="What is scored: CTs in HU, MRs, or pictures. auto: as a batch's record or the files say.",
+)  # fmt: skip
+@click.option(
+    "--range", "intensities", metavar="each|reference|LOW:HIGH",
+    help="Of MRs and pictures, the intensities that count as 0 and 1: 0 to the 99.5th percentile "
+    "of each image (default of MRs) or of the true one, or two numbers (of pictures: 0:255).",
+)  # fmt: skip
+@click.option(
+    "--wepl", is_flag=True,
+    help="Errors of the water-equivalent path length, the surrogate of proton range, along beams.",
+)  # fmt: skip
+@click.option(
+    "--target", type=click.Path(path_type=Path),
+    help="With --wepl: target masks; rays end behind the target, and range errors are given.",
+)  # fmt: skip
+@click.option(
+    "--beams", metavar="DEGREES,...",
+    help="With --wepl: gantry angles, 0 from the front, 90 from the patient's left.  "
+    "[default: 0,30,...,330]",
+)  # fmt: skip
+@click.option(
+    "--curve", type=click.Path(path_type=Path), metavar="FILE.csv",
+    help="With --wepl: your scanner's curve of proton stopping power, columns hu and value.  "
+    "[default: Schneider 2000 with Fippel and Soukup 2004, 120 kVp assumed]",
+)  # fmt: skip
+@click.option(
+    "--dose-from", type=click.Path(path_type=Path), metavar="DIR",
+    help="Results of a dose pipeline, to be put into the report; no clinical calculation.",
 )  # fmt: skip
 @click.option(
     "--group", "groups", type=click.Path(path_type=Path), metavar="TABLE.csv",
@@ -57,15 +91,18 @@ Examples:
 @voice_options
 def evaluate(
     *, voice: Voice, preds: tuple[str, ...], ref: Path, mask: str, mr: Path | None,
-    protocol: str, groups: Path | None, out: Path, overwrite: bool,
+    protocol: str, kind: str, intensities: str | None, wepl: bool, target: Path | None,
+    beams: str | None, curve: Path | None, dose_from: Path | None, groups: Path | None, out: Path,
+    overwrite: bool,
 ) -> None:  # fmt: skip
-    """Score synthetic CTs against true CTs: tables, figures and a report for a cohort."""
+    """Score synthetic CTs, MRs or pictures against true ones: a report for a cohort."""
     check_named_inputs(preds)
-    check_inputs(ref, None if mask == AUTO else mask, mr, groups)
+    check_inputs(ref, None if mask == AUTO else mask, mr, groups, target, curve, dose_from)
     check_out(out)
     from datetime import datetime
 
     from medcyclegan import __version__
+    from medcyclegan.cli.evaluate_options import KINDS, Paths, intensities_of, water_paths_of
     from medcyclegan.evaluation.study.plan import StudyRequest
     from medcyclegan.evaluation.study.run import evaluate_study
 
@@ -78,6 +115,11 @@ def evaluate(
         mr=mr,
         groups=groups,
         overwrite=overwrite,
+        kind=KINDS[kind],
+        intensities=intensities_of(intensities),
+        water_paths=water_paths_of(Paths(wepl, beams, curve, target)),
+        target=target,
+        dose_from=dose_from,
     )
     with voice.progress("Scoring patients") as progress:
         study = evaluate_study(
@@ -123,18 +165,38 @@ def _say_results(study: Study, voice: Voice) -> None:
         refused=[vars(refusal) for refusal in study.refused],
         warnings=list(study.warnings),
     )
-    voice.say(f"{counted(len(study.patients), 'patient')} scored, protocol {study.protocol}:")
+    measure = "protocol" if study.is_of_ct else "range"
+    voice.say(f"{counted(len(study.patients), 'patient')} scored, {measure} {study.protocol}:")
     for method in study.methods:
-        cells = [
-            f"{s.metric.label} {s.mean:.{s.metric.digits}f} {s.metric.unit}".rstrip()
-            for s in study.summaries
-            if s.method == method and s.group == "all" and s.n
-        ]
-        voice.say(f"  {method}: {', '.join(cells)}")
+        voice.say(f"  {method}")
+        for title, cells in _lines(study, method):
+            voice.say(f"    {title}: {'; '.join(cells)}")
+    if study.request.water_paths is not None:
+        voice.say(f"Stopping power: {study.request.water_paths.curve.name}.")
+    if study.doses:
+        from medcyclegan.evaluation.dose import NO_CLINICAL_CALCULATION
+
+        voice.say(f"{counted(len(study.doses), 'dose comparison')}. {NO_CLINICAL_CALCULATION}")
     if study.unmatched or study.refused:
         voice.say(
             f"{len(study.unmatched)} without a partner and {len(study.refused)} refused: see above."
         )
+
+
+def _lines(study: Study, method: str) -> list[tuple[str, list[str]]]:
+    """The means of a method, a line for each family of scores."""
+    from medcyclegan.evaluation.study.score_columns import FAMILIES
+
+    lines = []
+    for family, title in FAMILIES.items():
+        cells = [
+            f"{s.metric.label} {s.mean:.{s.metric.digits}f} {s.metric.unit}".rstrip()
+            for s in study.summaries
+            if s.method == method and s.group == "all" and s.n and s.metric.family == family
+        ]
+        if cells:
+            lines.append((title, cells))
+    return lines
 
 
 def _sentence(kind: str, refusal: Refusal) -> str:

@@ -25,6 +25,7 @@ from medcyclegan.cli.evaluate import evaluate
 from medcyclegan.cli.export_bundle import export_bundle
 from medcyclegan.cli.models import calibrate, export, export_onnx, models
 from medcyclegan.cli.phantom import demo, phantom
+from medcyclegan.cli.serve import serve
 from medcyclegan.cli.simulate import simulate
 from medcyclegan.cli.train import config, train
 from medcyclegan.cli.translate import denoise_ct, synth_ct, translate
@@ -108,6 +109,7 @@ cli.add_command(denoise_ct)
 cli.add_command(derive)
 cli.add_command(align)
 cli.add_command(batch)
+cli.add_command(serve)
 cli.add_command(demo)
 cli.add_command(phantom)
 cli.add_command(models)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from medcyclegan.cli.common import RESEARCH_USE, Voice, voice_options
+from medcyclegan.cli.common import Voice, voice_options
+from medcyclegan.core.text import RESEARCH_USE
 
 if TYPE_CHECKING:
     from medcyclegan.simulate.phantom.head import PhantomSubject

@@ -43,7 +43,7 @@ class TrainingView(Watcher):
         if self._quiet:
             return
         for result in results:
-            names = ("mae", "psnr_db", "ssim", "bone_dice", "cycle_mae", "nmi")
+            names = ("mae", "psnr_db", "ssim", "correlation", "bone_dice", "cycle_mae", "nmi")
             figures = [
                 f"{n} {getattr(result, n):.4g}" for n in names if not math.isnan(getattr(result, n))
             ]

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from medcyclegan.cli.batch import end, refuse_for_one, run_folder
-from medcyclegan.cli.common import RESEARCH_USE, RESEARCH_USE_OF_IMAGES, Voice
+from medcyclegan.cli.common import Voice
 from medcyclegan.cli.conversions import (
     Outcome,
     bias_option,
     conversion_options,
+    derive_option,
     end_out_of_distribution,
     facts_of,
     mask_option,
@@ -22,6 +23,7 @@ from medcyclegan.cli.conversions import (
     untilt_option,
 )
 from medcyclegan.cli.paths import check_inputs, check_model
+from medcyclegan.core.text import RESEARCH_USE, RESEARCH_USE_OF_IMAGES
 
 if TYPE_CHECKING:
     from medcyclegan.workflow.batch.run import Order
@@ -56,6 +58,7 @@ Examples:
 @bias_option
 @mask_option("Image that marks by > 0 what is looked at; default: the body, found by itself.")
 @untilt_option
+@derive_option
 @conversion_options
 def translate(*, voice: Voice, source: Path, **flags: Any) -> None:
     """Translate an image with a model, on exactly the image's grid, into the same file format.
@@ -122,6 +125,7 @@ SYNTH_CT_EXAMPLES = """\b
 Examples:
   medcyclegan synth-ct --mri head_t1.nii.gz
   medcyclegan synth-ct --mri mr_series/ --out sct_series/ --views 3 --report
+  medcyclegan synth-ct --mri head_t1.nii.gz --derive mu511 --derive skull
   medcyclegan synth-ct --mri t1=t1.nii.gz --mri t2=t2.nii.gz --model my_model/
 """
 
@@ -145,6 +149,7 @@ Examples:
 )
 @bias_option
 @mask_option("Image that marks the head by > 0.")
+@derive_option
 @conversion_options
 def synth_ct(*, voice: Voice, mri: tuple[str, ...], **flags: Any) -> None:
     """Make a synthetic CT in HU from a head MR, on exactly the MR's grid."""
@@ -190,6 +195,7 @@ Examples:
 )
 @mask_option("Image that marks by > 0 what is denoised; default: the body, found by itself.")
 @untilt_option
+@derive_option
 @conversion_options
 def denoise_ct(*, voice: Voice, ct: Path, **flags: Any) -> None:
     """Take the noise out of a CT: HU in, HU out, on the same grid."""

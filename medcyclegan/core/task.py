@@ -95,8 +95,62 @@ class Domain(BaseModel):
         return self
 
 
+_Mm = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
+_Word = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z -]*$", max_length=40)]
+
+
+class BodyPart(BaseModel):
+    """The part of the body that is translated, and what is usual of it, so that odd input is told.
+
+    What is not given is not asked of an input. ``name`` and ``plural`` (without it, the name with
+    an s) are what messages call it. A body of fewer ``least_litres`` or a series of fewer
+    ``least_slices`` does not show enough of it; a synthetic CT with less than
+    ``least_bone_share`` of the body above 250 HU, from 0 to 1, lacks its bone. Depths are below
+    the surface of the body: what lies deeper than ``deep_mm`` is soft tissue for the greatest
+    part; where it is deeper than ``contrast_depth_mm`` and at most ``contrast_height_mm`` below
+    the top, MR contrasts are told apart, ``even_tissue`` being the most even part of it.
+    """
+
+    model_config = _FROZEN
+    name: _Word
+    plural: _Word | None = None
+    least_litres: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    least_slices: Annotated[int, Field(ge=1, le=1000)] = 1
+    least_bone_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    deep_mm: _Mm | None = None
+    contrast_depth_mm: _Mm | None = None
+    contrast_height_mm: _Mm | None = None
+    even_tissue: _Word | None = None
+
+    @property
+    def one(self) -> str:
+        """The name with its article: ``a head``, ``an ankle``."""
+        return f"{'an' if self.name[0].lower() in 'aeiou' else 'a'} {self.name}"
+
+    @property
+    def several(self) -> str:
+        """The name of more than one: ``heads``."""
+        return self.plural or f"{self.name}s"
+
+
+# A head has 2.5 to 5 litres, and a slab of the brain with its skull some 1.5; 10 to 20 % of it are
+# bone, and some per cent of a slab above the eyes. Ten slices of the thickest in use (about 10 mm)
+# show most of it. Deeper than 30 mm lies brain, or skull base and airways below it; within 100 mm
+# below the top there is no airway, and deeper than 20 mm no bone.
+HEAD = BodyPart(
+    name="head",
+    least_litres=0.8,
+    least_slices=10,
+    least_bone_share=0.01,
+    deep_mm=30.0,
+    contrast_depth_mm=20.0,
+    contrast_height_mm=100.0,
+    even_tissue="white matter",
+)
+
+
 class Task(BaseModel):
-    """A translation: source and target domain, grid and slab.
+    """A translation: source and target domain, grid, slab, and part of the body.
 
     ``spacing_mm`` is the in-plane spacing of the model grid, and the slice spacing where the
     acquisition's slices are thinner; slices of ``thick_slice_mm`` or more keep their own axis
@@ -106,7 +160,8 @@ class Task(BaseModel):
     is None: the further apart, the faster, and the fewer results are averaged. ``plane_px`` is how
     many pixels plane images (pictures, radiographs) are brought to along their shorter side; None
     keeps their pixels as they are. With ``mirror`` a volume's mirror image, left for right, is
-    translated too, and the mean taken: so neither side is favoured.
+    translated too, and the mean taken: so neither side is favoured. ``body_part`` says what inputs
+    show, by default a head, as models of earlier versions do.
     """
 
     model_config = _FROZEN
@@ -120,6 +175,7 @@ class Task(BaseModel):
     stride: Annotated[int, Field(ge=1)] | None = None
     plane_px: Annotated[int, Field(ge=16, le=4096)] | None = None
     mirror: bool = False
+    body_part: BodyPart = HEAD
 
     @model_validator(mode="after")
     def _odd_depth(self) -> Task:

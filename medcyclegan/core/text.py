@@ -20,6 +20,20 @@ from pathlib import Path, PurePath
 
 import yaml
 
+# The last line of what makes images, on screens and pages.
+RESEARCH_USE = "Research use only: a synthetic CT is not an acquired image."
+RESEARCH_USE_OF_IMAGES = "Research use only: a translated image is not an acquired image."
+
+
+def is_or_are(number: int) -> str:
+    """Return the verb that goes with a number."""
+    return "is" if number == 1 else "are"
+
+
+def was_or_were(number: int) -> str:
+    """Return the verb of the past that goes with a number."""
+    return "was" if number == 1 else "were"
+
 
 def counted(number: int, noun: str) -> str:
     """Return ``1 patient``, ``2 patients``: a number with its noun, whose plural ends in s."""

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from medcyclegan.core.geometry import Geometry
 from medcyclegan.errors import InputRefused
 
-Unit = Literal["HU", "a.u.", "normalised", "mask", "label", "relative to water", "1/cm", "g/cm3"]
+Unit = Literal[
+    "HU", "a.u.", "normalised", "mask", "label", "relative to water", "1/cm", "g/cm3", "mm"
+]
 FloatVoxels = NDArray[np.float32]
 
 

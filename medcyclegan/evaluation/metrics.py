@@ -115,7 +115,8 @@ class Scores:
     inside the mask, a Dice without bone in either image, a mask that is nowhere far enough from
     the grid's border for a window. None for the similarity that the protocol does not report.
     ``psnr_db`` is infinite for equal images. The tissues are those of the reference: air below
-    -400 HU, soft tissue -150 to 150 HU, bone above 250 HU.
+    -400 HU, soft tissue -150 to 150 HU, bone above 250 HU. ``me`` is the mean of synthetic minus
+    true CT, ``rmse`` the root of the mean square of it; neither is clipped.
     """
 
     protocol: Protocol
@@ -127,6 +128,14 @@ class Scores:
     mae_air_hu: float
     mae_soft_hu: float
     mae_bone_hu: float
+    me_hu: float
+    me_air_hu: float
+    me_soft_hu: float
+    me_bone_hu: float
+    rmse_hu: float
+    rmse_air_hu: float
+    rmse_soft_hu: float
+    rmse_bone_hu: float
 
 
 def score(pred: Volume, ref: Volume, mask: Volume, *, protocol: Protocol) -> Scores:
@@ -155,18 +164,36 @@ def score(pred: Volume, ref: Volume, mask: Volume, *, protocol: Protocol) -> Sco
     inside = _checked_mask(pred, ref, mask)
     pred_hu = pred.voxels[inside].astype(np.float64)
     ref_hu = ref.voxels[inside].astype(np.float64)
-    error_hu = np.abs(pred_hu - ref_hu)
+    error_hu = pred_hu - ref_hu
+    air, soft, bone = (error_hu[region] for region in tissues(ref_hu))
     similarity = _similarity(pred, ref, inside, protocol)
     return Scores(
         protocol=protocol,
-        mae_hu=_mean(error_hu),
+        mae_hu=_mean(np.abs(error_hu)),
         psnr_db=_psnr_db(pred_hu, ref_hu, highest_hu=HIGHEST_HU[protocol]),
         ssim=similarity if protocol == "synthrad2023" else None,
         ms_ssim=similarity if protocol == "synthrad2025" else None,
         dice_bone=_dice(pred_hu > BONE_ABOVE_HU, ref_hu > BONE_ABOVE_HU),
-        mae_air_hu=_mean(error_hu[ref_hu < AIR_BELOW_HU]),
-        mae_soft_hu=_mean(error_hu[(ref_hu >= SOFT_FROM_HU) & (ref_hu <= SOFT_TO_HU)]),
-        mae_bone_hu=_mean(error_hu[ref_hu > BONE_ABOVE_HU]),
+        mae_air_hu=_mean(np.abs(air)),
+        mae_soft_hu=_mean(np.abs(soft)),
+        mae_bone_hu=_mean(np.abs(bone)),
+        me_hu=_mean(error_hu),
+        me_air_hu=_mean(air),
+        me_soft_hu=_mean(soft),
+        me_bone_hu=_mean(bone),
+        rmse_hu=_root_mean_square(error_hu),
+        rmse_air_hu=_root_mean_square(air),
+        rmse_soft_hu=_root_mean_square(soft),
+        rmse_bone_hu=_root_mean_square(bone),
+    )
+
+
+def tissues(ref_hu: FloatArray) -> tuple[BoolArray, BoolArray, BoolArray]:
+    """Where the true CT is air, soft tissue and bone, in the shape of ``ref_hu``."""
+    return (
+        ref_hu < AIR_BELOW_HU,
+        (ref_hu >= SOFT_FROM_HU) & (ref_hu <= SOFT_TO_HU),
+        ref_hu > BONE_ABOVE_HU,
     )
 
 
@@ -256,3 +283,7 @@ def _dice(a: BoolArray, b: BoolArray) -> float:
 
 def _mean(values: FloatArray) -> float:
     return float(values.mean()) if values.size else float("nan")
+
+
+def _root_mean_square(values: FloatArray) -> float:
+    return math.sqrt(_mean(values**2))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medcyclegan.core.task import Task
+from medcyclegan.core.task import BodyPart, Task
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused
 
@@ -24,19 +24,14 @@ LEAST_CORRELATION = 0.3
 SAMPLED_VOXELS = 1_000_000
 OUTLIER_PERCENTILES = (0.5, 99.5)
 
-# Bone wherever it is counted: in scores, signs, warnings and reports. A head has 10 to 20 % of it;
-# a slab of it above the eyes still has some per cent.
+# Bone wherever it is counted: in scores, signs, warnings and reports.
 BONE_HU = 250.0
-LEAST_BONE_SHARE = 0.01
 
 # A model grid this much coarser than the pixels is told of; nearer ones keep the pixels.
 COARSER_BY = 1.05
 
 # Segmentations of the whole body have some hundred labels; an image has thousands of values.
 MOST_LABELS = 256
-
-# A head has 2.5 to 5 litres, and a slab of the brain with its skull some 1.5.
-LEAST_HEAD_LITRES = 0.8
 
 
 def refuse_ct(volume: Volume, *, source: Path) -> None:
@@ -62,11 +57,13 @@ def refuse_no_ct(volume: Volume, *, source: Path) -> None:
         )
 
 
-def refuse_noise(volume: Volume, *, source: Path, mask: Volume | None = None) -> None:
+def refuse_noise(
+    volume: Volume, *, source: Path, mask: Volume | None = None, shown: str = "body"
+) -> None:
     """Raise InputRefused if neighbouring voxels have nothing to do with each other.
 
     With a ``mask`` on the same grid those inside it are judged: the air of some images (MP2RAGE,
-    quotients of two images) is noise, and no fault.
+    quotients of two images) is noise, and no fault. ``shown`` is what the volume shows.
     """
     correlation = neighbour_correlation(volume, mask)
     if correlation < LEAST_CORRELATION:
@@ -75,7 +72,7 @@ def refuse_noise(volume: Volume, *, source: Path, mask: Volume | None = None) ->
             f"{'' if mask is None else 'in the mask '}is {correlation:.2f}",
             rule=f"that of an image is above {LEAST_CORRELATION:g}",
             remedy="check that the right series was given, and that it was decoded rightly"
-            + ("; mark the head with --mask if the air alone is noise" if mask is None else ""),
+            + (f"; mark the {shown} with --mask if the air alone is noise" if mask is None else ""),
         )
 
 
@@ -128,32 +125,32 @@ def warnings_of(
     if is_plane:
         return said
     if task.makes_ct_of_mr and not is_judged:
-        said += size_warning(body) + bone_warning(image, body)
+        said += size_warning(body, task.body_part) + bone_warning(image, body, task.body_part)
     if task.keeps_values and task.spacing_mm is not None:
         said += coarse_warning(image, spacing_mm=task.spacing_mm)
     return said
 
 
-def bone_warning(ct: Volume, body: Volume) -> tuple[str, ...]:
-    """Return a sentence if next to nothing in the body is as dense as bone, else nothing."""
+def bone_warning(ct: Volume, body: Volume, part: BodyPart) -> tuple[str, ...]:
+    """Return a sentence if too little of the body is as dense as bone, else nothing."""
     inside = ct.voxels[body.voxels > 0]
     share = float((inside > BONE_HU).mean()) if inside.size else 0.0
-    if share >= LEAST_BONE_SHARE:
+    if share >= part.least_bone_share:
         return ()
     return (
         f"Only {share:.1%} of the body came out as bone (above {BONE_HU:g} HU): this may be no "
-        "head, or a contrast that the model does not know; do not trust the result.",
+        f"{part.name}, or a contrast that the model does not know; do not trust the result.",
     )
 
 
-def size_warning(body: Volume) -> tuple[str, ...]:
-    """Return a sentence if the body in view is much smaller than a head, else nothing."""
+def size_warning(body: Volume, part: BodyPart) -> tuple[str, ...]:
+    """Return a sentence if the body in view is too small to show the part, else nothing."""
     litres = float((body.voxels > 0).sum()) * float(np.prod(body.geometry.spacing_mm)) / 1e6
-    if litres >= LEAST_HEAD_LITRES:
+    if litres >= part.least_litres:
         return ()
     return (
-        f"The body in view has {litres:.2g} litres, much less than a head: the model knows heads "
-        "only, and needs to see most of one.",
+        f"The body in view has {litres:.2g} litres, much less than {part.one}: the model knows "
+        f"{part.several} only, and needs to see most of one.",
     )
 
 

@@ -26,7 +26,7 @@ _NAME = re.compile(
     r"_(?P<suffix>[a-zA-Z0-9]+)(?P<ending>\.nii(\.gz)?)"
 )
 # Pages, tables and folders of ours, which BIDS has no names for.
-_NOT_BIDS = ("*_report.html", "batch.json", "batch.csv", "index.html")
+_NOT_BIDS = ("*_report.html", "batch.json", "*.csv", "index.html")
 
 
 def dataset_of(path: Path) -> Path | None:

@@ -87,11 +87,20 @@ def report_path(output: Path) -> Path:
 
 def uncertainty_path(output: Path) -> Path:
     """Return where the map of uncertainty of an output goes: its like, beside it."""
-    named = derivative_name(output.name, "_uncertainty") if "_desc-" in output.name else None
-    if named is not None:
-        return output.with_name(named)
+    return companion_path(output, "_uncertainty")
+
+
+def companion_path(output: Path, suffix: str, *, ending: str | None = None) -> Path:
+    """Return where something goes that is made of an output: beside it, with its ending if None.
+
+    Names of BIDS stay such: ``desc-sct`` and ``_mu511`` make ``desc-sctMu511``.
+    """
     stem = output.name if is_folder(output) else _stem(output)
-    return output.with_name(f"{stem}_uncertainty{output.name[len(stem) :]}")
+    own = output.name[len(stem) :]
+    named = derivative_name(output.name, suffix) if "_desc-" in output.name else None
+    if named is not None:
+        stem, suffix = named[: -len(own)], ""
+    return output.with_name(f"{stem}{suffix}{own if ending is None else ending}")
 
 
 def _refuse(out: Path, wanted: str, *, is_bad: bool) -> None:

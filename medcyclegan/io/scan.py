@@ -5,6 +5,8 @@ The source header stays here from the reader to the writer. Nothing in it reache
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from medcyclegan.core.volume import Volume
+from medcyclegan.errors import InputRefused
 
 
 @dataclass(frozen=True)
@@ -20,13 +23,15 @@ class NiftiSourceHeader:
     """The header as it stood on disk.
 
     ``header`` holds the raw bytes of a NIfTI-1 or NIfTI-2 header (348 or 540 bytes) as nibabel
-    gives them, byte order included; ``extensions`` pairs of (code, content).
+    gives them, byte order included; ``extensions`` pairs of (code, content). ``is_placed``: sform
+    or qform say where the voxels lie.
     """
 
     header: bytes
     version: int
     big_endian: bool
     extensions: tuple[tuple[int, bytes], ...] = ()
+    is_placed: bool = True
 
 
 @dataclass(frozen=True)
@@ -93,3 +98,21 @@ class Scan:
     def is_plane(self) -> bool:
         """Whether this is a picture or a radiograph."""
         return isinstance(self.source_header, RasterSourceHeader) or self.modality == "XR"
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether the source says where the volume lies; a NIfTI file with codes of 0 does not."""
+        return not isinstance(self.source_header, NiftiSourceHeader) or self.source_header.is_placed
+
+
+@contextmanager
+def telling_warnings(scan: Scan) -> Iterator[None]:
+    """Have refusals of a scan tell what its reader warned of: a wrong unit may be their cause."""
+    try:
+        yield
+    except InputRefused as error:
+        if not scan.warnings:
+            raise
+        said = " ".join(f"{warning.rstrip('.')}." for warning in scan.warnings)
+        remedy = f"{error.remedy.rstrip('.')}; when it was read: {said}".removeprefix("; ")
+        raise InputRefused(error.found, rule=error.rule, remedy=remedy) from error

@@ -169,6 +169,17 @@ def refusals_of(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
-        remedy = _REMEDIES.get(error.errno or 0, "write to another folder")
-        raise CannotWrite(f"Cannot write {target}: {reason}", remedy=remedy) from error
+        reason = _reason(error)
+        remedy = _REMEDIES.get(reason.errno or 0, "write to another folder")
+        said = reason.strerror or str(error).partition("\n")[0]
+        raise CannotWrite(f"Cannot write {target}: {said}", remedy=remedy) from error
+
+
+def _reason(error: OSError) -> OSError:
+    """The system's own refusal; libraries put it into one with more text and without its number."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.errno is not None:
+            return inner
+        inner = inner.__cause__ or inner.__context__
+    return error

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medcyclegan.core.text import counted, is_or_are, was_or_were
 from medcyclegan.core.volume import FloatVoxels, Volume
 from medcyclegan.errors import CannotWrite, InputRefused
 
@@ -97,7 +98,8 @@ def mend_voxels(
     count = voxels.size - int(np.count_nonzero(finite))
     if count > MAX_NOT_FINITE_SHARE * voxels.size:
         raise InputRefused(
-            f"{path}: {count} of {voxels.size} voxels are NaN or infinite",
+            f"{path}: {count} of {counted(voxels.size, 'voxel')} {is_or_are(count)} NaN or "
+            "infinite",
             rule=f"at most {MAX_NOT_FINITE_SHARE:.0%} may be, and are replaced",
             remedy="export the image again, or replace them by what means no signal",
         )
@@ -113,7 +115,11 @@ def mend_voxels(
         return [], None
     mended = ~finite
     voxels[mended] = smallest
-    return [f"{count} voxels were NaN or infinite and are replaced by {smallest:g}"], mended
+    said = (
+        f"{counted(count, 'voxel')} {was_or_were(count)} NaN or infinite and {is_or_are(count)} "
+        f"replaced by {smallest:g}"
+    )
+    return [said], mended
 
 
 def stored_voxels(volume: Volume, path: Path) -> NDArray[Any]:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import nn
 
 from medcyclegan.networks.generators import ConcatUNet, ResNetGenerator, ShuffleUNet, UNetGenerator
+from medcyclegan.networks.layers import GridNotch
 
 Width = Annotated[int, Field(ge=4, le=1024)]
 Level = Annotated[float, Field(ge=-1, le=1)]
@@ -20,7 +21,7 @@ class GeneratorConfig(BaseModel):
     first counts (the channels at full resolution). ``blocks`` is per level, or in all for
     ``resnet``. ``levels``, for ``shuffle_unet`` alone, are normalised values in [-1, 1], ascending,
     that the output is a weighted mean of. ``residual``, for it alone too, gives the input and a
-    correction.
+    correction. ``notch`` takes a grid of 2 pixels out of the output, for generators without levels.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,6 +31,7 @@ class GeneratorConfig(BaseModel):
     norm: Literal["channel", "instance"] = "channel"
     levels: Annotated[tuple[Level, ...], Field(max_length=32)] = ()
     residual: bool = False
+    notch: bool = False
 
     @model_validator(mode="after")
     def _outputs_fit(self) -> Self:
@@ -37,6 +39,8 @@ class GeneratorConfig(BaseModel):
             raise ValueError(f"levels and residual need shuffle_unet, not {self.kind}")
         if self.levels and self.residual:
             raise ValueError("levels are values, residual gives corrections: take one of them")
+        if self.levels and self.notch:
+            raise ValueError("notch leaves the range that levels keep: take one of them")
         if len(self.levels) == 1 or list(self.levels) != sorted(set(self.levels)):
             raise ValueError("levels must be two or more, ascending")
         return self
@@ -59,6 +63,13 @@ def make_generator(
         raise ValueError(f"several channels need generator.kind shuffle_unet, not {config.kind}")
     if config.residual and channels[0] != channels[1]:
         raise ValueError("generator.residual needs as many channels of A as of B")
+    made = _make(config, depth, channels)
+    if config.notch:
+        made.notch = GridNotch()
+    return made
+
+
+def _make(config: GeneratorConfig, depth: int, channels: tuple[int, int]) -> nn.Module:
     widths, blocks, norm = config.widths, config.blocks, config.norm
     if config.kind == "resnet":
         return ResNetGenerator(depth, width=widths[0], blocks=blocks, norm=norm)

@@ -47,6 +47,7 @@ class UNetGenerator(nn.Module):
 
     def __init__(self, depth: int, *, widths: tuple[int, ...], blocks: int, norm: str) -> None:
         super().__init__()
+        self.notch: nn.Module = nn.Identity()  # the factory puts a ``GridNotch`` in its place
         self.multiple = 2 ** (len(widths) - 1)
         entering = (depth, *widths[:-1])
         self.down_blocks = nn.ModuleList(
@@ -73,7 +74,7 @@ class UNetGenerator(nn.Module):
         for level in reversed(range(len(self.ups))):
             joined = torch.cat([self.ups[level](features), skips[level]], dim=1)
             features = self.up_blocks[level](joined)
-        return in_float32(self.head, features)[..., :height, :width]
+        return self.notch(in_float32(self.head, features))[..., :height, :width]  # type: ignore[no-any-return]
 
 
 def _plain_stage(channels_in: int, channels_out: int, blocks: int, norm: str) -> nn.Sequential:
@@ -123,6 +124,7 @@ class ConcatUNet(nn.Module):
 
     def __init__(self, depth: int, *, widths: tuple[int, ...], blocks: int, norm: str) -> None:
         super().__init__()
+        self.notch: nn.Module = nn.Identity()  # the factory puts a ``GridNotch`` in its place
         self.multiple = 2 ** (len(widths) - 1)
         self.stem = nn.Conv2d(depth, widths[0], 3, padding=1)
         self.down_blocks = nn.ModuleList(
@@ -150,7 +152,7 @@ class ConcatUNet(nn.Module):
         for level in reversed(range(len(self.ups))):
             joined = torch.cat([self.ups[level](features), skips[level]], dim=1)
             features = self.up_blocks[level](joined)
-        return in_float32(self.head, features).tanh()[..., :height, :width]
+        return self.notch(in_float32(self.head, features)).tanh()[..., :height, :width]  # type: ignore[no-any-return]
 
 
 def _concat_stage(channels_in: int, channels_out: int, blocks: int, norm: str) -> nn.Sequential:
@@ -181,6 +183,7 @@ class ResNetGenerator(nn.Module):
 
     def __init__(self, depth: int, *, width: int = 64, blocks: int = 9, norm: str) -> None:
         super().__init__()
+        self.notch: nn.Module = nn.Identity()  # the factory puts a ``GridNotch`` in its place
         self.layers = nn.Sequential(
             nn.Conv2d(depth, width, 7, padding=3),
             *_norm_and_act(norm, width),
@@ -201,7 +204,7 @@ class ResNetGenerator(nn.Module):
         """(N, depth, H, W) -> (N, depth, H, W) float32, any H and W."""
         height, width = x.shape[-2:]
         features = self.layers(pad_to_multiple(x, self.multiple))
-        return in_float32(self.head, features)[..., :height, :width]
+        return self.notch(in_float32(self.head, features))[..., :height, :width]  # type: ignore[no-any-return]
 
 
 def _norm_and_act(norm: str, channels: int) -> tuple[nn.Module, nn.Module]:
@@ -260,6 +263,7 @@ class ShuffleUNet(nn.Module):
             else ShuffleUp(widths[0], made, kernel=3)
         )
         init_weights(self)
+        self.notch: nn.Module = nn.Identity()  # the factory puts a ``GridNotch`` in its place
         self.residual = residual
         if residual:
             with torch.no_grad():
@@ -273,7 +277,7 @@ class ShuffleUNet(nn.Module):
     def values(self, features: Tensor, x: Tensor) -> Tensor:
         """What ``forward`` gives for ``x``, from its ``features``."""
         height, width = x.shape[-2:]
-        out = in_float32(self.head, features)[..., :height, :width]
+        out: Tensor = self.notch(in_float32(self.head, features))[..., :height, :width]
         return x.float() + out if self.residual else out
 
     def features(self, x: Tensor) -> Tensor:

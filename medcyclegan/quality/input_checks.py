@@ -50,7 +50,7 @@ def check_source(scan: Scan, task: Task, mask: Volume | None = None) -> None:
     if wanted.unit == "HU":
         refuse_no_ct(scan.volume, source=scan.source)
     if wanted.modality != "image":  # a picture may be anything, fine grain too
-        refuse_noise(scan.volume, source=scan.source, mask=mask)
+        refuse_noise(scan.volume, source=scan.source, mask=mask, shown=task.body_part.name)
 
 
 def at_usual_scale(scan: Scan, task: Task) -> Scan:

@@ -15,25 +15,21 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from medcyclegan.core.geometry import Geometry, closest_axes
-from medcyclegan.core.task import Task, Window
+from medcyclegan.core.task import BodyPart, Task, Window
 from medcyclegan.core.volume import FloatVoxels, Volume
 from medcyclegan.imaging.body_mask import Factors
 from medcyclegan.imaging.plausibility import BONE_HU
 
 # Depths are found on a grid of about so many millimetres.
 COARSE_MM = 4.0
-# In a head what lies so deep is brain, or skull base and airways below it.
-DEEP_MM = 30.0
 # Brain, muscle and fluid, with what a network strays around them.
 DEEP_SOFT_HU = (-100.0, 150.0)
-# Within so much below the top of a head lies the brain, and no airway; nearer to the surface than
-# this there is bone.
-BRAIN_HEIGHT_MM, BRAIN_DEPTH_MM = 100.0, 20.0
 # Fewer coarse voxels (64 mm3 each) than this have no histogram.
 FEWEST_VOXELS = 200
 # The tails of a histogram beyond these percentiles are noise and vessels.
 RANGE_PERCENTILES = (5.0, 95.0)
-# So much of the brain counts as even: white matter, which is the largest part without borders.
+# So much of what lies deep counts as even: in a brain white matter, which is the largest part
+# without borders.
 EVEN_PERCENT = 20.0
 
 
@@ -73,10 +69,10 @@ def depth_of(inside: NDArray[np.bool_], grid: Geometry) -> Depth | None:
     return Depth(depth_mm, height_mm.reshape(shape), (i, j, k), spacing_mm)
 
 
-def soft_share_in_depth(made: Volume, depth: Depth) -> dict[str, float]:
-    """``deep_soft``: share of -100 to 150 HU in what lies over 30 mm deep, if anything does."""
+def soft_share_in_depth(made: Volume, depth: Depth, *, deep_mm: float) -> dict[str, float]:
+    """``deep_soft``: share of -100 to 150 HU in what lies over ``deep_mm`` deep, if any does."""
     some = tuple(slice(None, None, n) for n in depth.factors)
-    deep = made.voxels[some][depth.depth_mm > DEEP_MM]
+    deep = made.voxels[some][depth.depth_mm > deep_mm]
     if not deep.size:
         return {}
     return {"deep_soft": float(((deep > DEEP_SOFT_HU[0]) & (deep < DEEP_SOFT_HU[1])).mean())}
@@ -94,21 +90,24 @@ def thin_mean(voxels: FloatVoxels, factors: Factors) -> FloatVoxels:
     return np.asarray(mean, dtype=np.float32)
 
 
-def contrast_in_depth(mr: Volume, depth: Depth) -> dict[str, float]:
-    """Two figures of the brain, or what lies where it does, that tell contrasts apart.
+def contrast_in_depth(
+    mr: Volume, depth: Depth, *, depth_mm: float, height_mm: float
+) -> dict[str, float]:
+    """Two figures of what lies deep, in a head the brain, that tell contrasts apart.
 
+    That is what is deeper than ``depth_mm`` and less than ``height_mm`` below the top.
     ``deep_middle`` is where the median lies between the 5th and the 95th percentile: high where
     fluid is a dark tail (T1, FLAIR), low where it is a bright one (T2). ``even_deep`` is the share
-    of the brain that is darker than its most even part, which is white matter: high in T1, in the
+    that is darker than the most even part, in a brain white matter: high in T1, in the
     middle in FLAIR, low in T2. Neither depends on the scale of the signal. Empty where there is
     too little to tell.
     """
-    deep = (depth.depth_mm > BRAIN_DEPTH_MM) & (depth.height_mm < BRAIN_HEIGHT_MM)
+    deep = (depth.depth_mm > depth_mm) & (depth.height_mm < height_mm)
     if np.count_nonzero(deep) < FEWEST_VOXELS:
         return {}
     signal = thin_mean(mr.voxels, depth.factors)
-    brain = signal[deep]
-    low, median, high = np.percentile(brain, (RANGE_PERCENTILES[0], 50.0, RANGE_PERCENTILES[1]))
+    inner = signal[deep]
+    low, median, high = np.percentile(inner, (RANGE_PERCENTILES[0], 50.0, RANGE_PERCENTILES[1]))
     if not low < high:
         return {}
     squares = np.zeros(signal.shape)
@@ -116,10 +115,10 @@ def contrast_in_depth(mr: Volume, depth: Depth) -> dict[str, float]:
         if signal.shape[axis] > 1:
             squares += np.gradient(signal, mm, axis=axis) ** 2
     steepness = squares[deep]
-    even = brain[steepness <= np.percentile(steepness, EVEN_PERCENT)]
+    even = inner[steepness <= np.percentile(steepness, EVEN_PERCENT)]
     return {
         "deep_middle": float((median - low) / (high - low)),
-        "even_deep": float((brain < np.median(even)).mean()),
+        "even_deep": float((inner < np.median(even)).mean()),
     }
 
 
@@ -167,7 +166,7 @@ def figures_of(
     found |= _result(result, made, task)
     if source.unit == made.unit == "HU":
         found["changed_hu"] = float(np.abs(result - given).mean())
-    return found if is_plane else found | _in_depth(source, inside, made)
+    return found if is_plane else found | _in_depth(source, inside, made, task.body_part)
 
 
 def _size(inside: NDArray[np.bool_], body: Volume) -> Figures:
@@ -242,16 +241,19 @@ def _result(values: Values, made: Volume, task: Task) -> Figures:
     }
 
 
-def _in_depth(source: Volume, inside: NDArray[np.bool_], made: Volume) -> Figures:
+def _in_depth(source: Volume, inside: NDArray[np.bool_], made: Volume, part: BodyPart) -> Figures:
     """Figures of what lies deep in the body; none where no surface is in view."""
     depth = depth_of(inside, source.geometry)
     if depth is None:
         return {}
     found: Figures = {}
-    if source.unit != "HU":
-        found |= contrast_in_depth(source, depth)
-    if made.unit == "HU":
-        found |= soft_share_in_depth(made, depth)
+    if source.unit != "HU" and part.contrast_depth_mm is not None:
+        height_mm = part.contrast_height_mm or np.inf
+        found |= contrast_in_depth(
+            source, depth, depth_mm=part.contrast_depth_mm, height_mm=height_mm
+        )
+    if made.unit == "HU" and part.deep_mm is not None:
+        found |= soft_share_in_depth(made, depth, deep_mm=part.deep_mm)
     return found
 
 

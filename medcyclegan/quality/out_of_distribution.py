@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from string import Formatter
 from typing import Literal
 
 import torch
 
+from medcyclegan.core.task import BodyPart
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import ModelRefused
 from medcyclegan.imaging.plausibility import BONE_HU
@@ -121,8 +123,9 @@ LEAST_SHARE = 0.01
 class Feature:
     """How a figure is told and judged.
 
-    ``called`` is its name in a table, ``says`` a sentence without its end, ``odd`` the side beyond
-    the range that is odd at all.
+    ``called`` is its name in a table, ``says`` a sentence without its end, in which ``{even}`` is
+    what is the most even tissue of a part of the body, ``odd`` the side beyond the range that is
+    odd at all.
     Values below ``least`` count as that, so that a range near 0 is not narrower than it means.
     """
 
@@ -139,13 +142,16 @@ class Feature:
         below = value < low / self.slack and self.odd != "above"
         return above or below
 
-    def sentence(self, value: float, within: Range) -> str:
+    def sentence(self, value: float, within: Range, part: BodyPart) -> str:
         """Say what was found, and what the reference is."""
-        return f"{self.says.format(value)}; of what the model knows, {self.range_text(within)}."
+        even = f", {part.even_tissue} in {part.one}," if part.even_tissue else ""
+        said = self.says.format(value, even=even)
+        return f"{said}; of what the model knows, {self.range_text(within)}."
 
     def number(self, value: float) -> str:
         """Format a value as the sentence does."""
-        return self.says[self.says.index("{") : self.says.index("}") + 1].format(value)
+        shapes = (shape for _, name, shape, _ in Formatter().parse(self.says) if name == "")
+        return format(value, next(shapes) or "")
 
     def range_text(self, within: Range) -> str:
         """Return a range in words."""
@@ -190,8 +196,8 @@ FEATURES = {
     ),
     "even_deep": Feature(
         "Rank of the most even tissue deep in the body",
-        "Another contrast: the most even tissue deep in the body, white matter in a head, is "
-        "brighter than {:.0%} of what lies there",
+        "Another contrast: the most even tissue deep in the body{even} is brighter than {:.0%} of "
+        "what lies there",
         slack=CONTRAST_SLACK,
     ),
     "in_air": _share("Air in the input", "{:.1%} of the body is air (below -400 HU)", "above"),
@@ -246,7 +252,7 @@ def out_of_distribution_warnings(features: RunFeatures, card: Card) -> tuple[str
     if features.reverse_sha256 != known.reverse_sha256:
         figures.pop("cycle_information", None)
     return tuple(
-        FEATURES[name].sentence(figures[name], known.ranges[name])
+        FEATURES[name].sentence(figures[name], known.ranges[name], card.task.body_part)
         for name in outside(figures, known)
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from medcyclegan.core.text import parse_json
+from medcyclegan.core.text import counted, parse_json
 from medcyclegan.errors import CannotWrite, UsageError
 from medcyclegan.io.targets import refusals_of
 from medcyclegan.models.card import Card, DataSource, Score, Training
@@ -183,15 +183,15 @@ def _data_sources(config: TrainConfig, facts: dict[str, Any]) -> tuple[DataSourc
         anatomy = config.card.anatomy if config.card else None
         return (
             DataSource(
-                name=f"label maps of {labels['heads']} heads, folder {labels['folder']}",
+                name=f"label maps of {counted(labels['heads'], 'head')}, folder {labels['folder']}",
                 licence="not stated",
                 use=anatomy or "anatomy that images were simulated from",
             ),
         )
     return tuple(
         DataSource(
-            name=f"{facts[side]['inputs']} images of {facts[side]['subjects']} subjects, folder "
-            f"{facts[side]['folder']}",
+            name=f"{counted(facts[side]['inputs'], 'image')} of "
+            f"{counted(facts[side]['subjects'], 'subject')}, folder {facts[side]['folder']}",
             licence="not stated",
             use=f"side {side}, {facts[side]['modality']}",
         )
@@ -229,8 +229,8 @@ def _scores(row: dict[str, str] | None) -> tuple[Score, ...]:
         return ()
     on = f"{row['cases']} validation cases of this run, on the model grid"
     units = {
-        "mae": row["unit"], "psnr_db": "dB", "ssim": "", "bone_dice": "", "cycle_mae": "",
-        "nmi": "",
+        "mae": row["unit"], "psnr_db": "dB", "ssim": "", "correlation": "",
+        "bone_dice": "", "cycle_mae": "", "nmi": "",
     }  # fmt: skip
     return tuple(
         Score(measure=name, value=float(row[name]), unit=unit, on=on)

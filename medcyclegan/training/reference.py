@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from medcyclegan.core.task import Domain, Percentiles, Window
+from medcyclegan.core.task import BodyPart, Domain, Percentiles, Window
 from medcyclegan.networks.discriminator import DiscriminatorConfig
 from medcyclegan.networks.factory import GeneratorConfig
 from medcyclegan.training.config import CardText, Inference, Late, TrainConfig
@@ -26,6 +26,7 @@ _SIDES = {
     "thick_slice_mm": "mm; slices from here on keep their own axis and spacing",
     "depth": "slices of a slab, odd; 1 for single images",
     "plane_px": "pixels that the shorter side of pictures is brought to; null keeps their own",
+    "body_part": "what the images show, and what is usual of it; by default a head",
     "size_px": "pixels, edge of a patch",
 }
 _RATES = {
@@ -93,6 +94,7 @@ HELP: dict[type[BaseModel], dict[str, str]] = {
         "norm": "channel (each pixel by itself) or instance (each image)",
         "levels": "values in [-1, 1], ascending, that the output is a weighted mean of",
         "residual": "give the input and a correction",
+        "notch": "take a grid of 2 pixels out of the output; not with levels",
     },
     DiscriminatorConfig: {
         "width": "channels of the first layer",
@@ -115,6 +117,17 @@ HELP: dict[type[BaseModel], dict[str, str]] = {
         "kind": "percentiles: of the values inside the body",
         "lower": "percent that becomes -1",
         "upper": "percent that becomes 1",
+    },
+    BodyPart: {
+        "name": "name in messages, as head or knee",
+        "plural": "name of several; null for the name with an s",
+        "least_litres": "litres of the body in view, below which the scan is warned of",
+        "least_slices": "slices, below which batch sets a DICOM series aside",
+        "least_bone_share": "share of the body above 250 HU, below which a result is warned of",
+        "deep_mm": "mm; what lies deeper is mostly soft tissue; null to leave that out",
+        "contrast_depth_mm": "mm; MR contrasts are told apart by what lies deeper; null for not",
+        "contrast_height_mm": "mm below the top, up to which that is done; null for all",
+        "even_tissue": "the most even tissue there, for a message",
     },
     Augment: {
         "flip": "probability of a mirror image, left for right",
@@ -242,6 +255,7 @@ _TITLES: dict[type[BaseModel], str] = {
     SimulatedData: "data, of kind simulated",
     Augment: "data.augment",
     Domain: "data.a, data.b",
+    BodyPart: "data.body_part",
     Window: "scaling, of kind window",
     Percentiles: "scaling, of kind percentiles",
     GeneratorConfig: "generator",

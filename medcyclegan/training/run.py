@@ -21,6 +21,7 @@ from medcyclegan.training.data.config import DataConfig, Folders, LabelMaps
 from medcyclegan.training.data.open import open_data
 from medcyclegan.training.data.simulated import SimulatedData, open_simulated
 from medcyclegan.training.data.types import DataSummary, SideSummary, SimulatedSource, TrainingData
+from medcyclegan.training.engines.base import EngineSettings
 from medcyclegan.training.loop import Job, Watcher
 from medcyclegan.training.loop import train as train_job
 from medcyclegan.training.parallel import Crew, joined_crew, one_after_the_other
@@ -29,6 +30,7 @@ from medcyclegan.training.run_folder import (
     read_run,
     refuse_an_old_run,
     refuse_other_settings,
+    refuse_unwritable_run,
     start_run,
     write_config,
 )
@@ -170,6 +172,8 @@ def prepare_job(
         initial_model(config)
         if crew.leads:
             refuse_an_old_run(folder)
+    if crew.leads:
+        refuse_unwritable_run(folder)
     with one_after_the_other(crew):
         data = open_source(
             config, request.source, cache_folder=folder.root / "cache", progress=progress
@@ -276,7 +280,8 @@ def settings_of(
     if not resume:
         if name_or_path is None:
             raise UsageError("No configuration", remedy="name one; see: medcyclegan config list")
-        return read_settings(find_config(name_or_path), TrainConfig, changes=changes)
+        path = find_config(name_or_path)
+        return _told_truly(read_settings(path, TrainConfig, changes=changes), path, changes)
     before = read_run(folder)[0]
     if name_or_path is not None:
         asked = read_settings(find_config(name_or_path), TrainConfig).name
@@ -287,3 +292,42 @@ def settings_of(
                 remedy="name that configuration or none, or give another --out",
             )
     return read_settings(folder.config, TrainConfig, changes=changes)
+
+
+def _told_truly(config: TrainConfig, path: Path, changes: Sequence[str]) -> TrainConfig:
+    """Have the summary say what is trained, where changes make something else of it.
+
+    It is what cards and lists show; the one in the file is of the settings in the file.
+    """
+    if not changes or any(change.partition("=")[0].strip() == "summary" for change in changes):
+        return config
+    try:
+        before = read_settings(path, TrainConfig)
+    except UsageError:  # a file that only the changes make whole: its summary was written for that
+        return config
+    if _spoken_of(before) == _spoken_of(config):
+        return config
+    return config.model_copy(update={"summary": f"{_plainly(config)}; changed from {before.name}"})
+
+
+def _spoken_of(config: TrainConfig) -> tuple[object, ...]:
+    """What a summary speaks of."""
+    engine = config.engine
+    kinds = (_kind(engine), getattr(engine, "directions", None), config.generator.kind)
+    data = config.data.model_dump(
+        include={"kind", "pairs", "depth", "matched_noise", "source", "target"}
+    )
+    return (*kinds, config.init_from, data)
+
+
+def _plainly(config: TrainConfig) -> str:
+    data = config.data
+    pairs = {"none": "unpaired", "by-name": "pairs by name"}.get(getattr(data, "pairs", ""), "")
+    task = config.task("a-to-b")
+    depth = "2D" if task.depth == 1 else f"2.5D, slabs of {task.depth} slices"
+    return f"{_kind(config.engine)}, {pairs or 'simulated pairs'}, {depth}"
+
+
+def _kind(engine: EngineSettings) -> str:
+    """The name by which a configuration chooses the engine."""
+    return str(getattr(engine, "kind", type(engine).__name__))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -112,6 +114,21 @@ def refuse_an_old_run(folder: RunFolder) -> None:
         )
 
 
+def refuse_unwritable_run(folder: RunFolder) -> None:
+    """Find out before any data are read that the folder of a run cannot be made or written to.
+
+    Raises
+    ------
+    CannotWrite
+        If the system refuses.
+    """
+    root = folder.root.absolute()
+    there = next(path for path in (root, *root.parents) if path.exists())
+    # Trying is the only sure way: permissions do not tell of network shares and quotas.
+    with refusals_of(folder.root), tempfile.TemporaryFile(dir=there):
+        pass
+
+
 def write_config(folder: RunFolder, config: TrainConfig) -> None:
     """Write the settings as resolved."""
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
@@ -160,10 +177,17 @@ def refuse_other_settings(old: TrainConfig, new: TrainConfig) -> None:
 
 
 def append_row(path: Path, row: Mapping[str, object]) -> None:
-    """Add a row to a CSV file; the first row's keys are the header."""
+    """Add a row to a CSV file; the first row's keys are the header.
+
+    A file that an earlier version began keeps its columns.
+    """
+    header = list(row)
+    if path.exists():
+        with path.open(newline="", encoding="utf-8") as file:
+            header = next(csv.reader(file), header)
     new = not path.exists()
     with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(row))
+        writer = csv.DictWriter(file, header, restval="nan", extrasaction="ignore")
         if new:
             writer.writeheader()
         writer.writerow(row)
@@ -212,7 +236,9 @@ class Logbook:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._board.close()
+        # A full disk refuses the board too, which must not hide what was refused first.
+        with suppress(OSError) if error is not None else refusals_of(self._folder.tensorboard):
+            self._board.close()
 
     def losses(self, step: int, seconds: float, values: Mapping[str, float]) -> None:
         """Write the mean losses of the last steps; NaN for those that these steps do not have."""
@@ -236,7 +262,7 @@ class Logbook:
                     self._folder.validation,
                     {"step": step, "seconds": round(seconds, 1), **figures},
                 )
-            for name in ("mae", "psnr_db", "ssim", "bone_dice", "cycle_mae", "nmi"):
+            for name in ("mae", "psnr_db", "ssim", "correlation", "bone_dice", "cycle_mae", "nmi"):
                 value = getattr(result, name)
                 if np.isfinite(value):
                     self._board.add_scalar(f"validation/{result.direction}/{name}", value, step)

@@ -14,6 +14,9 @@ from pydantic import BaseModel, ValidationError
 from medcyclegan.core.text import MOST_SETTINGS_BYTES, parse_yaml, read_text
 from medcyclegan.errors import UsageError
 
+# pydantic's names of what is no model or dictionary where one is needed.
+_NOT_NESTED = ("model_type", "model_attributes_type", "dict_type")
+
 Settings = TypeVar("Settings", bound=BaseModel)
 
 
@@ -24,7 +27,7 @@ def read_settings(
     changes: Sequence[str] = (),
     former_keys: Mapping[str, str] = MappingProxyType({}),
 ) -> Settings:
-    """Read a YAML file into settings of a kind, with ``changes`` such as ``losses.cycle=20``.
+    """Read a YAML file into settings of a kind, with ``changes`` such as ``steps=5000``.
 
     ``former_keys`` are keys that are read under their new names, for files of earlier versions.
 
@@ -70,15 +73,56 @@ def checked(
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = _without_kinds(first["loc"], content)
-        key = ".".join(place) or "the file"
-        change = next((c for c in changes if _sets(c, key)), "")
-        found = f"{'the setting' if change else f'{where}:'} {key} = {reprlib.repr(first['input'])}"
-        rule, remedy = first["msg"], f"correct {'the setting' if change else 'the file'}"
-        if first["type"] == "extra_forbidden":
-            rule, remedy = f"there is no key {key}", _near(kind, place, content)
-        raise UsageError(found, rule=rule, remedy=remedy) from error
+        raise _refusal(error, content, kind, where=where, changes=changes) from error
+
+
+def _refusal(
+    error: ValidationError,
+    content: object,
+    kind: type[BaseModel],
+    *,
+    where: str,
+    changes: Sequence[str],
+) -> UsageError:
+    first = error.errors()[0]
+    place = _without_kinds(first["loc"], content)
+    key, value = ".".join(place), first["input"]
+    is_nested = isinstance(value, dict | list | tuple)  # keys enough are told by the rule
+    told = f" = {reprlib.repr(value)}" if key and not is_nested else ""
+    set_by = [change for change in changes if not key or _sets(change, key)]
+    found = f"{'the setting' if set_by else f'{where}:'} {key}{told}"
+    if set_by and is_nested:
+        found = f"the setting {set_by[-1]}"
+    if not key:  # a rule on several keys
+        found = f"{', '.join(set_by)} and {where}" if set_by else where
+    rule = first["msg"].removeprefix("Value error, ")
+    remedy = f"correct {'the setting' if set_by else 'the file'}"
+    if first["type"] == "extra_forbidden":
+        return _unknown(found, place, content, kind, changes)
+    if first["type"] == "union_tag_invalid":
+        rule = f"{key}.kind is one of {first['ctx']['expected_tags']}"
+    if first["type"] in _NOT_NESTED:
+        known = _keys_at(kind, place, content)
+        rule = f"it holds keys and values ({', '.join(known)})" if known else "it holds keys"
+        found = f"{found.removesuffix(told)} = {reprlib.repr(value)}"
+    return UsageError(found, rule=rule, remedy=remedy)
+
+
+def _unknown(
+    found: str, place: list[str], content: object, kind: type[BaseModel], changes: Sequence[str]
+) -> UsageError:
+    """Refuse a key that is not known; a change of the kind may be why it is not any more."""
+    key = ".".join(place)
+    chosen = f"{'.'.join(place[:-1])}.kind".removeprefix(".")
+    changed = [change for change in changes if change.partition("=")[0].strip() == chosen]
+    if changed and not any(_sets(change, key) for change in changes):
+        return UsageError(
+            f"{changed[-1]} does not go with {key}, which {found.partition(': ')[0]} sets",
+            rule=f"with that {chosen} there is no key {key}",
+            remedy="begin with a configuration of that kind (medcyclegan config list), or write "
+            "a file of your own",
+        )
+    return UsageError(found, rule=f"there is no key {key}", remedy=_near(kind, place, content))
 
 
 def _without_kinds(place: Sequence[int | str], content: object) -> list[str]:
@@ -111,6 +155,8 @@ def _near(kind: type[BaseModel], place: Sequence[str], content: object) -> str:
     """Name the keys that are known where an unknown one was met, the most alike first."""
     known = _keys_at(kind, place[:-1], content)
     above = "".join(f"{part}." for part in place[:-1])
+    if above and place[-1] in kind.model_fields:
+        return f"perhaps {place[-1]}, which does not belong below {above[:-1]}, is meant"
     alike = difflib.get_close_matches(place[-1], known, n=1)
     if alike:
         return f"perhaps {above}{alike[0]} is meant"
@@ -147,7 +193,9 @@ def _apply(content: object, change: str) -> None:
     *above, last = keys.strip().split(".")
     if not sign or not all([*above, last]):
         raise UsageError(
-            f"{change!r} is no setting", rule="a setting is key=value", remedy="as losses.cycle=20"
+            f"{change!r} is no setting",
+            rule="a setting is key=value",
+            remedy="as engine.losses.cycle=20",
         )
     for depth, key in enumerate(above):
         inner = content.setdefault(key, {}) if isinstance(content, dict) else None

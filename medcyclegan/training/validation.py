@@ -1,8 +1,9 @@
 """Validation of the averaged generators, in numbers and in pictures.
 
 How good the averaged generators are: against the truth on pairs, else without a reference.
-On pairs MAE, PSNR and SSIM, in the values that the output stands for (HU for CT) and inside the
-body; without pairs the cycle error and the normalised mutual information of input and output.
+On pairs MAE, PSNR, SSIM and correlation, in the values that the output stands for (HU for CT) and
+inside the body; without pairs the cycle error and the normalised mutual information of input and
+output.
 """
 
 from __future__ import annotations
@@ -136,6 +137,9 @@ BINS = 64
 # What counts as bone.
 BONE_HU = 250.0
 
+# What is measured of a case, as ``Validation`` has it.
+_FIGURES = ("mae", "psnr_db", "ssim", "correlation", "bone_dice", "cycle_mae", "nmi")
+
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
@@ -146,9 +150,10 @@ class Validation:
 
     ``mae`` and ``cycle_mae`` are in ``unit`` (of the target, of the source). ``psnr_db`` and
     ``ssim`` take the width of the target's window as the range of values; ``ssim`` is of slices,
-    7 x 7 pixels. ``nmi`` is between 1 (independent) and 2 (one a function of the other).
-    ``bone_dice`` is that of what lies above 250 HU, for targets in HU.
-    ``error`` is ``mae`` of pairs, or without pairs ``cycle_mae``, as a share of that range.
+    7 x 7 pixels. ``correlation`` is Pearson's, of the voxels inside the body. ``nmi`` is between 1
+    (independent) and 2 (one a function of the other). ``bone_dice`` is that of what lies above
+    250 HU, for targets in HU. ``error`` is ``mae`` of pairs, or without pairs ``cycle_mae``, as a
+    share of that range.
     """
 
     direction: Direction
@@ -157,6 +162,7 @@ class Validation:
     mae: float
     psnr_db: float
     ssim: float
+    correlation: float
     bone_dice: float
     cycle_mae: float
     nmi: float
@@ -205,6 +211,14 @@ def psnr_db(fake: Image, real: Image, mask: Mask, *, data_range: float) -> float
     return float(10.0 * np.log10(data_range**2 / mean_square))
 
 
+def correlation(fake: Image, real: Image, mask: Mask) -> float:
+    """Pearson's, of the voxels inside the mask; NaN where one of the images is constant."""
+    x, y = (some[mask].astype(np.float64) for some in (fake, real))
+    x, y = x - x.mean(), y - y.mean()
+    spread = np.sqrt((x * x).sum() * (y * y).sum())
+    return float((x * y).sum() / spread) if spread > 0.0 else float("nan")
+
+
 def _chosen(cases: Sequence[ValidationCase], way: Direction, most: int) -> list[ValidationCase]:
     """The first pairs, or if there are none the first cases with a source.
 
@@ -251,18 +265,8 @@ def _validate_one(
     error = mean("mae") / _width(task.target_window)
     if np.isnan(error):
         error = mean("cycle_mae") / _width(back_task.target_window)
-    return Validation(
-        direction=way,
-        cases=len(rows),
-        unit=task.target.unit,
-        mae=mean("mae"),
-        psnr_db=mean("psnr_db"),
-        ssim=mean("ssim"),
-        bone_dice=mean("bone_dice"),
-        cycle_mae=mean("cycle_mae"),
-        nmi=mean("nmi"),
-        error=error,
-    )
+    figures = {name: mean(name) for name in _FIGURES}
+    return Validation(direction=way, cases=len(rows), unit=task.target.unit, error=error, **figures)
 
 
 def _means(rows: Sequence[Mapping[str, float]]) -> Callable[[str], float]:
@@ -298,6 +302,7 @@ def _of_channel(fake: Tensor, real: Tensor, mask: Mask, task: Task) -> dict[str,
         "mae": float(np.abs(x - y)[mask].mean()),
         "psnr_db": psnr_db(x, y, mask, data_range=width),
         "ssim": plane_ssim(x, y, mask, data_range=width),
+        "correlation": correlation(x, y, mask),
     }
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
+from pydicom import Dataset
+
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused, UsageError
 from medcyclegan.evaluation.pictures import Names
@@ -21,6 +23,8 @@ from medcyclegan.io.dicom.api import (
     NO_DATE,
     Derivation,
     DerivedSeries,
+    MapMaker,
+    MapSource,
     derive_map,
     derive_series,
     read_series,
@@ -39,6 +43,7 @@ from medcyclegan.io.write import (
 from medcyclegan.models.card import Card
 from medcyclegan.models.store import Model
 from medcyclegan.quality.out_of_distribution import judged, verdict_of
+from medcyclegan.workflow.quantities import DerivedFrom, derive_beside, ensure_derivable
 from medcyclegan.workflow.request import (
     Provenance,
     Request,
@@ -190,6 +195,7 @@ class Conversion:
     seconds: dict[str, float] = field(default_factory=dict)
     uncertainty: Path | None = None
     image: Volume | None = None
+    derived: tuple[Path, ...] = ()
 
     @property
     def written(self) -> Volume:
@@ -227,9 +233,16 @@ def convert(
 def open_scan(request: Request, model: Model, *, provenance: Provenance) -> Opened:
     """Do the first third of ``convert``: check and read, so that what follows cannot be refused."""
     outputs = _checked_outputs(request, model.card, version=provenance.version)
+    ensure_derivable(
+        request.derive,
+        outputs.image,
+        source=request.source,
+        unit=model.task.target.unit,
+        overwrite=request.overwrite,
+    )
     started = time.perf_counter()
     if request.files:
-        scan = read_series(request.files, source=request.source)
+        scan = read_series(request.files, source=request.source, untilt=request.untilt)
     else:
         scan = read_scan(
             request.source,
@@ -282,6 +295,7 @@ def finish(
             overwrite=overwrite,
             sidecar=sidecar_if_nifti(to, told),
         )
+    derived, result = _derived(opened, result, image, provenance)
     written = time.perf_counter()
     seconds = {"read": opened.seconds, **result.seconds, "write": written - started}
     if outputs.report is not None:
@@ -290,8 +304,39 @@ def finish(
             write_report(report_of(scan, result, model, seconds=total, version=version), part)
         seconds["report"] = time.perf_counter() - written
     return Conversion(
-        scan, result, outputs.image, outputs.report, seconds, outputs.uncertainty, image
+        scan, result, outputs.image, outputs.report, seconds, outputs.uncertainty, image, derived
     )
+
+
+def _derived(
+    opened: Opened, result: Synthesis, image: Volume, provenance: Provenance
+) -> tuple[tuple[Path, ...], Synthesis]:
+    """Derive what was asked for from what was written; its warnings join those of the result."""
+    request, slices = opened.request, None
+    paths: list[Path] = []
+    said: list[str] = []
+    if opened.series is not None:
+        slices = MapSource([ds for _, ds in sorted(opened.series.slices, key=_place)])
+    is_anonymous = request.deidentifier is not None
+    maker = MapMaker(
+        version=provenance.version,
+        now=NO_DATE if is_anonymous else provenance.now(),
+        new_uid=provenance.new_uid,
+    )
+    ct = DerivedFrom(image, opened.scan, opened.outputs.image, slices)
+    for wanted in request.derive:
+        try:
+            found, warnings = derive_beside(ct, wanted, maker=maker, overwrite=request.overwrite)
+        except InputRefused as error:  # the image is good, and stays
+            said.append(f"{wanted.name} was not derived: {error}")
+            continue
+        paths += found
+        said += warnings
+    return tuple(paths), replace(result, warnings=(*result.warnings, *said))
+
+
+def _place(one: tuple[int, Dataset]) -> int:
+    return one[0]
 
 
 def _checked_outputs(request: Request, card: Card, *, version: str) -> Outputs:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from medcyclegan.core.task import Domain, Modality, Task
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused, MedcycleganError
-from medcyclegan.io.case_names import patient, stem
 from medcyclegan.io.dicom.api import read_files
 from medcyclegan.io.read import read_scan
 from medcyclegan.io.scan import Scan
@@ -68,9 +67,9 @@ def find_reference_images(
 ) -> ReferenceFolder:
     """Find the images below ``folder``, and those below ``pairs`` that are of the same patients.
 
-    Two images belong together if their paths below their folders, less words such as ``t1`` or
-    ``ct`` and the ending, are equal: ``p01_t1.nii.gz`` and ``p01_ct.mha``, ``p01/mr.nii.gz`` and
-    ``p01/ct.nii.gz``, a DICOM series in ``p01/`` and one in ``p01/``.
+    Two images belong together by the rule of ``io.case_names``: ``p01_t1.nii.gz`` and
+    ``p01_ct.mha``, ``p01/mr.nii.gz`` and ``p01/ct.nii.gz``, a DICOM series in ``p01/`` and one in
+    ``p01/``.
 
     Raises
     ------
@@ -104,13 +103,13 @@ def _matched(
     images: tuple[Input, ...], true_images: tuple[Input, ...], pairs: Path
 ) -> dict[str, Input]:
     """Return the true image by the name of the image that it belongs to."""
-    by_key: dict[tuple[str, ...], list[Input]] = {}
+    by_case: dict[str, list[Input]] = {}
     for image in images:
-        by_key.setdefault(case_of(image.name), []).append(image)
+        by_case.setdefault(image.case, []).append(image)
     matched: dict[str, Input] = {}
     alone: list[str] = []
     for truth in true_images:
-        belongs = by_key.get(case_of(truth.name), [])
+        belongs = by_case.get(truth.case, [])
         if not belongs:
             alone.append(truth.name)
         for image in belongs:
@@ -129,12 +128,6 @@ def _matched(
             remedy="rename them, or take them out",
         )
     return matched
-
-
-def case_of(name: str) -> tuple[str, ...]:
-    """Return the parts of a name, as ``find_inputs`` gives it, that tell which patient it is of."""
-    parts = tuple(patient(stem(part)) for part in PurePosixPath(name).parts)
-    return tuple(part for part in parts if part) or (name,)
 
 
 def _read(found: Input, modality: Modality) -> Scan:

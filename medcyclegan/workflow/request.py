@@ -11,6 +11,7 @@ from medcyclegan.core.task import Domain, Task
 from medcyclegan.io.dicom.api import Deidentifier, KindName
 from medcyclegan.io.naming import SUFFIX, Format, suffix_for
 from medcyclegan.models.card import Card
+from medcyclegan.workflow.quantities import Wanted
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Request:
     channels after the first. ``uncertainty`` asks for a map of the error to expect beside the
     output. With a ``deidentifier``, for DICOM output, the series tells nothing of the patient.
     ``untilt`` corrects the tilt of the gantry of a CT in DICOM; the output has a grid of its own
-    then.
+    then. ``derive`` is what is to be derived of a CT in HU that is made, and put beside it.
     """
 
     source: Path
@@ -36,6 +37,7 @@ class Request:
     deidentifier: Deidentifier | None = None
     others: tuple[Path, ...] = ()
     untilt: bool = False
+    derive: tuple[Wanted, ...] = ()
 
 
 @dataclass(frozen=True)

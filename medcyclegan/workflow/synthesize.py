@@ -19,7 +19,7 @@ from medcyclegan.imaging.resampling import AXIAL, CORONAL, SAGITTAL, mask_on, sl
 from medcyclegan.inference.channels import refuse_missing
 from medcyclegan.inference.slab_orientation import Run, View, in_native_space, view_of
 from medcyclegan.inference.sliding_slabs import DeviceName, Progress, choose_device, memory_refusals
-from medcyclegan.io.scan import Scan
+from medcyclegan.io.scan import Scan, telling_warnings
 from medcyclegan.models.store import Model
 from medcyclegan.quality.consistency import Translated
 from medcyclegan.quality.input_checks import at_usual_scale, check_source, find_body
@@ -37,7 +37,7 @@ class Options:
 
     ``views`` 3 translates along all three axes and takes the median of the three. ``mask`` marks
     the body on any grid; without it, it is found from the image. ``uncertainty`` asks for a map
-    of the error to expect, which takes some four times the time and leaves the image as it is.
+    of the error to expect, which takes some six times the time and leaves the image as it is.
     ``mask_name`` is what messages call the mask; ``notes`` are warnings on what the options were
     made of, which the result's begin with.
     """
@@ -100,7 +100,7 @@ def synthesize(
     """
     options = options or Options()
     run = Run(choose_device(options.device), progress, turn or nullcontext())
-    with memory_refusals():
+    with memory_refusals(), telling_warnings(scan):
         return _synthesize(scan, model, options, run)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from medcyclegan.cli.batch import DEFAULTS
 from medcyclegan.core.task import Domain, Window
 from medcyclegan.models.store import save_model
 from medcyclegan.workflow.batch.item import Row, Status
@@ -52,15 +53,29 @@ def test_a_dry_run_says_what_and_why_and_writes_nothing(run: Run, root: Path, mo
     assert facts["counts"] == {"waiting": 2, "set-aside": 1}
 
 
-@pytest.mark.parametrize(("task", "taken"), [("t1-t2", "t1"), ("t2-t1", "t2"), ("mr-ct", "t1")])
+# What is to do by each task, and by which name; the ending says the model.
+OUTPUTS = {
+    "mr-ct": {"t1": "t1_sct"},
+    "t1-t2": {"t1": "t1_head-t1-t2"},
+    "t2-t1": {"t2": "t2_head-t2-t1"},
+    "ct-mr": {"ct": "ct_head-ct-mr"},
+    "ct-denoise": {"ct": "ct_ct-denoise"},
+}
+
+
+@pytest.mark.parametrize("task", sorted(DEFAULTS))
 def test_a_task_takes_its_own_model_and_the_contrast_it_starts_from(
-    run: Run, root: Path, task: str, taken: str
+    run: Run, root: Path, task: str
 ) -> None:
-    out = run("batch", root, "--out", root.parent / "out", "--task", task, "--dry-run")[1]
-    lines = {line.split()[0]: line for line in out.splitlines() if line.startswith("p1/")}
-    other = "t2" if taken == "t1" else "t1"
-    assert "to do" in lines[f"p1/{taken}.nii.gz"]
-    assert "to do" not in lines[f"p1/{other}.nii.gz"]
+    if "ct" in OUTPUTS[task]:
+        for name in ("t1", "t2"):
+            (root / "p1" / f"{name}.nii.gz").unlink()
+        small_nifti(root / "p1" / "ct.nii.gz")
+    asked = ("batch", root, "--out", root.parent / "out", "--task", task, "--dry-run", "--json")
+    rows = json.loads(run(*asked)[1])["rows"]
+    planned = {row["source"]: row["output"] for row in rows if row["status"] == "waiting"}
+    named = OUTPUTS[task].items()
+    assert planned == {f"p1/{name}.nii.gz": f"p1/{made}.nii.gz" for name, made in named}
 
 
 def test_exit_codes_without_work(run: Run, root: Path, model: Path, tmp_path: Path) -> None:

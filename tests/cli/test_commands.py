@@ -6,10 +6,13 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from medcyclegan.cli import common
+from medcyclegan.cli.common import Voice
 from medcyclegan.io.read import read_scan
 from medcyclegan.models.store import read_card, shipped_models
 from tests.cli.conversion_inputs import Run, runner, tree_hash
@@ -176,3 +179,26 @@ def test_warnings_of_the_log_look_as_all_others() -> None:
     assert first == "Warning: it is odd"
     assert second == "INFO medcyclegan.io.atomic: a detail"
     assert rest[-1].startswith("ZeroDivisionError")
+
+
+def test_what_takes_long_writes_lines_where_no_terminal_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([0.0, 4.0, 9.0, 31.0, 32.0, 45.0])
+    monkeypatch.setattr(common, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    with Voice(level=0, debug=False, json=False).progress("Preparing heads") as progress:
+        for done in range(1, 6):
+            progress(done, 5)
+    said = capsys.readouterr()
+    assert said.err == "Preparing heads: 60%\nPreparing heads: 100%\n"
+    assert said.out == ""
+
+
+@pytest.mark.parametrize("voice", [Voice(-1, False, False), Voice(0, False, True)])
+def test_quiet_and_json_write_no_lines(
+    voice: Voice, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(common, "SECONDS_BETWEEN_LINES", 0.0)
+    with voice.progress("Preparing heads") as progress:
+        progress(1, 5)
+    assert capsys.readouterr().err == ""

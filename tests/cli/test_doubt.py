@@ -62,6 +62,20 @@ def test_json_has_the_signs_and_the_doubts(run: Run, head: Path, tmp_path: Path)
     assert facts["doubts"][0] in facts["warnings"]
     assert facts["signs"]["body_litres"] == pytest.approx(0.9, abs=0.05)
     assert "view_disagreement_hu" in facts["signs"]
+    assert facts["signs_note"] == ""
+
+
+def test_a_card_without_ranges_says_why_there_are_no_signs(
+    run: Run, head: Path, tmp_path: Path
+) -> None:
+    model = tiny_folder(tmp_path / "tiny")
+    given = ("synth-ct", "--mri", head, "--model", model, "--device", "cpu")
+    code, out, _ = run(*given, "--json")
+    facts = json.loads(out)
+    assert (code, facts["signs"]) == (0, None)
+    assert "has no reference ranges" in facts["signs_note"]
+    _, out, _ = run(*given, "--overwrite")
+    assert "Signs         not measured: the card of" in out
 
 
 def test_a_reverse_model_that_is_not_there_is_told_and_breaks_nothing(

@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pydicom import dcmread
 
 from medcyclegan.errors import InputRefused
+from medcyclegan.imaging.hu_curves import carney_2006
 from medcyclegan.io.nifti.image import write_nifti
 from medcyclegan.io.read import read_scan
 from medcyclegan.io.scan import ItkSourceHeader
 from medcyclegan.io.write import write_scan
 from tests.cli.conversion_inputs import Run, runner, tree_hash, write_mr
+from tests.dicom_derived import dciodvfy_errors
 from tests.dicom_factory import make_series
 from tests.tiny_model import head_on, tiny_folder
 
@@ -49,6 +52,40 @@ def test_it_says_what_it_made(run: Run, head: Path, model: Path) -> None:
         assert part in out
 
 
+def test_quantities_are_derived_in_one_go_and_what_cannot_be_is_told(
+    run: Run, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(ct: object) -> None:
+        raise InputRefused("No skull is found: fresh weights make none")
+
+    monkeypatch.setattr("medcyclegan.workflow.quantities.find_skull", none)
+    series = write_mr(tmp_path / "mr")
+    given = ("--model", model, "--device", "cpu", "--derive", "mu511", "--derive", "skull")
+    code, out, err = run("synth-ct", "--mri", series, *given)
+    assert code == 0
+    assert str(tmp_path / "mr_sct_mu511") in out
+    assert "skull was not derived: No skull is found" in err
+    assert not list(tmp_path.glob("*skull*"))
+    assert dciodvfy_errors(tmp_path / "mr_sct_mu511") == []
+    ds = dcmread(next((tmp_path / "mr_sct_mu511").iterdir()))
+    made = [dcmread(path) for path in (tmp_path / "mr_sct").iterdir()]
+    assert ds.ReferencedSeriesSequence[0].SeriesInstanceUID == made[0].SeriesInstanceUID
+    assert (ds.SyntheticData, ds.StudyInstanceUID) == ("YES", made[0].StudyInstanceUID)
+    assert "a synthetic CT" in ds.DerivationDescription
+    by_uid = {one.SOPInstanceUID: one for one in made}
+    for frame, groups in zip(ds.pixel_array, ds.PerFrameFunctionalGroupsSequence, strict=True):
+        image = groups.DerivationImageSequence[0].SourceImageSequence[0]
+        hu = by_uid[image.ReferencedSOPInstanceUID]
+        stored = hu.pixel_array * float(hu.RescaleSlope) + float(hu.RescaleIntercept)
+        assert np.array_equal(frame, carney_2006(120).at(stored).astype(np.float32))
+    before = tree_hash(tmp_path)
+    assert run("synth-ct", "--mri", series, *given, "--derive", "no-such")[0] == 2
+    assert (
+        run("synth-ct", "--mri", series, *given, "--out", tmp_path / "b", "--derive", "rsp")[0] == 2
+    )
+    assert tree_hash(tmp_path) == before
+
+
 def test_json_is_all_of_stdout_and_has_the_keys(run: Run, head: Path, model: Path) -> None:
     out_path = head.with_name("x.nii.gz")
     code, out, err = run(
@@ -58,8 +95,8 @@ def test_json_is_all_of_stdout_and_has_the_keys(run: Run, head: Path, model: Pat
     assert (code, err) == (0, "")
     facts = json.loads(out)
     assert facts.keys() == {
-        "output", "report", "uncertainty", "shape", "spacing_mm", "hu_min", "hu_max", "seconds",
-        "conversion_seconds",
+        "output", "report", "uncertainty", "derived", "shape", "spacing_mm", "hu_min", "hu_max",
+        "seconds", "conversion_seconds",
         "seconds_by_step", "model", "model_sha256", "warnings", "doubts", "signs", "note",
     }  # fmt: skip
     assert facts["output"] == str(out_path)

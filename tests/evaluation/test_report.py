@@ -17,7 +17,9 @@ from medcyclegan.evaluation.metrics import Scores
 from medcyclegan.evaluation.pictures import Names
 from medcyclegan.evaluation.report import ScanReport, render_report, write_report
 
-SCORES = Scores("synthrad2023", 71.26, 29.9, 0.8312, None, 0.7519, math.nan, 30.0, 250.0)
+SCORES = Scores(
+    "synthrad2023", 71.26, 29.9, 0.8312, None, 0.7519, math.nan, 30.0, 250.0, *[0.0] * 8
+)
 
 
 @pytest.fixture(scope="module")

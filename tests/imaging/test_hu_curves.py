@@ -13,10 +13,12 @@ from medcyclegan.imaging.hu_curves import (
     QUANTITIES,
     Curve,
     carney_2006,
+    fippel_soukup_2004,
+    proton_stopping_power,
     schneider_2000,
     through,
 )
-from medcyclegan.workflow.derive import read_curve, water_warning
+from medcyclegan.workflow.quantities import read_curve, water_warning
 
 # Worked out by hand from the publication's lines, 1/cm: at the break point and just above it, and
 # at 1000 HU and at the upper end.
@@ -168,3 +170,27 @@ def test_water_tells_a_curve_of_another_unit_and_passes_published_ones() -> None
     (said,) = water_warning(kilograms, QUANTITIES["density"])
     assert "1000 at 0 HU, where water has 1 " in said
     assert water_warning(carney_2006(120), QUANTITIES["rsp"])
+
+
+def test_stopping_power_by_density_is_the_published_formula() -> None:
+    """Fippel and Soukup 2004: the ends of its sections, and 1 and 1.85 g/cm3 by hand."""
+    density = np.array([0.0012, 0.26, 1.0, 1.85])
+    share = 0.291 * (1.0 + 100.0**-0.3421)
+    dense = 1.0123 - 0.003386 + share * (1.85**-0.7 - 1.0)
+    expected = density * [0.8815, 0.9925, 1.0123 - 0.003386, dense]
+    assert fippel_soukup_2004(density, 100.0) == pytest.approx(expected, rel=1e-9)
+    for mev in (70.0, 200.0):
+        assert fippel_soukup_2004(density[2:], mev) == pytest.approx(expected[2:], rel=5e-3)
+
+
+def test_the_stopping_power_of_hu_joins_both_publications() -> None:
+    curve = proton_stopping_power()
+    hu = np.arange(-1000.0, 3071.0, 0.5)
+    exact = fippel_soukup_2004(schneider_2000().at(hu), 100.0)
+    assert np.abs(curve.at(hu) - exact).max() < 0.002
+    for knot in schneider_2000().edges_hu:
+        joined = fippel_soukup_2004(schneider_2000().at(knot), 100.0)
+        assert curve.at(knot) == pytest.approx(joined, abs=1e-9)
+    assert curve.at(0.0) == pytest.approx(1.0226, abs=1e-4)
+    assert curve.at(1000.0) == pytest.approx(1.4633, abs=1e-4)
+    assert water_warning(curve, QUANTITIES["rsp"]) == ()

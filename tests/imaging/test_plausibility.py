@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from medcyclegan.core.geometry import geometry_from_spacing
+from medcyclegan.core.task import HEAD
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused
 from medcyclegan.imaging.plausibility import (
@@ -56,19 +57,24 @@ def test_a_ct_is_refused_and_its_mr_is_not() -> None:
 
 def test_a_head_without_bone_is_warned_of() -> None:
     subject = make_phantom(default_geometry(6.0), contrast="t1", seed=1)
-    assert bone_warning(subject.ct, subject.body_mask) == ()
+    assert bone_warning(subject.ct, subject.body_mask, HEAD) == ()
     soft = subject.ct.with_voxels(np.minimum(subject.ct.voxels, 100.0))
-    (sentence,) = bone_warning(soft, subject.body_mask)
-    assert sentence.startswith("Only 0.0% of the body came out as bone")
+    (sentence,) = bone_warning(soft, subject.body_mask, HEAD)
+    assert sentence == (
+        "Only 0.0% of the body came out as bone (above 250 HU): this may be no head, or a contrast "
+        "that the model does not know; do not trust the result."
+    )
 
 
 def test_a_body_smaller_than_a_head_is_warned_of() -> None:
     subject = make_phantom(default_geometry(6.0), contrast="t1", seed=1)
-    assert size_warning(subject.body_mask) == ()
+    assert size_warning(subject.body_mask, HEAD) == ()
     part = np.array(subject.body_mask.voxels)
     part[:, :, 4:] = 0.0
-    (sentence,) = size_warning(subject.body_mask.with_voxels(part))
-    assert "litres, much less than a head" in sentence
+    (sentence,) = size_warning(subject.body_mask.with_voxels(part), HEAD)
+    assert sentence.endswith(
+        "litres, much less than a head: the model knows heads only, and needs to see most of one."
+    )
 
 
 def test_an_mr_is_no_ct_and_its_ct_is_one() -> None:

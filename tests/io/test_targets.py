@@ -11,7 +11,7 @@ import pytest
 
 from medcyclegan.errors import CannotWrite
 from medcyclegan.io.atomic import atomic_file, atomic_folder, ensure_writable
-from medcyclegan.io.targets import COMPLETION_RECORD
+from medcyclegan.io.targets import COMPLETION_RECORD, refusals_of
 from tests.dicom_factory import make_series
 from tests.workflow.batch.trees import small_series
 
@@ -213,3 +213,24 @@ def test_a_series_with_the_record_of_an_earlier_version_is_known(tmp_path: Path)
     (folder / COMPLETION_RECORD).write_text('{"written_by": "medcyclegan"}')
     write_folder(folder, "new", overwrite=True)
     assert (folder / "CT_0001.dcm").read_text() == "new"
+
+
+def wrapped(number: int | None) -> OSError:
+    """An error of the system as pydicom raises it: with a traceback in its text, and no number."""
+    try:
+        try:
+            raise OSError(number, os.strerror(number)) if number else OSError("inner")
+        except OSError as inner:
+            raise OSError(f"With tag got exception: {inner}\nTraceback (most recent ...") from inner
+    except OSError as outer:
+        return outer
+
+
+def test_the_reason_inside_an_error_of_a_library_is_told_without_its_traceback() -> None:
+    with pytest.raises(CannotWrite) as refused, refusals_of(Path("out")):
+        raise wrapped(errno.ENOSPC)
+    assert "out: No space left on device; free some space" in str(refused.value)
+    with pytest.raises(CannotWrite) as refused, refusals_of(Path("out")):
+        raise wrapped(None)
+    assert "Traceback" not in str(refused.value)
+    assert "\n" not in str(refused.value)

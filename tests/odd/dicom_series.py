@@ -185,6 +185,25 @@ READ = (
         series(after=lambda paths: shutil.copy(paths[3], paths[3].with_name("again.dcm"))),
         "Files that repeat a SOP instance were passed over: 1.",
     ),
+    _is(
+        "a name with empty components in some slices",
+        series(third(PatientName="SECRET^Person^^^")),
+    ),
+    _is(
+        "a map of diffusion",
+        series(every(ImageType=["DERIVED", "PRIMARY", "ADC"])),
+        "marked as ADC (ImageType), and not as MR signal",
+    ),
+    _is(
+        "slices of two thicknesses",
+        series(third(SliceThickness="7")),
+        "SliceThickness differs from slice to slice",
+    ),
+    _is(
+        "a header that counts more slices than there are",
+        series(every(ImagesInAcquisition="13")),
+        "slices may be missing at the ends",
+    ),
     _is("an MR beside a CT series", _mr_and_ct, "Other series in the folder were passed over: 1."),
     Case(
         "two MR series, one named by --series",
@@ -243,6 +262,18 @@ REFUSED = (
     _third("slices of two patients (ID)", _ONE_PATIENT, PatientID="Other-7"),
     _third("slices of two patients (name)", _ONE_PATIENT, PatientName="Other^Name"),
     _third("two IDs that differ in case alone", _ONE_PATIENT, PatientID="id-4711"),
+    _third("slices of two patients (sex)", _ONE_PATIENT, PatientSex="F"),
+    _third("head first and feet first", "share one position of", PatientPosition="FFS"),
+    _case(
+        "slices with and without fat",
+        series(_last_three(ScanOptions="FS")),
+        "several options of the scan in one series",
+    ),
+    _case(
+        "slices of two sequences",
+        series(_last_three(SequenceName="*fl3d1")),
+        "several sequences in one series",
+    ),
     _third("slices of two studies", "share one study", StudyInstanceUID="1.2.3"),
     _third("two frames of reference", "share one frame of reference", FrameOfReferenceUID="1.2.3"),
     _third("a slice of another matrix", "share one matrix", Rows=12),

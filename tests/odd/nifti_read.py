@@ -229,6 +229,12 @@ REFUSED = (
         says=("quaternion", "repair the qform"),
     ),
     Case(
+        "said to be in microns, and in millimetres",
+        nifti(fields(xyzt_units=3)),
+        "refused: no body of that size, and the warning of the unit is in the message",
+        says=("nearly everywhere", "the header is in micrometres, turned into mm"),
+    ),
+    Case(
         "voxels of 1 micron",
         nifti(affine=_affine_in(8000.0)),
         "refused: no body of that size",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from medcyclegan.errors import ExitCode
+from medcyclegan.io.leftovers import sidecar_path
 from tests.cli.conversion_inputs import tree_hash
 from tests.odd.case import Case, Family, run_case
 from tests.odd.laws import broken_laws
@@ -45,10 +46,12 @@ def hold(case: Case, folder: Path, model: Path) -> None:
     assert broken_laws(case, source, outcome) == []
     assert tree_hash(folder / "in") == before, "the input was touched"
     assert list((folder / "temporary").iterdir()) == [], "temporary files are left"
-    made = {case.out} if case.code == ExitCode.DONE else set()
+    out = folder / "out" / case.out
+    beside = sidecar_path(out)
+    made = {path.name for path in (out, beside) if path and case.code == ExitCode.DONE}
     assert {path.name for path in (folder / "out").iterdir()} == made
     if case.check is not None:
-        case.check(source, folder / "out" / case.out)
+        case.check(source, out)
 
 
 @pytest.mark.parametrize("case", [case for _, case in EVERY], ids=lambda case: case.name)

@@ -9,8 +9,8 @@ import torch
 
 from medcyclegan.core.geometry import geometry_from_spacing
 from medcyclegan.models.store import Model, load_model, shipped_models
+from medcyclegan.simulate.non_heads import bare_brain, bottle, head_slab, whole_head
 from medcyclegan.workflow.synthesize import Options, Synthesis, synthesize
-from tests.odd_scans import bare_brain, bottle, head_slab, whole_head
 from tests.tiny_model import head_on, identity_model, known, scan_of, tiny_folder
 from tests.tiny_tasks import task_of
 

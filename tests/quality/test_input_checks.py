@@ -15,7 +15,7 @@ from medcyclegan.errors import InputRefused
 from medcyclegan.io.scan import RasterSourceHeader, Scan
 from medcyclegan.quality.input_checks import at_usual_scale, check_source, find_body
 from tests.tiny_model import head_on, scan_of
-from tests.tiny_tasks import CT, GREY, GRID, head_of, task_of
+from tests.tiny_tasks import CT_LOOK, GREY, GRID, head_of, task_of
 
 
 def plane(values: np.ndarray, *, modality: str = "") -> Scan:
@@ -86,10 +86,14 @@ def test_all_of_a_picture_is_looked_at_and_the_body_of_a_volume() -> None:
 
 
 def test_the_unit_decides_which_ct() -> None:
-    assert CT.unit == "HU"
-    picture = plane(RAMP, modality="CT")
+    picture, hounsfield = plane(RAMP, modality="CT"), scan_of(head_of("CT"), modality="CT")
+    of_grey = task_of("ct-mr", source=CT_LOOK)
+    check_source(picture, of_grey)
     with pytest.raises(InputRefused, match="takes CT in HU"):
         check_source(picture, task_of("ct-mr"))
+    check_source(hounsfield, task_of("ct-mr"))
+    with pytest.raises(InputRefused, match="values in HU; the model takes grey values"):
+        check_source(hounsfield, of_grey)
 
 
 @pytest.mark.parametrize("factor", [1e-38, 1e-10, 1e-4, 1e4, 1e10, 1e34])

@@ -15,6 +15,7 @@ from medcyclegan.training.run_folder import (
     drop_rows_after,
     read_run,
     refuse_other_settings,
+    refuse_unwritable_run,
     start_run,
 )
 from medcyclegan.training.settings import read_settings
@@ -27,6 +28,15 @@ def test_settings_survive_and_a_run_is_not_replaced(tmp_path: Path) -> None:
     assert read_run(folder) == (config, {"machine": "any"})
     with pytest.raises(CannotWrite, match="a run is not replaced; go on with it by --resume"):
         start_run(folder, config, {})
+
+
+def test_a_folder_that_cannot_be_made_is_found_before_data_are_read(tmp_path: Path) -> None:
+    refuse_unwritable_run(RunFolder(tmp_path / "deep" / "run"))
+    refuse_unwritable_run(RunFolder(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CannotWrite, match="Cannot write"):
+        refuse_unwritable_run(RunFolder(tmp_path / "file" / "run"))
 
 
 def test_a_run_with_a_former_key_is_read_and_a_configuration_is_told_the_new_one(
@@ -75,3 +85,11 @@ def test_rows_after_a_step_are_taken_back_and_so_is_a_torn_one(tmp_path: Path) -
         file.write("2,0.2")  # the process died while it wrote
     drop_rows_after(path, 3)
     assert path.read_text().split() == ["step,loss", "1,0.125", "2,0.25", "3,0.375"]
+
+
+def test_rows_keep_the_columns_that_an_earlier_version_began_with(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    append_row(path, {"step": 1, "mae": 3.0, "nmi": 1.1})
+    append_row(path, {"step": 2, "mae": 2.0, "correlation": 0.5, "nmi": 1.2})
+    append_row(path, {"step": 3, "mae": 1.0})
+    assert path.read_text().split() == ["step,mae,nmi", "1,3.0,1.1", "2,2.0,1.2", "3,1.0,nan"]

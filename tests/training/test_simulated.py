@@ -165,3 +165,12 @@ def test_t1_with_t2_are_two_channels_of_one_anatomy(head: HeadAnatomy) -> None:
         simulated_data(source="t1_t2")
     with pytest.raises(ValidationError, match=r"t1_t2 needs two a\.channels"):
         simulated_data(a=a)
+
+
+def test_t1_to_ct_is_a_t1_and_not_any_contrast(head: HeadAnatomy) -> None:
+    a = simulated_data().a.model_copy(update={"channels": ("t1", "t2")})
+    both = SimulatedSlabs([head], simulated_data(source="t1_t2", a=a, contrasts=1), seed=5)[3]
+    alone = SimulatedSlabs([head], simulated_data(source="t1", contrasts=1), seed=5)[3]
+    any_one = SimulatedSlabs([head], simulated_data(source="random", contrasts=1), seed=5)[3]
+    assert torch.equal(alone.a[0], both.a[0, 0])
+    assert not torch.equal(any_one.a[0], both.a[0, 0])  # the control

@@ -16,6 +16,7 @@ from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused, NotAligned
 from medcyclegan.io.nifti.image import write_nifti
 from medcyclegan.io.scan import ItkSourceHeader
+from medcyclegan.simulate.non_heads import abdomen
 from medcyclegan.workflow import align as workflow
 from medcyclegan.workflow.align import (
     Aligned,
@@ -27,7 +28,6 @@ from medcyclegan.workflow.align import (
 from tests.cli.conversion_inputs import Run, runner, tree_hash
 from tests.dicom_factory import make_series
 from tests.moved_pairs import error_mm, moved_pair
-from tests.odd_scans import abdomen
 
 
 @pytest.fixture

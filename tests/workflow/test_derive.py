@@ -105,7 +105,8 @@ def test_a_scanners_own_curve_is_needed_and_used(run: Run, tmp_path: Path, quant
     source = write_ct(tmp_path / "ct.nii.gz")
     code, out, err = run("derive", source, "--to", quantity)
     assert (code, out) == (2, "")
-    assert "without --curve" in err
+    assert f"{quantity} without a curve" in err
+    assert "--curve FILE.csv" in err
     assert "every knot is known for sure" in err
     assert not (tmp_path / f"ct_{quantity}.nii.gz").exists()
     (tmp_path / "own.csv").write_text(OWN, encoding="utf-8")
@@ -153,11 +154,7 @@ def test_dicom_goes_to_nifti_when_asked_by_the_voltage_of_its_header(
     run: Run, tmp_path: Path
 ) -> None:
     source = write_ct_series(tmp_path / "ct", "100")
-    code, out, err = run("derive", source, "--to", "mu511")
-    assert (code, out) == (2, "")
-    assert "not as DICOM" in err
-    assert "--format nifti" in err
-    code, out, err = run("derive", source, "--to", "mu511", "--format", "nifti", "--json")
+    code, out, _ = run("derive", source, "--to", "mu511", "--format", "nifti", "--json")
     said = json.loads(out)
     assert (code, said["kvp"], said["warnings"]) == (0, 100, [])
     made = read_scan(tmp_path / "ct_mu511.nii.gz").volume

@@ -143,7 +143,9 @@ def test_another_modality_is_refused() -> None:
     options = Options(device="cpu", mask=mask)
     with pytest.raises(InputRefused, match=r"modality CT.*translates MR"):
         synthesize(scan_of(mr, modality="CT"), identity_model(), options=options)
-    assert synthesize(scan_of(mr, modality=""), identity_model(), options=options).image.unit
+    unsaid = synthesize(scan_of(mr, modality=""), identity_model(), options=options).image
+    assert unsaid.unit == "HU"
+    assert core_error(mr, unsaid) < 2.0
     ct_model = identity_model(source=Domain(modality="CT", unit="HU", scaling=HU_WINDOW))
     with pytest.raises(InputRefused, match=r"modality MR.*translates CT"):
         synthesize(scan_of(mr), ct_model, options=options)

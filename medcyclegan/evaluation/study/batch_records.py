@@ -7,14 +7,22 @@ image was made.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medcyclegan.core.text import MOST_TABLE_BYTES, parse_json, path_text, read_text
+from medcyclegan.core.text import (
+    MOST_TABLE_BYTES,
+    counted,
+    is_or_are,
+    parse_json,
+    path_text,
+    read_text,
+)
 from medcyclegan.errors import InputRefused
 from medcyclegan.evaluation.study.patient import Patient
 from medcyclegan.evaluation.study.plan import StudyRequest
+from medcyclegan.io.leftovers import sidecar_path
 
 # The record that a batch leaves in its folder of outputs.
 BATCH_RECORD = "batch.json"
@@ -28,10 +36,15 @@ Sentences = dict[str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Batches:
-    """Doubts and other warnings by method, then by the absolute path of the image, as text."""
+    """Doubts and other warnings by method, then by the absolute path of the image, as text.
+
+    ``units`` and ``models`` are what records tell was made, and with which model, by method.
+    """
 
     doubts: dict[str, Sentences]
     warnings: dict[str, Sentences]
+    units: dict[str, str] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
 
     def doubts_of(self, patients: Iterable[Patient]) -> Sentences:
         """Return a sentence on each doubt of each patient, by case."""
@@ -46,31 +59,36 @@ def records_of(request: StudyRequest) -> Batches:
     """Read the records in the folders of the methods.
 
     A folder of images without a record, or with a damaged one, tells of nothing.
-
-    Raises
-    ------
-    InputRefused
-        If a record says that the batch made something else than CT in HU.
     """
     doubts, warnings = {}, {}
+    records = {method.name: _record_of(method.path) for method in request.methods}
     for method in request.methods:
-        record = _record_in(method.path)
-        made = record.get("unit", MAKES_HU)
-        if made != MAKES_HU:
-            raise InputRefused(
-                f"{method.path} holds what a batch made with the model {record.get('model', '')}, "
-                f"in {made}",
-                rule="scores are taken of synthetic CTs, in HU",
-                remedy="name the folder of synthetic CTs",
-            )
-        rows = [row for row in _rows(record) if isinstance(row.get("output"), str)]
+        rows = [row for row in _rows(records[method.name]) if isinstance(row.get("output"), str)]
         places = [(path_text(_absolute(method.path / row["output"])), row) for row in rows]
         doubts[method.name] = {place: _texts(row, "doubts") for place, row in places}
         warnings[method.name] = {
             place: tuple(t for t in _texts(row, "warnings") if t not in _texts(row, "doubts"))
             for place, row in places
         }
-    return Batches(doubts, warnings)
+    return Batches(
+        doubts,
+        warnings,
+        units={name: str(r["unit"]) for name, r in records.items() if r.get("unit")},
+        models={name: str(r["model"]) for name, r in records.items() if r.get("model")},
+    )
+
+
+def refuse_no_hu(request: StudyRequest, batches: Batches) -> None:
+    """Raise InputRefused if the record of a method says that it holds something else than HU."""
+    for method in request.methods:
+        made = batches.units.get(method.name, MAKES_HU)
+        if made != MAKES_HU:
+            raise InputRefused(
+                f"{method.path} holds what a batch made with the model "
+                f"{batches.models.get(method.name, '')}, in {made}",
+                rule="this is a study of synthetic CTs, in HU",
+                remedy="name the folder of synthetic CTs, or say --kind mr",
+            )
 
 
 def doubt_warning(doubts: Sentences, scored: set[str]) -> tuple[str, ...]:
@@ -80,9 +98,9 @@ def doubt_warning(doubts: Sentences, scored: set[str]) -> tuple[str, ...]:
         return ()
     names = ", ".join(cases[:_MOST_NAMES]) + (", ..." if len(cases) > _MOST_NAMES else "")
     return (
-        f"{len(cases)} of {len(scored)} patients are doubtful by the record of their batch, as the "
-        f"model does not know such inputs: {names}. They are scored with the others; look at them "
-        "apart.",
+        f"{len(cases)} of {counted(len(scored), 'patient')} {is_or_are(len(cases))} doubtful by "
+        f"the record of a batch, as the model does not know such inputs: {names}. Doubtful images "
+        "are scored with the others; look at them apart.",
     )
 
 
@@ -99,13 +117,37 @@ def _by_case(patients: Iterable[Patient], said: dict[str, Sentences], how: str) 
     return found
 
 
+def _record_of(path: Path) -> dict[str, Any]:
+    """The record of a batch in a folder, or else what the sidecar of its first NIfTI file says."""
+    record = _record_in(path)
+    return record if record.get("unit") else record | _sidecar_of(path)
+
+
+def _sidecar_of(path: Path) -> dict[str, Any]:
+    """Unit and model by the sidecar that medcyclegan wrote beside an image; empty without one."""
+    images = [path] if path.is_file() else sorted(path.rglob("*.nii*"))
+    for image in images:
+        place = sidecar_path(image)
+        told = {} if place is None or not place.is_file() else _json(place)
+        facts = told.get("medcyclegan")
+        if isinstance(facts, dict) and isinstance(told.get("Units"), str):
+            model = facts.get("model")
+            name = model.get("name") if isinstance(model, dict) else model
+            return {"unit": told["Units"], **({"model": name} if isinstance(name, str) else {})}
+    return {}
+
+
 def _record_in(folder: Path) -> dict[str, Any]:
     """The record in a folder, empty where there is none."""
+    return _json(folder / BATCH_RECORD)
+
+
+def _json(path: Path) -> dict[str, Any]:
     try:
-        record = parse_json(read_text(folder / BATCH_RECORD, most_bytes=MOST_TABLE_BYTES))
+        found = parse_json(read_text(path, most_bytes=MOST_TABLE_BYTES))
     except (OSError, ValueError):
         return {}
-    return record if isinstance(record, dict) else {}
+    return found if isinstance(found, dict) else {}
 
 
 def _rows(record: dict[str, Any]) -> list[dict[str, Any]]:

@@ -24,16 +24,13 @@ from medcyclegan.evaluation.study.figure_style import (
     new_figure,
     wrapped,
 )
+from medcyclegan.evaluation.study.score_columns import METRICS, Metric, Result, metrics_of, value_of
 from medcyclegan.evaluation.study.statistics import (
     ERROR_EDGES_HU,
     JOINT_EDGES_HU,
-    METRICS,
     REGIONS,
     Measured,
-    Metric,
     mean_interval,
-    metrics_of,
-    value_of,
 )
 
 COLUMNS = 4
@@ -42,20 +39,31 @@ PANEL_HEIGHT_MM = 52.0
 # A violin smooths; of fewer patients it would show the smoothing.
 LEAST_FOR_VIOLIN = 20
 
-TISSUES = ("mae_air_hu", "mae_soft_hu", "mae_bone_hu")
-TISSUE_NAMES = ("Air\n(< \N{MINUS SIGN}400 HU)", "Soft tissue\n(\N{MINUS SIGN}150 to 150 HU)",
-                "Bone\n(> 250 HU)")  # fmt: skip
+TISSUES = ("air", "soft", "bone")
+ERRORS = {"mae": "Mean absolute error", "rmse": "Root mean square error", "me": "Mean error"}
+TISSUE_NAMES = ("Air\n< \N{MINUS SIGN}400", "Soft tissue\n\N{MINUS SIGN}150 to 150",
+                "Bone\n> 250 HU")  # fmt: skip
 
 
-def values(results: Sequence[Measured], method: str, metric: Metric) -> FloatArray:
+def values(results: Sequence[Result], method: str, metric: Metric) -> FloatArray:
     """The finite scores of a method (n,), in the order of the patients."""
-    found = np.array([value_of(r.scores, metric) for r in results if r.method == method])
+    found = np.array([value_of(r, metric) for r in results if r.method == method])
     return np.asarray(found[np.isfinite(found)])
 
 
-def draw_scores(results: Sequence[Measured], methods: Sequence[str], protocol: str) -> Drawn:
-    """Draw a panel for each score: boxes, every patient as a point, violins of many patients."""
-    metrics = metrics_of(protocol)
+def draw_scores(
+    results: Sequence[Result],
+    methods: Sequence[str],
+    protocol: str,
+    *,
+    metrics: Sequence[Metric] | None = None,
+) -> Drawn:
+    """Draw a panel for each score that is tested, and for surfaces: boxes, every patient as a
+    point, violins of many patients. ``metrics`` None are those of the protocol.
+    """
+    metrics = metrics_of(protocol) if metrics is None else metrics
+    metrics = [metric for metric in metrics if metric.tested or metric.family == "surface"]
+    metrics = [m for m in metrics if any(values(results, name, m).size for name in methods)]
     rows = math.ceil(len(metrics) / COLUMNS)
     figure = new_figure(WIDE_MM, PANEL_HEIGHT_MM * rows)
     panels = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
@@ -65,7 +73,7 @@ def draw_scores(results: Sequence[Measured], methods: Sequence[str], protocol: s
         axes.set_xticks(range(len(methods)), [wrapped(name) for name in methods])
         if len(methods) > 3:
             axes.tick_params(axis="x", rotation=45)
-        arrow = "\N{DOWNWARDS ARROW}" if metric.better == "lower" else "\N{UPWARDS ARROW}"
+        arrow = "\N{UPWARDS ARROW}" if metric.better == "higher" else "\N{DOWNWARDS ARROW}"
         axes.set_xlabel(f"{arrow} {metric.better} is better", color="#595959")
     for axes in panels[len(metrics) :]:
         axes.set_axis_off()
@@ -110,31 +118,41 @@ def spread(count: int) -> FloatArray:
 
 
 def draw_tissues(results: Sequence[Measured], methods: Sequence[str], protocol: str) -> Drawn:
-    """Draw the mean absolute error by tissue, with the interval of the mean and every patient."""
-    figure = new_figure(NARROW_MM, 70.0)
-    axes = figure.subplots()
+    """Draw the errors by tissue, with the interval of the mean and every patient."""
+    figure = new_figure(WIDE_MM, 70.0)
+    panels = figure.subplots(1, len(ERRORS))
+    for axes, (column, title) in zip(panels, ERRORS.items(), strict=True):
+        _tissue_bars(axes, results, methods, column)
+        axes.set_ylabel(f"{title} (HU)")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(methods)))
+    return Drawn(
+        "tissues",
+        "Error by tissue",
+        "Mean absolute, root mean square and mean error (synthetic minus true) by tissue of the "
+        f"true CT, protocol {protocol}. Bars: mean over patients; lines: its 95 % bootstrap "
+        "interval (three patients or more); points: patients.",
+        figure,
+    )
+
+
+def _tissue_bars(
+    axes: Axes, results: Sequence[Measured], methods: Sequence[str], column: str
+) -> None:
     light_grid(axes)
-    metrics = [metric for metric in METRICS if metric.column in TISSUES]
+    axes.axhline(0.0, color=REFERENCE_COLOUR, linewidth=0.6)
+    columns = {metric.column: metric for metric in METRICS}
     width = 0.8 / len(methods)
     for number, method in enumerate(methods):
-        for tissue, metric in enumerate(metrics):
-            sample = values(results, method, metric)
+        for tissue, name in enumerate(TISSUES):
+            sample = values(results, method, columns[f"{column}_{name}_hu"])
             place = tissue - 0.4 + (number + 0.5) * width
             if sample.size:
                 _bar(axes, sample, place, (number, width))
         axes.bar([0], [0], color=colour(number), alpha=0.55, label=method)
-    axes.set_xticks(range(len(metrics)), TISSUE_NAMES)
+    axes.set_xticks(range(len(TISSUES)), TISSUE_NAMES)
     axes.tick_params(axis="x", length=0)
-    axes.set_ylabel("Mean absolute error (HU)")
-    axes.set_xlim(-0.5, len(metrics) - 0.5)
-    figure.legend(loc="outside upper center", ncols=min(4, len(methods)))
-    return Drawn(
-        "tissues",
-        "Error by tissue",
-        f"Mean absolute error by tissue of the true CT, protocol {protocol}. Bars: mean over "
-        "patients; lines: its 95 % bootstrap interval (three patients or more); points: patients.",
-        figure,
-    )
+    axes.set_xlim(-0.5, len(TISSUES) - 0.5)
 
 
 def _bar(axes: Axes, sample: FloatArray, place: float, look: tuple[int, float]) -> None:

@@ -22,8 +22,9 @@ from medcyclegan.evaluation.study.figure_scores import (
     draw_tissues,
 )
 from medcyclegan.evaluation.study.figure_style import Drawn
-from medcyclegan.evaluation.study.load import load_images
+from medcyclegan.evaluation.study.load import PatientImages, load_images
 from medcyclegan.evaluation.study.patient import Patient
+from medcyclegan.evaluation.study.score_columns import Metric, metrics_of
 from medcyclegan.evaluation.study.statistics import Measured
 
 
@@ -35,6 +36,7 @@ class Scored:
     results: tuple[Measured, ...]
     methods: tuple[str, ...]
     protocol: str
+    metrics: tuple[Metric, ...] = ()
 
     def __post_init__(self) -> None:
         # A method of which no image could be scored is in no figure.
@@ -45,8 +47,8 @@ class Scored:
 def draw_all(scored: Scored) -> Iterator[Drawn]:
     """Yield each figure; call and save inside ``style.drawing()``."""
     about = (scored.results, scored.methods, scored.protocol)
+    yield draw_scores(*about, metrics=scored.metrics or metrics_of(scored.protocol))
     for draw in (
-        draw_scores,
         draw_tissues,
         draw_bland_altman,
         draw_error_histogram,
@@ -62,7 +64,12 @@ def draw_all(scored: Scored) -> Iterator[Drawn]:
 
 
 def _profile(scored: Scored) -> Drawn | None:
-    """Draw the profile through the median of the patients that every method has."""
+    images = median_images(scored)
+    return None if images is None else draw_profile(images, scored.methods, scored.protocol)
+
+
+def median_images(scored: Scored) -> PatientImages | None:
+    """Read the images of the median of the patients that every method has, by the mean MAE."""
     maes: dict[str, list[float]] = {}
     for result in scored.results:
         maes.setdefault(result.case, []).append(result.scores.mae_hu)
@@ -70,8 +77,7 @@ def _profile(scored: Scored) -> Drawn | None:
     if not complete:
         return None
     ranked = sorted(complete, key=lambda case: complete[case])
-    images = load_images(_patient(scored, ranked[_middle(ranked)]), methods=scored.methods)
-    return draw_profile(images, scored.methods, scored.protocol)
+    return load_images(patient_of(scored, ranked[_middle(ranked)]), methods=scored.methods)
 
 
 def _panel(scored: Scored, method: str) -> Drawn:
@@ -86,7 +92,7 @@ def _panel(scored: Scored, method: str) -> Drawn:
         Shown(
             places[place],
             ranked[place].scores.mae_hu,
-            load_images(_patient(scored, ranked[place].case), methods=(method,)),
+            load_images(patient_of(scored, ranked[place].case), methods=(method,)),
         )
         for place in sorted(places)
     ]
@@ -100,5 +106,6 @@ def _middle(ranked: Sequence[object]) -> int:
     return (len(ranked) - 1) // 2
 
 
-def _patient(scored: Scored, case: str) -> Patient:
+def patient_of(scored: Scored, case: str) -> Patient:
+    """The patient of that name."""
     return next(patient for patient in scored.patients if patient.case == case)

@@ -1,8 +1,4 @@
-"""Loading of a patient's images onto the reference's grid, with refusal of what is no CT.
-
-Bring a synthetic CT or a mask onto the grid of the reference, with scipy alone.
-``imaging.resampling`` does the same for the network with torch, which scoring must not need.
-"""
+"""Loading of a patient's images onto the reference's grid, with refusal of what is no CT."""
 
 from __future__ import annotations
 
@@ -11,88 +7,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
 
-from medcyclegan.core.geometry import FloatArray, Geometry
-from medcyclegan.core.text import path_text
+from medcyclegan.core.text import counted, is_or_are, path_text
 from medcyclegan.core.volume import FloatVoxels, Volume
 from medcyclegan.errors import InputRefused
-from medcyclegan.evaluation.metrics import LOWEST_HU, check_hu, check_same_grid
+from medcyclegan.evaluation.metrics import (
+    LOWEST_HU,
+    SOFT_FROM_HU,
+    SOFT_TO_HU,
+    check_hu,
+    check_same_grid,
+)
 from medcyclegan.evaluation.study.patient import Patient
+from medcyclegan.evaluation.study.regrid import BoolArray, is_copied, onto_grid
 from medcyclegan.imaging.body_mask import body_mask_ct
 from medcyclegan.imaging.plausibility import refuse_image_for_mask
-from medcyclegan.io.read import read_scan
+from medcyclegan.io.read import read_mask, read_scan
 from medcyclegan.io.scan import Scan
-
-BoolArray = NDArray[np.bool_]
-
-# A voxel covers half a spacing to each side of its centre.
-HALF_VOXEL = 0.5
-
-# Full width at half maximum of a Gaussian in standard deviations.
-_FWHM = 2.355
-# A Gaussian narrower than this many voxels changes nothing but the run time.
-_LEAST_SIGMA = 0.2
-
-
-def onto_grid(volume: Volume, geometry: Geometry, *, fill: float) -> tuple[Volume, BoolArray]:
-    """Interpolate a volume linearly at the voxel centres of another grid.
-
-    Where the new grid is coarser along an axis, the volume is smoothed along it first. Beyond its
-    outermost voxel centres, a voxel's value reaches half a voxel further.
-
-    Parameters
-    ----------
-    volume:
-        Any unit; grids may be oblique, permuted, flipped or sheared.
-    geometry:
-        The grid to fill.
-    fill:
-        Value, in the volume's unit, outside the field of view of ``volume``.
-
-    Returns
-    -------
-    The volume on ``geometry``, and where (i, j, k) that grid lies in the field of view.
-    """
-    index_map: FloatArray = np.asarray(
-        np.linalg.solve(volume.geometry.affine_ras, geometry.affine_ras), dtype=np.float64
-    )
-    seen = _seen(index_map, volume.geometry.shape, geometry.shape)
-    moved = ndimage.affine_transform(
-        _smoothed_for(volume, geometry),
-        index_map[:3, :3],
-        offset=index_map[:3, 3],
-        output_shape=geometry.shape,
-        order=1,
-        mode="nearest",
-    )
-    moved[~seen] = fill
-    return Volume(moved, geometry, volume.unit), seen
-
-
-def _seen(
-    index_map: FloatArray, source: tuple[int, int, int], target: tuple[int, int, int]
-) -> BoolArray:
-    """Where the target's voxel centres (i, j, k) fall inside the source's voxels."""
-    seen = np.ones(target, dtype=np.bool_)
-    i, j, k = (np.arange(n, dtype=np.float64) for n in target)
-    for axis in range(3):
-        a, b, c, start = index_map[axis]
-        place = (a * i + start)[:, None, None] + (b * j)[:, None] + c * k
-        seen &= (place >= -HALF_VOXEL) & (place <= source[axis] - 1 + HALF_VOXEL)
-    return seen
-
-
-def _smoothed_for(volume: Volume, geometry: Geometry) -> FloatVoxels:
-    overlap = np.abs(volume.geometry.directions_ras.T @ geometry.directions_ras)
-    target_mm = np.asarray(geometry.spacing_mm)[overlap.argmax(axis=1)]
-    ratio = target_mm / np.asarray(volume.geometry.spacing_mm)
-    sigma = np.sqrt(np.maximum(ratio**2 - 1.0, 0.0)) / _FWHM
-    if sigma.max() < _LEAST_SIGMA:
-        return volume.voxels
-    return np.asarray(ndimage.gaussian_filter(volume.voxels, sigma, mode="nearest"))
-
 
 # Air and fat lie below -50 HU; a CT without one voxel in ten thousand of them shows no patient.
 FAT_HU = -50.0
@@ -100,6 +31,22 @@ LEAST_FAT_SHARE = 1e-4
 
 # A body mask agrees with the body that is seen; an organ, or the air, does not.
 LEAST_MASK_SHARE = 0.5
+
+# A synthetic CT whose values stop well inside of those of any patient was clipped to a window: more
+# than this share of the body then has the very value at which they stop. Models clip below -900 HU
+# and above 1500 HU, where there is next to nothing.
+CLIPPED_SHARE = 0.002
+# Fewer values are no window: a method that assigns one HU to each tissue.
+BULK_VALUES = 16
+_SAMPLED = 100_000
+CLIPPED_BETWEEN_HU = (-900.0, 1000.0)
+
+# Soft tissue is most of any body; 1000 or 1024 HU higher it stands where the densest bone is.
+SOFT_SHARE = 0.02
+OFFSETS_HU = (800.0, 1300.0)
+
+# Of a body of which less than this is in view, scores would be those of the air that is filled in.
+LEAST_SEEN_SHARE = 1.0 / 3.0
 
 # A linearly interpolated mask is cut where half a voxel is inside.
 _HALF = 0.5
@@ -110,7 +57,8 @@ class Truth:
     """The reference CT of a patient in HU, its body mask and its MR on one grid.
 
     ``notes`` are sentences for people on what was resampled; ``warnings`` on what the readers
-    had to say, and what was left out of the scores or is not shown.
+    had to say, and what was left out of the scores or is not shown. ``is_placed``: the reference
+    says where the patient lies.
     """
 
     ct: Volume
@@ -118,14 +66,16 @@ class Truth:
     mr: Volume | None
     notes: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    is_placed: bool = True
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """A synthetic CT on the grid of the reference.
 
-    ``resampled`` says that it came on another; ``outside_fov_share`` which part of the body, 0 to
-    1, lies outside its field of view and was counted as air. ``notes`` and ``warnings`` are
+    ``resampled`` says that it came on another whose voxels had to be mixed: one that is flipped,
+    or moved by whole voxels, is copied. ``outside_fov_share`` which part of the body, 0 to 1,
+    lies outside its field of view and was counted as air. ``notes`` and ``warnings`` are
     sentences as in ``Truth``.
     """
 
@@ -152,12 +102,13 @@ def load_truth(patient: Patient) -> Truth:
     if patient.mask is None:
         mask = body_mask_ct(ct)
     else:
-        mask = _mask(patient.mask, ct, said)
+        mask = _mask(patient.mask, ct, said, ref_is_placed=read.is_placed)
         _tell_no_body_mask(mask, ct, said)
     if read.mended is not None:
         mask = _without(mask, read.mended, patient.ref, said)
+    said.warnings.extend(_offset_warning(ct, mask, name="reference CT"))
     mr = None if patient.mr is None else _mr(patient.mr, ct, said)
-    return Truth(ct, mask, mr, tuple(said.notes), tuple(said.warnings))
+    return Truth(ct, mask, mr, tuple(said.notes), tuple(said.warnings), read.is_placed)
 
 
 @dataclass(frozen=True)
@@ -172,33 +123,53 @@ def load_prediction(path: Path, truth: Truth) -> Prediction:
     Raises
     ------
     InputRefused
-        If it cannot be read, is no CT in HU, or does not overlap with the body.
+        If it cannot be read, is no CT in HU, shows less than a third of the body, or does not say
+        where it lies and the reference does.
     """
     read = _read_ct(path, name="The synthetic CT")
     sct, inside = read.volume, truth.mask.voxels > 0
     said = tuple(f"synthetic CT: {warning}" for warning in read.warnings)
-    if _on_one_grid(truth.ct, sct):
+    if is_on_grid(truth.ct, sct):
         _refuse_unpredicted(read.mended, inside, path)
+        said += _clipped_warning(sct.voxels[inside])
         return Prediction(replace(sct, geometry=truth.ct.geometry), False, 0.0, (), said)
+    if truth.is_placed:
+        _refuse_unplaced(read, path, truth.ct)
     moved, seen = onto_grid(sct, truth.ct.geometry, fill=LOWEST_HU)
     if read.mended is not None:
         touched = sct.with_voxels(read.mended.astype(np.float32), unit="mask")
         lost = onto_grid(touched, truth.ct.geometry, fill=0.0)[0].voxels > 0
         _refuse_unpredicted(lost, inside, path)
     outside_fov_share = 1.0 - float(seen[inside].mean())
-    if outside_fov_share == 1.0:
+    if outside_fov_share > 1.0 - LEAST_SEEN_SHARE:
+        outside = "all" if outside_fov_share == 1.0 else _percent(outside_fov_share)
         raise InputRefused(
-            f"{path} does not overlap with the body in the reference CT",
-            rule="both must lie in one frame of reference, in millimetres",
-            remedy="register them first, and check the headers",
+            f"{path} lies beside the body in the reference CT: {outside} of that is outside of it",
+            rule="both must lie in one frame of reference, in millimetres, and show the same part "
+            "of the body",
+            remedy="register them first, check the headers, or give a mask of what both show",
         )
+    said += _clipped_warning(sct.voxels.ravel())
     name = path_text(path.name)
-    notes = f"{name} was resampled from {_grid_text(sct)} to {_grid_text(truth.ct)}"
+    copied = is_copied(sct.geometry, truth.ct.geometry)
+    how = "turned or cut, voxel by voxel," if copied else "resampled"
+    notes = f"{name} was {how} from {grid_text(sct)} to {grid_text(truth.ct)}"
     if outside_fov_share > 0.0:
         said += (
             f"{_percent(outside_fov_share)} of the body lies outside {name} and counts as air",
         )
-    return Prediction(moved, True, outside_fov_share, (notes,), said)
+    return Prediction(moved, not copied, outside_fov_share, (notes,), said)
+
+
+def _refuse_unplaced(read: Scan, path: Path, ct: Volume) -> None:
+    if read.is_placed:
+        return
+    raise InputRefused(
+        f"{path} does not say where the patient lies (sform_code and qform_code are 0), and its "
+        f"grid ({grid_text(read.volume)}) is not that of the reference ({grid_text(ct)})",
+        rule="its place must be known where it has to be resampled",
+        remedy="give it the sform of the image that it was made from",
+    )
 
 
 def _refuse_unpredicted(lost: BoolArray | None, inside: BoolArray, path: Path) -> None:
@@ -209,7 +180,7 @@ def _refuse_unpredicted(lost: BoolArray | None, inside: BoolArray, path: Path) -
     count = 0 if lost is None else int((lost & inside).sum())
     if count:
         raise InputRefused(
-            f"The synthetic CT {path} is NaN or infinite in {count} voxels of the body",
+            f"The synthetic CT {path} is NaN or infinite in {counted(count, 'voxel')} of the body",
             rule="a method gives a number for each voxel that is scored",
             remedy="replace them by what the method means there, or give a mask without them",
         )
@@ -227,8 +198,9 @@ def _without(mask: Volume, lost: BoolArray, path: Path, said: _Said) -> Volume:
         )
     if count:
         said.warnings.append(
-            f"reference CT: {count} voxels of the body ({_percent(count / inside.sum())}) are NaN "
-            "or infinite and are left out of all scores"
+            f"reference CT: {counted(count, 'voxel')} of the body "
+            f"({_percent(count / inside.sum())}) {is_or_are(count)} NaN or infinite and "
+            f"{is_or_are(count)} left out of all scores"
         )
     return mask.with_voxels((inside & ~lost).astype(np.float32))
 
@@ -254,24 +226,88 @@ def _read_ct(path: Path, *, name: str) -> Scan:
     return scan
 
 
-def _mask(path: Path, ct: Volume, said: _Said) -> Volume:
-    scan = read_scan(path)
+def _offset_warning(ct: Volume, mask: Volume, *, name: str) -> tuple[str, ...]:
+    """Say that a CT seems to be stored from 0 up, where padding keeps values below 0."""
+    inside = ct.voxels[mask.voxels > 0]
+    soft = float(((inside >= SOFT_FROM_HU) & (inside <= SOFT_TO_HU)).mean())
+    high = float(((inside >= OFFSETS_HU[0]) & (inside <= OFFSETS_HU[1])).mean())
+    if soft >= SOFT_SHARE or high < 0.5:
+        return ()
+    return (
+        f"{name}: {_percent(soft)} of the body lies from {SOFT_FROM_HU:g} to {SOFT_TO_HU:g} HU, "
+        f"where soft tissue is, and {_percent(high)} from {OFFSETS_HU[0]:g} to {OFFSETS_HU[1]:g} "
+        "HU; is it stored with an offset of 1000 or 1024? Tissues, surfaces and paths would all "
+        "be wrong",
+    )
+
+
+def _clipped_warning(sct_hu: FloatVoxels) -> tuple[str, ...]:
+    """Say that the values of a synthetic CT pile up at an end that is none of a patient's."""
+    low, high = float(sct_hu.min()), float(sct_hu.max())
+    if np.unique(sct_hu[:: max(1, sct_hu.size // _SAMPLED)]).size <= BULK_VALUES:
+        return ()
+    piled = [
+        f"{_percent(share)} of its voxels are {end:g} HU, its {word} value"
+        for end, word, is_odd in (
+            (low, "smallest", low > CLIPPED_BETWEEN_HU[0]),
+            (high, "largest", high < CLIPPED_BETWEEN_HU[1]),
+        )
+        if is_odd and (share := float((sct_hu == end).mean())) > CLIPPED_SHARE
+    ]
+    if not piled:
+        return ()
+    return (f"synthetic CT: {', and '.join(piled)}: was it clipped to a window for display?",)
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedMask:
+    """A mask on the grid of the reference, with sentences as in ``Truth``."""
+
+    mask: Volume
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def load_mask(path: Path, ref: Volume, *, ref_is_placed: bool, named: str = "mask") -> LoadedMask:
+    """Read a mask, ``named`` so in messages, and bring it onto the grid of the reference.
+
+    ``ref_is_placed``: the reference says where the patient lies, so a mask on another grid has to.
+
+    Raises
+    ------
+    InputRefused
+        If it cannot be read, is an image, marks no voxel of the reference, or does not say where
+        it lies and the reference does.
+    """
+    said = _Said([], [])
+    mask = _mask(path, ref, said, ref_is_placed=ref_is_placed, named=named)
+    return LoadedMask(mask, tuple(said.notes), tuple(said.warnings))
+
+
+def _mask(
+    path: Path, ct: Volume, said: _Said, *, ref_is_placed: bool, named: str = "mask"
+) -> Volume:
+    scan = read_mask(path)
     read = scan.volume
-    said.warnings.extend(f"mask: {warning}" for warning in scan.warnings)
-    remedy = "give the body mask, or --mask auto"
+    said.warnings.extend(f"{named}: {warning}" for warning in scan.warnings)
+    remedy = "give the mask of the target"
+    if named == "mask":
+        remedy = "give the body mask, or --mask auto"
     refuse_image_for_mask(read, name=str(path), remedy=remedy)
     marked = Volume((read.voxels > 0).astype(np.float32), read.geometry, "mask")
-    if _on_one_grid(ct, marked):
+    if is_on_grid(ct, marked):
         mask = replace(marked, geometry=ct.geometry)
     else:
+        if ref_is_placed:
+            _refuse_unplaced(scan, path, ct)
         moved, _ = onto_grid(marked, ct.geometry, fill=0.0)
         mask = moved.with_voxels((moved.voxels >= _HALF).astype(np.float32))
-        said.notes.append(f"the mask was resampled from {_grid_text(read)} to {_grid_text(ct)}")
+        said.notes.append(f"the {named} was resampled from {grid_text(read)} to {grid_text(ct)}")
     if not mask.voxels.any():
         raise InputRefused(
-            f"The mask {path} marks no voxel of the reference CT",
-            rule="scores are means over the body",
-            remedy="give the body mask of this patient",
+            f"The {named} {path} marks no voxel of the reference",
+            rule="both must lie in one frame of reference, in millimetres",
+            remedy=f"give the {named} of this patient",
         )
     return mask
 
@@ -305,12 +341,13 @@ def _mr(path: Path, ct: Volume, said: _Said) -> Volume | None:
         return None
     mr = scan.volume
     said.warnings.extend(f"MR: {warning}" for warning in scan.warnings)
-    if _on_one_grid(ct, mr):
+    if is_on_grid(ct, mr):
         return replace(mr, geometry=ct.geometry)
     return onto_grid(mr, ct.geometry, fill=float(mr.voxels.min()))[0]
 
 
-def _on_one_grid(ref: Volume, other: Volume) -> bool:
+def is_on_grid(ref: Volume, other: Volume) -> bool:
+    """Whether a volume lies on the grid of a reference, but for the rounding of headers."""
     try:
         check_same_grid(ref, other, name="other")
     except InputRefused:
@@ -318,7 +355,8 @@ def _on_one_grid(ref: Volume, other: Volume) -> bool:
     return True
 
 
-def _grid_text(volume: Volume) -> str:
+def grid_text(volume: Volume) -> str:
+    """A grid in words: how many voxels of which size."""
     shape = "x".join(str(n) for n in volume.geometry.shape)
     spacing = "x".join(f"{s:.3g}" for s in volume.geometry.spacing_mm)
     return f"{shape} voxels of {spacing} mm"

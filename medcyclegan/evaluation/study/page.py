@@ -6,13 +6,18 @@ import base64
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
+from medcyclegan.evaluation.dose import NO_CLINICAL_CALCULATION, gamma_text, range_text
 from medcyclegan.evaluation.pictures import DIFFERENCE_HU
 from medcyclegan.evaluation.report import page_template
 from medcyclegan.evaluation.study.figure_style import DOTS_PER_INCH
 from medcyclegan.evaluation.study.load import PatientImages, load_images
 from medcyclegan.evaluation.study.patient import Patient
-from medcyclegan.evaluation.study.statistics import ALL, Metric, metrics_of, value_of
+from medcyclegan.evaluation.study.plan import Kind
+from medcyclegan.evaluation.study.score_columns import FAMILIES, Metric, value_of
+from medcyclegan.evaluation.study.signals import load_signals
+from medcyclegan.evaluation.study.statistics import ALL
 from medcyclegan.evaluation.study.tables import Study
 from medcyclegan.evaluation.viewer import Difference, Viewer, make_viewer
 from medcyclegan.evaluation.views import MOST_VOXELS
@@ -28,18 +33,20 @@ def patient_viewer(images: PatientImages, *, patients: int) -> Viewer:
 
     The CT and the first method are blended at first.
     """
+    is_ct = images.ct.unit == "HU"
+    true = "CT" if is_ct else "True"
     shown = {} if images.mr is None else {"MR": images.mr}
-    shown["CT"] = images.ct
-    made = {_name(method): sct for method, sct in images.scts.items()}
+    shown[true] = images.ct
+    made = {_name(method) if is_ct else method: sct for method, sct in images.scts.items()}
     shown |= made
     differences = [
-        Difference(f"{name} \N{MINUS SIGN} CT", name, "CT", DIFFERENCE_HU) for name in made
+        Difference(f"{name} \N{MINUS SIGN} CT", name, "CT", DIFFERENCE_HU) for name in made if is_ct
     ]
     share = MOST_VOXELS_OF_PAGE // (patients * len(shown))
     return make_viewer(
         shown,
         differences=differences,
-        layers=("CT", next(iter(made))),
+        layers=(true, next(iter(made))),
         body=images.mask,
         most_voxels=max(_LEAST_VOXELS_OF_IMAGE, min(MOST_VOXELS, share)),
     )
@@ -48,6 +55,8 @@ def patient_viewer(images: PatientImages, *, patients: int) -> Viewer:
 def _name(method: str) -> str:
     return f"sCT {method}"
 
+
+_Any = TypeVar("_Any")
 
 # A figure of two journal columns then fills the page; its letters are a little larger than printed.
 SHOWN_PER_INCH = 136
@@ -117,12 +126,19 @@ def render_study(
     study: Study, *, pictures: Sequence[Picture], patients: Sequence[PatientSection]
 ) -> str:
     """Return the report as the text of an HTML file."""
-    metrics = metrics_of(study.protocol)
-    report = StudyReport(study, metrics, tuple(pictures), tuple(patients))
+    report = StudyReport(study, study.metrics, tuple(pictures), tuple(patients))
     return page_template("study_report.html.j2").render(
         report=report,
         study=study,
-        metrics=metrics,
+        metrics=study.metrics,
+        families=_families(study),
+        title=_TITLES[study.request.kind or "ct"],
+        measure="protocol" if study.is_of_ct else "range",
+        has_viewer=study.request.kind != "picture",
+        path_text=_path_text(study),
+        no_clinical_calculation=NO_CLINICAL_CALCULATION,
+        gamma_text=gamma_text,
+        range_text=range_text,
         viewer_of=lambda patient: patient_viewer(patient.load(), patients=len(report.patients)),
         summary=_summary_blocks(study),
         comparisons=_comparison_rows(study),
@@ -130,10 +146,29 @@ def render_study(
     )
 
 
+_TITLES: dict[Kind, str] = {
+    "ct": "Synthetic CT study",
+    "mr": "Translated MR study",
+    "picture": "Translated picture study",
+}
+
+
+def _path_text(study: Study) -> str:
+    """How the paths were taken, in words."""
+    options = study.request.water_paths
+    if options is None:
+        return ""
+    ends = "where they leave the body" if study.paths == "body" else "behind the target"
+    angles = ", ".join(f"{angle:g}" for angle in options.gantry_deg)
+    return (
+        f"Stopping power: {options.curve.name}; tube voltage: {options.kvp}. Beams at gantry "
+        f"{angles} degrees, rays end {ends}. A surrogate of proton range, and no plan."
+    )
+
+
 def _section(study: Study, patient: Patient) -> PatientSection:
-    metrics = metrics_of(study.protocol)
     scores = {
-        result.method: tuple(cell(value_of(result.scores, metric), metric) for metric in metrics)
+        result.method: tuple(cell(value_of(result, metric), metric) for metric in study.metrics)
         for result in study.results
         if result.case == patient.case
     }
@@ -143,8 +178,38 @@ def _section(study: Study, patient: Patient) -> PatientSection:
         group=study.groups.get(patient.case, ""),
         scores=scores,
         notes=study.notes_on(patient.case),
-        load=lambda: load_images(patient, methods=methods),
+        load=lambda: _images(study, patient, methods),
     )
+
+
+def _images(study: Study, patient: Patient, methods: tuple[str, ...]) -> PatientImages:
+    kind = study.request.kind
+    if kind is None or kind == "ct":
+        return load_images(patient, methods=methods)
+    return load_signals(patient, methods=methods, kind=kind)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A family of scores as the page shows it: title, and the places of its scores in a row."""
+
+    key: str
+    title: str
+    metrics: tuple[Metric, ...]
+    places: tuple[int, ...]
+
+    def of(self, row: Sequence[_Any]) -> list[_Any]:
+        """Take the cells of this table out of a row of all scores."""
+        return [row[place] for place in self.places]
+
+
+def _families(study: Study) -> list[Table]:
+    tables = []
+    for family, title in FAMILIES.items():
+        places = tuple(n for n, m in enumerate(study.metrics) if m.family == family)
+        if places:
+            tables.append(Table(family, title, tuple(study.metrics[n] for n in places), places))
+    return tables
 
 
 def cell(value: float, metric: Metric) -> Cell:

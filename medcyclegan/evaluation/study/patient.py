@@ -22,6 +22,7 @@ class Patient:
     preds: dict[str, Path]
     mask: Path | None = None
     mr: Path | None = None
+    target: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from medcyclegan.core.text import path_text
+from medcyclegan.core.text import counted, path_text, was_or_were
 from medcyclegan.errors import InputRefused, UsageError
 from medcyclegan.evaluation.metrics import HIGHEST_HU, Protocol
+from medcyclegan.evaluation.signal_scores import IntensityRange
 from medcyclegan.evaluation.study.patient import Patient, Refusal, told_apart
+from medcyclegan.evaluation.water_paths import WaterPathOptions
 from medcyclegan.io.case_names import (
     IMAGE_ENDINGS,
     Role,
@@ -20,6 +24,7 @@ from medcyclegan.io.case_names import (
     patient,
     says_other,
     stem,
+    words,
 )
 from medcyclegan.io.dicom.api import is_dicom
 from medcyclegan.io.input_path import refuse_irregular
@@ -27,6 +32,11 @@ from medcyclegan.io.links import leads_nowhere, named
 
 # What ``fitness`` gives for a name that says the kind of image.
 _SAYS_SO = 2
+
+Sought = Role | Literal["target"]
+# Of radiotherapy: the planning, clinical and gross target volume.
+TARGET_WORDS = frozenset(("target", "ptv", "ctv", "gtv"))
+PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,23 @@ class Images:
     links: tuple[Path, ...] = ()
 
 
-def find_images(root: Path, *, role: Role) -> Images:
+@dataclass(frozen=True)
+class Search:
+    """What is looked for: volumes, or ``pictures``; ``kinds`` are further words for a kind."""
+
+    pictures: bool = False
+    kinds: frozenset[str] = frozenset()
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """The endings of files that are images."""
+        return PICTURE_ENDINGS if self.pictures else IMAGE_ENDINGS
+
+
+VOLUMES = Search()
+
+
+def find_images(root: Path, *, role: Sought, search: Search = VOLUMES) -> Images:
     """List the images at or below ``root``.
 
     Where several images of a patient lie there, the one whose name says ``role`` is taken. Where
@@ -57,23 +83,24 @@ def find_images(root: Path, *, role: Role) -> Images:
         If the path cannot be read, or there is no image.
     """
     refuse_irregular(root)
-    if root.is_file() or _holds_slices(root):
-        return Images({_own_name(root): root}, {}, alone=True)
+    if root.is_file() or (not search.pictures and _holds_slices(root)):
+        return Images({_own_name(root, search.kinds): root}, {}, alone=True)
     links: list[Path] = []
-    paths = _paths(root, links)
+    paths = _paths(root, links, search)
     if not paths:
+        sought = "" if search.pictures else "DICOM series and "
         raise InputRefused(
-            f"{root} holds no images" + (f", but {len(links)} links" if links else ""),
-            rule=f"what is looked for is DICOM series and {', '.join(IMAGE_ENDINGS)}",
+            f"{root} holds no images" + (f", but {counted(len(links), 'link')}" if links else ""),
+            rule=f"what is looked for is {sought}{', '.join(search.endings)}",
             remedy="name the folder of the images",
         )
-    if any(fitness(stem(path.name), role) == _SAYS_SO for path in paths):
-        paths = [path for path in paths if not says_other(stem(path.name), role)]
+    if any(_fitness(path, role) == _SAYS_SO for path in paths):
+        paths = [path for path in paths if not _says_other(path, role)]
     chosen: dict[str, Path] = {}
     unclear: dict[str, str] = {}
-    for case, group in _by_case(root, paths).items():
-        best = max(fitness(stem(path.name), role) for path in group)
-        fitting = [path for path in group if fitness(stem(path.name), role) == best]
+    for case, group in _by_case(root, paths, search.kinds).items():
+        best = max(_fitness(path, role) for path in group)
+        fitting = [path for path in group if _fitness(path, role) == best]
         if best < 0:
             continue
         if len(fitting) == 1:
@@ -84,24 +111,45 @@ def find_images(root: Path, *, role: Role) -> Images:
     return Images(chosen, unclear, alone=False, links=tuple(links))
 
 
-def _own_name(path: Path) -> str:
-    name = stem(path_text(path.name))
-    return patient(name) or patient(path_text(path.absolute().parent.name)) or name
+def bare(path: Path) -> Path:
+    """Return a path without the ending of a picture, by which nobody is told."""
+    return path.with_suffix("") if path.suffix.lower() in PICTURE_ENDINGS else path
 
 
-def _paths(root: Path, links: list[Path]) -> list[Path]:
+def _fitness(path: Path, role: Sought) -> int:
+    name = stem(bare(path).name)
+    if role != "target":
+        return fitness(name, role)
+    if TARGET_WORDS & set(words(name)):
+        return _SAYS_SO
+    return 1 if fitness(name, "mask") >= 1 else 0
+
+
+def _says_other(path: Path, role: Sought) -> bool:
+    if role == "target":
+        return _fitness(path, role) < _SAYS_SO
+    return says_other(stem(bare(path).name), role)
+
+
+def _own_name(path: Path, kinds: Collection[str]) -> str:
+    name = stem(path_text(bare(path).name))
+    folder = path_text(path.absolute().parent.name)
+    return patient(name, kinds=kinds) or patient(folder, kinds=kinds) or name
+
+
+def _paths(root: Path, links: list[Path], search: Search) -> list[Path]:
     """All images below ``root``; links to folders are not followed, and added to ``links``."""
     found = []
     for here, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         place = Path(here)
         for name in sorted(files):
-            if name.lower().endswith(IMAGE_ENDINGS) and not name.startswith("."):
+            if name.lower().endswith(search.endings) and not name.startswith("."):
                 found.append(place / name)
             elif leads_nowhere(place / name):
                 links.append(place / name)
         for name in list(folders):
-            if _holds_slices(place / name):
+            if not search.pictures and _holds_slices(place / name):
                 found.append(place / name)
                 folders.remove(name)
             elif (place / name).is_symlink():
@@ -109,9 +157,9 @@ def _paths(root: Path, links: list[Path]) -> list[Path]:
     return found
 
 
-def _by_case(root: Path, paths: list[Path]) -> dict[str, list[Path]]:
+def _by_case(root: Path, paths: list[Path], kinds: Collection[str]) -> dict[str, list[Path]]:
     groups: dict[str, list[Path]] = defaultdict(list)
-    cases = case_names([path.relative_to(root) for path in paths])
+    cases = case_names([bare(path.relative_to(root)) for path in paths], kinds=kinds)
     for case, path in zip(cases, paths, strict=True):
         groups[case].append(path)
     return dict(sorted(groups.items()))
@@ -147,9 +195,21 @@ class Method:
             )
 
 
+# What is scored: CTs in HU, MRs, or pictures; a study is of one kind.
+Kind = Literal["ct", "mr", "picture"]
+
+# Of pictures of 8 bits, the most common.
+PICTURE_RANGE = IntensityRange("fixed", 0.0, 255.0)
+
+
 @dataclass(frozen=True)
 class StudyRequest:
-    """What to score against what; ``mask`` None finds the body in each reference CT."""
+    """What to score against what; ``mask`` None finds the body in each reference.
+
+    ``kind`` None leaves it to the files, and ``intensities`` None to the kind. ``water_paths`` and
+    ``target`` (a mask for each patient) are for CTs, ``dose_from`` is the folder of dose
+    comparisons.
+    """
 
     methods: tuple[Method, ...]
     ref: Path
@@ -159,8 +219,19 @@ class StudyRequest:
     mr: Path | None = None
     groups: Path | None = None
     overwrite: bool = False
+    kind: Kind | None = None
+    intensities: IntensityRange | None = None
+    water_paths: WaterPathOptions | None = None
+    target: Path | None = None
+    dose_from: Path | None = None
 
     def __post_init__(self) -> None:
+        if self.target is not None and self.water_paths is None:
+            raise UsageError(
+                "A target without water-equivalent paths",
+                rule="rays end behind it, and nothing else is done with it",
+                remedy="add --wepl",
+            )
         names = [method.name for method in self.methods]
         if not names or len(set(names)) < len(names):
             raise UsageError(
@@ -183,8 +254,8 @@ class Plan:
     warnings: tuple[str, ...] = ()
 
 
-def make_plan(request: StudyRequest) -> Plan:
-    """Match the images of all arguments by patient.
+def make_plan(request: StudyRequest, *, kinds: frozenset[str] = frozenset()) -> Plan:
+    """Match the images of all arguments by patient; ``kinds`` are further words for a kind.
 
     Raises
     ------
@@ -192,10 +263,14 @@ def make_plan(request: StudyRequest) -> Plan:
         If an argument holds no images, no patient has both a reference and a synthetic CT, or the
         names tell that the two were swapped.
     """
-    refs = find_images(request.ref, role="ref")
-    preds = {m.name: find_images(m.path, role="pred") for m in request.methods}
-    masks = find_images(request.mask, role="mask") if request.mask else None
-    mrs = find_images(request.mr, role="mr") if request.mr else None
+    if request.target is not None:
+        kinds |= TARGET_WORDS
+    search = Search(request.kind == "picture", kinds)
+    refs = find_images(request.ref, role="ref", search=search)
+    preds = {m.name: find_images(m.path, role="pred", search=search) for m in request.methods}
+    masks = find_images(request.mask, role="mask", search=search) if request.mask else None
+    mrs = find_images(request.mr, role="mr", search=search) if request.mr else None
+    targets = _targets(request, search)
     single = next(iter(refs.by_case)) if len(refs.by_case) == 1 else ""
     patients, refusals = [], _without_reference(refs, preds, single)
     for case, ref in refs.by_case.items():
@@ -206,7 +281,8 @@ def make_plan(request: StudyRequest) -> Plan:
             reason = masks.unclear.get(case, f"no mask of this name in {request.mask}")
             refusals += [Refusal(case, method, reason) for method in images]
         elif images:
-            patients.append(Patient(case, ref, images, mask, _of(case, mrs, single)))
+            others = (_of(case, mrs, single), _of(case, targets, single))
+            patients.append(Patient(case, ref, images, mask, *others))
     refusals += [Refusal(c, m.name, r) for c, r in refs.unclear.items() for m in request.methods]
     apart, shared, warnings = told_apart(tuple(patients))
     if not apart and shared:
@@ -217,8 +293,25 @@ def make_plan(request: StudyRequest) -> Plan:
         )
     _refuse_none(apart, refs, preds, request)
     _refuse_swapped(apart)
-    given = [refs, *preds.values(), *(images for images in (masks, mrs) if images is not None)]
-    return Plan(apart, (*refusals, *shared), warnings + _links_said(given))
+    given = [refs, *preds.values(), *(i for i in (masks, mrs, targets) if i is not None)]
+    warnings += _links_said(given) + _without_target(apart, targets)
+    return Plan(apart, (*refusals, *shared), warnings)
+
+
+def _targets(request: StudyRequest, search: Search) -> Images | None:
+    if request.target is None:
+        return None
+    return find_images(request.target, role="target", search=search)
+
+
+def _without_target(patients: tuple[Patient, ...], targets: Images | None) -> tuple[str, ...]:
+    """Name whose rays have no target: they are not to be mixed with those that end behind one."""
+    lacking = [p.case for p in patients if p.target is None]
+    if targets is None or not lacking:
+        return ()
+    why = [f"{case} ({targets.unclear[case]})" for case in lacking if case in targets.unclear]
+    plain = [case for case in lacking if case not in targets.unclear]
+    return (f"No target, and so no water-equivalent paths, for {', '.join((*plain, *why))}.",)
 
 
 def _links_said(given: list[Images]) -> tuple[str, ...]:
@@ -228,7 +321,8 @@ def _links_said(given: list[Images]) -> tuple[str, ...]:
         return ()
     names = path_text(named(links, most=10))
     return (
-        f"{len(links)} links to folders, or to nothing, were not looked into: {names}. Give the "
+        f"{counted(len(links), 'link')} to folders, or to nothing, "
+        f"{was_or_were(len(links))} not looked into: {names}. Give the "
         "folders themselves if there are images in them.",
     )
 

@@ -3,154 +3,44 @@
 from __future__ import annotations
 
 import itertools
-import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
 
-from medcyclegan.core.text import path_text
+from medcyclegan.core.text import counted, was_or_were
 from medcyclegan.errors import InputRefused, MedcycleganError
-from medcyclegan.evaluation.metrics import Scores
-from medcyclegan.evaluation.study.batch_records import Batches, doubt_warning, records_of
-from medcyclegan.evaluation.study.figure_style import Drawn, drawing
-from medcyclegan.evaluation.study.figures import Scored, draw_all
+from medcyclegan.evaluation.dose import Doses, doses_of
+from medcyclegan.evaluation.study.batch_records import (
+    Batches,
+    doubt_warning,
+    records_of,
+    refuse_no_hu,
+)
+from medcyclegan.evaluation.study.further import anatomy_of
 from medcyclegan.evaluation.study.load import load_prediction, load_truth
-from medcyclegan.evaluation.study.page import Picture, patient_sections, render_study
+from medcyclegan.evaluation.study.output import ensure_study_writable, write_study
 from medcyclegan.evaluation.study.patient import Copies, Patient, Refusal, read_groups, refuse_copy
 from medcyclegan.evaluation.study.plan import Plan, StudyRequest, make_plan
+from medcyclegan.evaluation.study.signals import (
+    MeasuredSignal,
+    load_made_signal,
+    load_true_signal,
+    measure_signal,
+    resolved,
+    scale_warning,
+)
 from medcyclegan.evaluation.study.statistics import (
     REGIONS,
     Measured,
+    Pair,
     compare,
     measure,
-    metrics_of,
     summarise,
 )
 from medcyclegan.evaluation.study.tables import (
-    Row,
     Study,
-    as_csv,
-    as_json,
-    comparison_rows,
-    comparison_table,
-    score_rows,
-    score_table,
-    summary_rows,
-    summary_table,
 )
-from medcyclegan.io.atomic import atomic_folder, ensure_writable
-from medcyclegan.io.targets import COMPLETION_RECORD
-
-_SUMMARY_COLUMNS = (
-    "method", "group", "metric", "n", "mean", "sd", "median", "ci95_low", "ci95_high", "protocol",
-)  # fmt: skip
-_COMPARISON_COLUMNS = (
-    "metric", "first", "second", "n", "mean_difference", "median_difference", "p", "p_holm",
-    "protocol",
-)  # fmt: skip
-
-
-def ensure_study_writable(request: StudyRequest) -> None:
-    """Find out before any work that the folder cannot be made.
-
-    Raises
-    ------
-    CannotWrite
-        If it exists and may not be replaced, is inside or around an input, or its parent refuses.
-    """
-    inputs = [method.path for method in request.methods] + [request.ref]
-    inputs += [path for path in (request.mask, request.mr, request.groups) if path is not None]
-    for source in inputs:
-        ensure_writable(request.out, source=source, overwrite=request.overwrite, folder=True)
-
-
-def write_study(study: Study) -> None:
-    """Write tables, figures and the report into the folder that the request names.
-
-    Raises
-    ------
-    CannotWrite
-        If that fails; then nothing stands under the final name, or what stood there before.
-    """
-    request = study.request
-    with atomic_folder(request.out, overwrite=request.overwrite) as folder:
-        _write_tables(study, folder)
-        pictures = _write_figures(study, folder / "figures")
-        page = render_study(study, pictures=pictures, patients=patient_sections(study))
-        (folder / "report.html").write_text(page, encoding="utf-8")
-        files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-        record = {"written_by": "medcyclegan", "files": files}
-        (folder / COMPLETION_RECORD).write_text(json.dumps(record, indent=1) + "\n")
-
-
-def _write_tables(study: Study, folder: Path) -> None:
-    protocol = study.protocol
-    tables: dict[str, tuple[list[Row], tuple[str, ...], str]] = {
-        "metrics": (
-            score_rows(study.results, protocol=protocol, groups=study.groups),
-            (),
-            score_table(study.results, protocol=protocol),
-        ),
-        "summary": (
-            summary_rows(study.summaries, protocol=protocol),
-            _SUMMARY_COLUMNS,
-            summary_table(study.summaries, protocol=protocol),
-        ),
-        "comparisons": (
-            comparison_rows(study.comparisons, protocol=protocol),
-            _COMPARISON_COLUMNS,
-            comparison_table(study.comparisons, protocol=protocol),
-        ),
-    }
-    for name, (rows, columns, latex) in tables.items():
-        (folder / f"{name}.csv").write_text(as_csv(rows, columns=columns), encoding="utf-8")
-        (folder / f"{name}.json").write_text(as_json(rows), encoding="utf-8")
-        (folder / f"{name}.tex").write_text(latex, encoding="utf-8")
-    (folder / "study.json").write_text(as_json(_about(study)), encoding="utf-8")
-
-
-def _about(study: Study) -> dict[str, object]:
-    request = study.request
-    return {
-        "medcyclegan": study.version,
-        "made_at": study.made_at.isoformat(timespec="seconds"),
-        "protocol": study.protocol,
-        "methods": {method.name: path_text(method.path) for method in request.methods},
-        "reference": path_text(request.ref),
-        "mask": path_text(request.mask) if request.mask else "auto",
-        "patients": len(study.patients),
-        "scored": len(study.results),
-        "unmatched": _refusals(study.unmatched),
-        "refused": _refusals(study.refused),
-        "warnings": list(study.warnings),
-        "notes": {p.case: list(study.notes_on(p.case)) for p in study.patients},
-    }
-
-
-def _refusals(refusals: tuple[Refusal, ...]) -> list[dict[str, str]]:
-    return [{"case": r.case, "method": r.method, "reason": r.reason} for r in refusals]
-
-
-def _write_figures(study: Study, folder: Path) -> list[Picture]:
-    folder.mkdir()
-    scored = Scored(study.patients, study.results, study.methods, study.protocol)
-    pictures = []
-    with drawing():
-        for drawn in draw_all(scored):
-            pictures.append(_write_figure(drawn, folder))
-    return pictures
-
-
-def _write_figure(drawn: Drawn, folder: Path) -> Picture:
-    """Save as PDF and PNG, without the time of writing, so that equal studies give equal files."""
-    drawn.figure.draw_without_rendering()
-    drawn.figure.set_layout_engine("none")  # found its layout just now; each saving would again
-    png = folder / f"{drawn.name}.png"
-    drawn.figure.savefig(png, metadata={"Software": None})
-    drawn.figure.savefig(folder / f"{drawn.name}.pdf", metadata={"CreationDate": None})
-    return Picture(drawn.name, drawn.title, drawn.caption, png.read_bytes())
-
+from medcyclegan.io.case_names import words
 
 # Called with the number of steps done and their total: a step a patient, and one for the report.
 Progress = Callable[[int, int], None]
@@ -164,7 +54,7 @@ OFFSET_HU = 500.0
 def evaluate_study(
     request: StudyRequest, *, version: str, now: datetime, progress: Progress | None = None
 ) -> Study:
-    """Score the synthetic CTs of one or several methods, and write tables, figures and report.
+    """Score the images of one or several methods, and write tables, figures and report.
 
     One patient's voxels are held at a time. A patient that cannot be scored does not stop the
     others; it is in the result's ``refused``, and in the report.
@@ -182,19 +72,25 @@ def evaluate_study(
     ------
     InputRefused
         If no patient can be matched or scored.
+    UsageError
+        If options do not go with the kind of images.
     CannotWrite
         If the folder cannot be made; this is found before anything is read.
     """
     ensure_study_writable(request)
     batches = records_of(request)
-    plan = make_plan(request)
+    request = resolved(request, units=tuple(batches.units.values()))
+    if request.kind == "ct":
+        refuse_no_hu(request, batches)
+    plan = make_plan(request, kinds=_kinds(request, batches))
     groups = read_groups(request.groups) if request.groups else {}
     tell = progress or (lambda done, total: None)
     steps = len(plan.patients) + 1
     found = _Found()
+    score_patient = _score_patient if request.kind == "ct" else _score_signals
     for done, patient in enumerate(plan.patients):
         tell(done, steps)
-        _score_patient(patient, request, found)
+        score_patient(patient, request, found)
     tell(steps - 1, steps)
     _refuse_nothing_scored(found)
     study = _concluded(request, plan, found, batches, groups, (version, now))
@@ -203,11 +99,18 @@ def evaluate_study(
     return study
 
 
+def _kinds(request: StudyRequest, batches: Batches) -> frozenset[str]:
+    """Words that tell a kind of image: translated MRs are named after the model that made them."""
+    if request.kind == "ct":
+        return frozenset()
+    return frozenset(word for model in batches.models.values() for word in words(model))
+
+
 @dataclass
 class _Found:
     """What was scored and refused, and sentences by patient: notes, and warnings among them."""
 
-    results: list[Measured] = field(default_factory=list)
+    results: list[Measured | MeasuredSignal] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     warnings: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -217,23 +120,34 @@ class _Found:
         """Keep warnings of a patient."""
         self.warnings[case] = (*self.warnings.get(case, ()), *sentences)
 
+    def all_notes(self, doubts: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        """All sentences on each patient, with those on what its batch doubted."""
+        return {
+            case: told + self.warnings.get(case, ()) + doubts.get(case, ())
+            for case, told in self.notes.items()
+        }
+
 
 def _score_patient(patient: Patient, request: StudyRequest, found: _Found) -> None:
-    """Score every method of one patient; adds to what was found."""
+    """Score every synthetic CT of one patient; adds to what was found."""
     case = patient.case
     try:
         truth = load_truth(patient)
     except MedcycleganError as error:
         found.refused += [Refusal(case, method, str(error)) for method in patient.preds]
         return
-    found.notes[case] = truth.notes
-    found.warn(case, truth.warnings)
+    with_target = request.target is not None
+    anatomy = anatomy_of(patient, truth, request.water_paths, with_target=with_target)
+    found.notes[case] = truth.notes + anatomy.notes
+    found.warn(case, truth.warnings + anatomy.warnings)
     found.warn(case, found.copies.of(patient.ref, "reference CT", case))
     for method, path in patient.preds.items():
         try:
             refuse_copy(path, patient.ref)
             prediction = load_prediction(path, truth)
-            result = measure(case, method, truth, prediction, protocol=request.protocol)
+            result = measure(
+                Pair(case, method), truth, prediction, protocol=request.protocol, anatomy=anatomy
+            )
         except MedcycleganError as error:
             found.refused.append(Refusal(case, method, str(error)))
         else:
@@ -242,6 +156,33 @@ def _score_patient(patient: Patient, request: StudyRequest, found: _Found) -> No
             copies = found.copies.of(path, "synthetic CT", case)
             found.warn(case, (f"{method}: {said}" for said in copies))
             found.warn(case, (*_too_good(result), *_offset(result)))
+
+
+def _score_signals(patient: Patient, request: StudyRequest, found: _Found) -> None:
+    """Score every translated MR or picture of one patient; adds to what was found."""
+    case, kind, intensities = patient.case, request.kind, request.intensities
+    assert kind is not None  # the request is resolved
+    assert intensities is not None
+    try:
+        truth = load_true_signal(patient, kind)
+    except MedcycleganError as error:
+        found.refused += [Refusal(case, method, str(error)) for method in patient.preds]
+        return
+    found.notes[case] = truth.notes
+    found.warn(case, truth.warnings)
+    found.warn(case, found.copies.of(patient.ref, "reference", case))
+    for method, path in patient.preds.items():
+        try:
+            refuse_copy(path, patient.ref)
+            made = load_made_signal(path, truth, kind)
+            result = measure_signal(Pair(case, method), truth, made, intensities)
+        except MedcycleganError as error:
+            found.refused.append(Refusal(case, method, str(error)))
+        else:
+            found.results.append(result)
+            copies = found.copies.of(path, "translated image", case)
+            scale = scale_warning(made, truth, intensities)
+            found.warn(case, (f"{method}: {said}" for said in (*made.warnings, *copies, *scale)))
 
 
 def _too_good(result: Measured) -> tuple[str, ...]:
@@ -270,8 +211,8 @@ def _refuse_nothing_scored(found: _Found) -> None:
         return
     first = found.refused[0]
     raise InputRefused(
-        f"None of {len(found.refused)} synthetic CTs could be scored. The first, {first.case} of "
-        f"{first.method}: {first.reason.rstrip('.')}"
+        f"None of the images ({len(found.refused)}) could be scored. The first, {first.case} "
+        f"of {first.method}: {first.reason.rstrip('.')}"
     )
 
 
@@ -284,17 +225,12 @@ def _concluded(
     made: tuple[str, datetime],
 ) -> Study:
     results = found.results
-    metrics = metrics_of(request.protocol)
     scored = {result.case for result in results}
     doubts = batches.doubts_of(plan.patients)
     for case, sentences in batches.warnings_of(plan.patients).items():
         found.warn(case, sentences)
-    warned = {case: said for case, said in found.warnings.items() if case in scored}
-    notes = {
-        case: told + found.warnings.get(case, ()) + doubts.get(case, ())
-        for case, told in found.notes.items()
-    }
-    return Study(
+    doses = _doses(request, scored, results)
+    study = Study(
         request=request,
         version=made[0],
         made_at=made[1],
@@ -302,16 +238,30 @@ def _concluded(
         results=tuple(results),
         unmatched=plan.refusals,
         refused=tuple(found.refused),
-        notes=notes,
+        notes=found.all_notes(doubts),
         warnings=plan.warnings
         + doubt_warning(doubts, scored)
         + _warnings(results, request, groups)
         + _alike(results)
-        + _by_sentence(warned),
+        + doses.warnings
+        + _by_sentence({c: said for c, said in found.warnings.items() if c in scored}),
         groups=groups,
-        summaries=tuple(summarise(results, metrics=metrics, groups=groups)),
-        comparisons=tuple(compare(results, metrics=metrics)),
+        doses=doses.results,
     )
+    return replace(
+        study,
+        summaries=tuple(summarise(results, metrics=study.metrics, groups=groups)),
+        comparisons=tuple(compare(results, metrics=study.metrics)),
+    )
+
+
+def _doses(
+    request: StudyRequest, scored: set[str], results: Sequence[Measured | MeasuredSignal]
+) -> Doses:
+    if request.dose_from is None:
+        return Doses()
+    methods = tuple(dict.fromkeys(result.method for result in results))
+    return doses_of(request.dose_from, cases=scored, methods=methods)
 
 
 def _by_sentence(warned: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
@@ -323,11 +273,11 @@ def _by_sentence(warned: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(f"{', '.join(of)}: {said.rstrip('.')}." for said, of in cases.items())
 
 
-def _alike(results: list[Measured]) -> tuple[str, ...]:
+def _alike(results: Sequence[Measured | MeasuredSignal]) -> tuple[str, ...]:
     """Name methods whose scores are equal to the last digit: their images are one and the same."""
-    by_method: dict[str, dict[str, Scores]] = {}
-    for result in results:
-        by_method.setdefault(result.method, {})[result.case] = result.scores
+    by_method: dict[str, dict[str, str]] = {}
+    for result in results:  # as text, in which a score that is not defined is equal to itself
+        by_method.setdefault(result.method, {})[result.case] = repr(result.scores)
     found = []
     for (first, ours), (second, theirs) in itertools.combinations(by_method.items(), 2):
         both = ours.keys() & theirs.keys()
@@ -340,22 +290,26 @@ def _alike(results: list[Measured]) -> tuple[str, ...]:
 
 
 def _warnings(
-    results: list[Measured], request: StudyRequest, groups: dict[str, str]
+    results: Sequence[Measured | MeasuredSignal], request: StudyRequest, groups: dict[str, str]
 ) -> tuple[str, ...]:
     found = []
     cases = list(dict.fromkeys(result.case for result in results))
     resampled = sum(result.resampled for result in results)
     if resampled:
+        kind = "synthetic CT" if request.kind == "ct" else "translated image"
         found.append(
-            f"{resampled} of {len(results)} synthetic CTs were on another grid than the reference "
-            "and were resampled to it (linear interpolation), which blurs them a little."
+            f"{resampled} of {counted(len(results), kind)} {was_or_were(resampled)} on another "
+            f"grid than the reference and {was_or_were(resampled)} resampled to it (linear "
+            f"interpolation), which blurs {'it' if resampled == 1 else 'them'} a little."
         )
     if len(cases) < 6 and len(request.methods) > 1:
         found.append(
-            f"With {len(cases)} patients no Wilcoxon test can fall below p = "
+            f"With {counted(len(cases), 'patient')} no Wilcoxon test can fall below p = "
             f"{2.0 / 2 ** len(cases):.3g}."
         )
     lacking = [case for case in cases if groups and not groups.get(case)]
     if lacking:
-        found.append(f"No group is given for {len(lacking)} patients: {', '.join(lacking)}.")
+        found.append(
+            f"No group is given for {counted(len(lacking), 'patient')}: {', '.join(lacking)}."
+        )
     return tuple(found)

@@ -16,24 +16,17 @@ import itertools
 import math
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import cast
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from medcyclegan.core.geometry import FloatArray
-from medcyclegan.evaluation.metrics import (
-    AIR_BELOW_HU,
-    BONE_ABOVE_HU,
-    SOFT_FROM_HU,
-    SOFT_TO_HU,
-    Protocol,
-    Scores,
-    score,
-)
+from medcyclegan.evaluation.metrics import Protocol, Scores, score, tissues
+from medcyclegan.evaluation.study.further import Anatomy, BeamScore, further_scores
 from medcyclegan.evaluation.study.load import Prediction, Truth
+from medcyclegan.evaluation.study.score_columns import Metric, Result, value_of
 from medcyclegan.evaluation.views import in_viewing_order
 
 Counts = NDArray[np.int64]
@@ -65,6 +58,10 @@ class Measured:
         Voxels by true (first axis) and synthetic HU, in the bins of ``JOINT_EDGES_HU``.
     height_mae_hu, height_bias_hu:
         Mean absolute and mean error of axial slices, at ``HEIGHTS_PERCENT``.
+    further:
+        Scores beside those of the voxels, by column.
+    beams:
+        Errors of water-equivalent paths by beam, if asked for.
     """
 
     case: str
@@ -77,19 +74,42 @@ class Measured:
     height_bias_hu: FloatArray
     resampled: bool
     notes: tuple[str, ...]
+    further: dict[str, float] = field(default_factory=dict)
+    beams: tuple[BeamScore, ...] = ()
+
+    def value(self, column: str) -> float:
+        """A score by its column; NaN where the protocol has none, or it is not defined."""
+        if column in self.further:
+            return self.further[column]
+        value = getattr(self.scores, column, None)
+        return math.nan if value is None else float(value)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Whose image of which method is scored."""
+
+    case: str
+    method: str
 
 
 def measure(
-    case: str, method: str, truth: Truth, prediction: Prediction, *, protocol: Protocol
+    pair: Pair,
+    truth: Truth,
+    prediction: Prediction,
+    *,
+    protocol: Protocol,
+    anatomy: Anatomy | None = None,
 ) -> Measured:
-    """Score one synthetic CT, and count what the figures need."""
+    """Score one synthetic CT, and count what the figures need; surfaces with an ``anatomy``."""
     inside = truth.mask.voxels > 0
     sct_hu = prediction.sct.voxels[inside].astype(np.float64)
     ct_hu = truth.ct.voxels[inside].astype(np.float64)
     mae_hu, bias_hu = _by_height(truth, prediction)
+    further = None if anatomy is None else further_scores(prediction, truth, anatomy)
     return Measured(
-        case=case,
-        method=method,
+        case=pair.case,
+        method=pair.method,
         scores=score(prediction.sct, truth.ct, truth.mask, protocol=protocol),
         region_means_hu=_region_means(sct_hu, ct_hu),
         error_counts=_counts(_bins(sct_hu - ct_hu, ERROR_EDGES_HU), len(ERROR_EDGES_HU) - 1),
@@ -97,17 +117,14 @@ def measure(
         height_mae_hu=mae_hu,
         height_bias_hu=bias_hu,
         resampled=prediction.resampled,
-        notes=prediction.notes,
+        notes=prediction.notes + (() if further is None else further.notes),
+        further={} if further is None else further.values,
+        beams=() if further is None else further.beams,
     )
 
 
 def _region_means(sct_hu: FloatArray, ct_hu: FloatArray) -> tuple[tuple[float, float], ...]:
-    regions = (
-        np.ones(ct_hu.shape, dtype=np.bool_),
-        ct_hu < AIR_BELOW_HU,
-        (ct_hu >= SOFT_FROM_HU) & (ct_hu <= SOFT_TO_HU),
-        ct_hu > BONE_ABOVE_HU,
-    )
+    regions = (np.ones(ct_hu.shape, dtype=np.bool_), *tissues(ct_hu))
     return tuple((_mean(sct_hu[region]), _mean(ct_hu[region])) for region in regions)
 
 
@@ -160,46 +177,6 @@ ALL = "all"
 
 
 @dataclass(frozen=True)
-class Metric:
-    """A score by its column, with how people write it; ``better`` is ``lower`` or ``higher``."""
-
-    column: str
-    label: str
-    unit: str
-    better: str
-    digits: int
-
-    @property
-    def title(self) -> str:
-        """The label with its unit, as axes and headings have it."""
-        return f"{self.label} ({self.unit})" if self.unit else self.label
-
-
-METRICS = (
-    Metric("mae_hu", "MAE", "HU", "lower", 1),
-    Metric("psnr_db", "PSNR", "dB", "higher", 2),
-    Metric("ssim", "SSIM", "", "higher", 4),
-    Metric("ms_ssim", "MS-SSIM", "", "higher", 4),
-    Metric("dice_bone", "Bone Dice", "", "higher", 3),
-    Metric("mae_air_hu", "MAE, air", "HU", "lower", 1),
-    Metric("mae_soft_hu", "MAE, soft tissue", "HU", "lower", 1),
-    Metric("mae_bone_hu", "MAE, bone", "HU", "lower", 1),
-)
-
-
-def metrics_of(protocol: str) -> tuple[Metric, ...]:
-    """The scores that a protocol has."""
-    other = "ms_ssim" if protocol == "synthrad2023" else "ssim"
-    return tuple(metric for metric in METRICS if metric.column != other)
-
-
-def value_of(scores: Scores, metric: Metric) -> float:
-    """A score by its column; NaN where the protocol has none."""
-    value = cast("float | None", getattr(scores, metric.column))
-    return math.nan if value is None else value
-
-
-@dataclass(frozen=True)
 class Summary:
     """A score of a method over the ``n`` patients of a group for whom it is finite."""
 
@@ -232,7 +209,7 @@ class Comparison:
 
 
 def summarise(
-    results: Sequence[Measured], *, metrics: Sequence[Metric], groups: dict[str, str]
+    results: Sequence[Result], *, metrics: Sequence[Metric], groups: dict[str, str]
 ) -> list[Summary]:
     """Summarise every score of every method, over all patients and by group."""
     methods = _in_order(result.method for result in results)
@@ -240,7 +217,7 @@ def summarise(
     rows = []
     for group, method, metric in itertools.product((ALL, *named), methods, metrics):
         values = [
-            value_of(r.scores, metric)
+            value_of(r, metric)
             for r in results
             if r.method == method and group in (ALL, groups.get(r.case))
         ]
@@ -278,10 +255,11 @@ def mean_interval(values: FloatArray) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def compare(results: Sequence[Measured], *, metrics: Sequence[Metric]) -> list[Comparison]:
-    """Test every pair of methods by every score, paired by patient."""
+def compare(results: Sequence[Result], *, metrics: Sequence[Metric]) -> list[Comparison]:
+    """Test every pair of methods by every score that is tested, paired by patient."""
     methods = _in_order(result.method for result in results)
-    by_key = {(r.method, r.case): r.scores for r in results}
+    by_key = {(r.method, r.case): r for r in results}
+    metrics = [metric for metric in metrics if metric.tested]
     cases = _in_order(result.case for result in results)
     found = []
     for (first, second), metric in itertools.product(itertools.combinations(methods, 2), metrics):

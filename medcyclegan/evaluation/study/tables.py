@@ -9,19 +9,22 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
+from medcyclegan.evaluation.dose import DoseResult
+from medcyclegan.evaluation.study.further import BeamScore
 from medcyclegan.evaluation.study.patient import Patient, Refusal
 from medcyclegan.evaluation.study.plan import StudyRequest
-from medcyclegan.evaluation.study.statistics import (
-    ALL,
+from medcyclegan.evaluation.study.score_columns import (
+    FAMILIES,
     METRICS,
-    Comparison,
-    Measured,
     Metric,
-    Summary,
+    Result,
     metrics_of,
     value_of,
 )
+from medcyclegan.evaluation.study.signals import MeasuredSignal
+from medcyclegan.evaluation.study.statistics import ALL, Comparison, Measured, Summary
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,26 +33,58 @@ class Study:
 
     ``unmatched`` are images that found no partner by name, ``refused`` those that could not be
     scored. ``notes`` tells by patient what was done to its reference, mask or MR; ``warnings``
-    are of the study as a whole. ``groups`` holds the group of each patient that has one.
+    are of the study as a whole. ``groups`` holds the group of each patient that has one, ``doses``
+    what another program computed on the images. ``results`` are all of the request's kind.
     """
 
     request: StudyRequest
     version: str
     made_at: datetime
     patients: tuple[Patient, ...]
-    results: tuple[Measured, ...]
+    results: tuple[Measured | MeasuredSignal, ...]
     unmatched: tuple[Refusal, ...]
     refused: tuple[Refusal, ...]
     notes: dict[str, tuple[str, ...]]
     warnings: tuple[str, ...]
     groups: dict[str, str]
-    summaries: tuple[Summary, ...]
-    comparisons: tuple[Comparison, ...]
+    summaries: tuple[Summary, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    doses: tuple[DoseResult, ...] = ()
+
+    @property
+    def is_of_ct(self) -> bool:
+        """Whether it is of CTs in HU, or of signal without a unit."""
+        return self.request.kind in (None, "ct")
 
     @property
     def protocol(self) -> str:
-        """The protocol that every number of the study is by."""
-        return self.request.protocol
+        """The protocol, or the range of intensities, that every number of the study is by."""
+        intensities = self.request.intensities
+        return self.request.protocol if intensities is None else intensities.name
+
+    @property
+    def paths(self) -> Literal["", "body", "target"]:
+        """Where the rays of water-equivalent paths end; nothing if there are none."""
+        if self.request.water_paths is None:
+            return ""
+        return "body" if self.request.target is None else "target"
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The scores that it has."""
+        return metrics_of(self.protocol, paths=self.paths)
+
+    @property
+    def columns(self) -> tuple[Metric, ...]:
+        """The scores that its tables have columns for, some of them empty."""
+        if not self.is_of_ct:
+            return self.metrics
+        return (*METRICS, *(m for m in self.metrics if m.family == "path"))
+
+    @property
+    def cts(self) -> tuple[Measured, ...]:
+        """The results of synthetic CTs."""
+        return tuple(result for result in self.results if isinstance(result, Measured))
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -60,6 +95,10 @@ class Study:
     @property
     def mask_text(self) -> str:
         """Where the body masks come from, in words."""
+        if self.request.mask is None and self.request.kind == "picture":
+            return "none, the whole picture counts"
+        if self.request.mask is None and self.request.kind == "mr":
+            return "found in each true image (signal above the background, filled)"
         if self.request.mask is None:
             return "found in each reference CT (values above -400 HU, filled, without the couch)"
         return "as given"
@@ -77,12 +116,23 @@ Cell = str | int | float | None
 Row = dict[str, Cell]
 
 
-def score_rows(results: Sequence[Measured], *, protocol: str, groups: dict[str, str]) -> list[Row]:
-    """A row for each scored image; None where the protocol has no such score."""
+def score_rows(
+    results: Sequence[Result],
+    *,
+    metrics: Sequence[Metric],
+    protocol: str,
+    groups: dict[str, str],
+) -> list[Row]:
+    """A row for each scored image; None where the protocol has no such score.
+
+    Of signal, ``ref_high`` and ``pred_high`` are the values that count as 1.
+    """
     rows = []
     for result in results:
         row: Row = {"case": result.case}
-        row |= {metric.column: _number(value_of(result.scores, metric)) for metric in METRICS}
+        row |= {metric.column: _number(value_of(result, metric)) for metric in metrics}
+        if isinstance(result, MeasuredSignal):
+            row |= {name: result.value(name) for name in ("ref_high", "pred_high")}
         row |= {"protocol": protocol, "method": result.method}
         if groups:
             row["group"] = groups.get(result.case, "")
@@ -127,6 +177,32 @@ def comparison_rows(comparisons: Sequence[Comparison], *, protocol: str) -> list
     ]
 
 
+def beam_rows(results: Sequence[Measured], *, curve: str) -> list[Row]:
+    """A row for each beam of each scored image: water-equivalent paths and range errors, in mm."""
+    return [
+        {"case": result.case, "method": result.method} | _beam_row(beam) | {"curve": curve}
+        for result in results
+        for beam in result.beams
+    ]
+
+
+def _beam_row(beam: BeamScore) -> Row:
+    ranges = beam.range_error
+    return {
+        "gantry_deg": beam.gantry_deg,
+        "rays": beam.wepl.n,
+        "rays_cut": beam.cut,
+        "wepl_ct_mean_mm": _number(beam.ct_mean_mm),
+        "wepl_mean_mm": _number(beam.wepl.mean_mm),
+        "wepl_sd_mm": _number(beam.wepl.sd_mm),
+        "wepl_p95_mm": _number(beam.wepl.p95_abs_mm),
+        "range_rays": None if ranges is None else ranges.n,
+        "range_mean_mm": None if ranges is None else _number(ranges.mean_mm),
+        "range_sd_mm": None if ranges is None else _number(ranges.sd_mm),
+        "range_p95_mm": None if ranges is None else _number(ranges.p95_abs_mm),
+    }
+
+
 def as_csv(rows: Sequence[Row], *, columns: Sequence[str] = ()) -> str:
     """Rows as CSV with a header; None becomes an empty cell. ``columns`` if there may be no row."""
     text = io.StringIO()
@@ -168,27 +244,38 @@ def escaped(text: str) -> str:
     return "".join(_ESCAPES.get(character, character) for character in text)
 
 
-def score_table(results: Sequence[Measured], *, protocol: str) -> str:
-    """A row for each scored image, over as many pages as it takes (package longtable)."""
-    metrics = metrics_of(protocol)
+def score_table(results: Sequence[Result], *, metrics: Sequence[Metric], protocol: str) -> str:
+    """A row for each scored image, over as many pages as it takes (package longtable).
+
+    A table for each family of scores, as a page is not wide enough for all.
+    """
+    tables = [_HEAD]
+    for family, title in FAMILIES.items():
+        mine = [metric for metric in metrics if metric.family == family]
+        if mine:
+            tables.append(_score_table(results, mine, f"{title}, protocol {escaped(protocol)}"))
+    return "\n".join(tables)
+
+
+def _score_table(results: Sequence[Result], metrics: Sequence[Metric], caption: str) -> str:
     heading = " & ".join(["Case", "Method", *(escaped(m.title) for m in metrics)])
     lines = [
-        _HEAD,
         rf"\begin{{longtable}}{{ll{'r' * len(metrics)}}}",
-        rf"\caption{{Scores by patient, protocol {escaped(protocol)}.}} \\",
+        rf"\caption{{{caption}, by patient.}} \\",
         r"\toprule",
         rf"{heading} \\",
         r"\midrule",
         r"\endhead",
     ]
     for result in results:
-        values = [_value(value_of(result.scores, m), m) for m in metrics]
+        values = [_value(value_of(result, m), m) for m in metrics]
         lines.append(" & ".join([escaped(result.case), escaped(result.method), *values]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{longtable}", ""])
 
 
 def summary_table(summaries: Sequence[Summary], *, protocol: str) -> str:
     """Mean and standard deviation with the interval of the mean: scores down, methods across."""
+    metrics = list(dict.fromkeys(s.metric for s in summaries))
     methods = list(dict.fromkeys(s.method for s in summaries))
     cells = {(s.group, s.metric.column, s.method): s for s in summaries}
     body = []
@@ -197,7 +284,7 @@ def summary_table(summaries: Sequence[Summary], *, protocol: str) -> str:
         title = "All patients" if group == ALL else escaped(group)
         span = 1 + len(methods)
         body.append(rf"\multicolumn{{{span}}}{{l}}{{\textit{{{title}, $n = {patients}$}}}} \\")
-        for metric in metrics_of(protocol):
+        for metric in metrics:
             row = [_summary(cells[group, metric.column, m], patients) for m in methods]
             body.append(" & ".join([escaped(metric.title), *row]) + r" \\")
     caption = (

@@ -8,6 +8,13 @@ from medcyclegan.io.dicom.derive import Derivation, DerivedSeries, derive_map, d
 from medcyclegan.io.dicom.find import ending, is_image, series_behind, series_uid
 from medcyclegan.io.dicom.header import DicomFile, dicom_start, load_header
 from medcyclegan.io.dicom.kinds import KindName
+from medcyclegan.io.dicom.parametric_map import (
+    MapMaker,
+    MapMeaning,
+    MapSource,
+    ensure_highdicom,
+    write_map,
+)
 from medcyclegan.io.dicom.radiograph import is_radiograph
 from medcyclegan.io.dicom.read import is_dicom, read_dicom, read_files, read_series
 from medcyclegan.io.dicom.series import PATIENT_PARTS, difference, patient_of
@@ -21,11 +28,15 @@ __all__ = [
     "DerivedSeries",
     "DicomFile",
     "KindName",
+    "MapMaker",
+    "MapMeaning",
+    "MapSource",
     "derive_map",
     "derive_series",
     "dicom_start",
     "difference",
     "ending",
+    "ensure_highdicom",
     "is_dicom",
     "is_image",
     "is_radiograph",
@@ -42,4 +53,5 @@ __all__ = [
     "whole",
     "write_dicom_ct",
     "write_dicom_mr",
+    "write_map",
 ]

@@ -266,7 +266,7 @@ def _passed_over(not_dicom: int, no_image: int, aside: _Aside) -> tuple[str, ...
 
 def _links_said(aside: _Aside) -> str:
     counts = ((len(aside.out), "links out of the folder"), (len(aside.dead), "links to nowhere"))
-    return "".join(f", {count} {what}" for count, what in counts if count)
+    return "".join(f", {what}: {count}" for count, what in counts if count)
 
 
 def is_image(file: DicomFile) -> bool:

@@ -26,6 +26,7 @@ _PROMOTED = {
     "CTImageFrameTypeSequence": ("FrameType",),
     "MRDiffusionSequence": ("DiffusionBValue", "DiffusionDirectionality"),
     "MRTimingAndRelatedParametersSequence": ("RepetitionTime", "FlipAngle"),
+    "MRModifierSequence": ("SpectrallySelectedSuppression",),
     "ContrastBolusUsageSequence": ("ContrastBolusAgentPhase",),
     "CardiacSynchronizationSequence": ("NominalPercentageOfCardiacPhase",),
     "RespiratorySynchronizationSequence": ("NominalPercentageOfRespiratoryPhase",),

@@ -16,7 +16,8 @@ from pydicom.valuerep import format_number_as_ds
 
 from medcyclegan.core.geometry import SHEAR_TOLERANCE, FloatArray, Geometry
 from medcyclegan.errors import InputRefused, MedcycleganError
-from medcyclegan.io.dicom.attribute_access import number, numbers, text, whole
+from medcyclegan.io.dicom.attribute_access import number, numbers, raw_value, text, whole
+from medcyclegan.io.dicom.complete import completeness_warnings
 from medcyclegan.io.dicom.frames import SliceView
 
 # Neighbouring slices may be this much nearer or farther than usual: headers of two decimals give
@@ -31,9 +32,8 @@ SAME_POSITION_MM = 1e-3
 # Direction cosines of one series may differ by this much: 1e-4 is 0.025 mm at the edge of a 250 mm
 # field of view, and above the rounding of headers that have five decimals.
 ORIENTATION_TOLERANCE = 1e-4
-# Slices this many times farther apart than the header says: one of two is not there, or was never
-# measured. Real headers round, and real gaps stay well below a slice.
-GAP_SUSPECT_RELATIVE = 1.5
+# Positions of one decimal, as some converters write them, are off by half of it at both ends.
+COARSEST_DECIMAL_MM = 0.1
 # Cosines must be unit vectors at a right angle within this, as any grid (headers of 3 decimals).
 UNIT_TOLERANCE = SHEAR_TOLERANCE
 
@@ -69,11 +69,15 @@ def sort_slices(
     warnings: tuple[str, ...] = ()
     if len(ordered) > 1:
         _check_distinct(ordered, placed @ normal)
+        rounding_mm = _rounding_mm(ordered)
         if not may_be_tilted:
-            _check_not_tilted(ordered, placed, normal)
-        _check_even(ordered, placed, normal)
-        step = (placed[-1] - placed[0]) / (len(ordered) - 1)
-        warnings = _gap_warning(ordered[0], float(np.linalg.norm(step)))
+            _check_not_tilted(ordered, placed, normal, rounding_mm)
+        is_exact = _check_even(ordered, placed, normal, rounding_mm)
+        step = _step(placed, normal, may_be_tilted=may_be_tilted)
+        distance_mm = float(np.linalg.norm(step))
+        warnings = completeness_warnings(ordered, distance_mm=distance_mm)
+        if not is_exact:
+            warnings += (_rounded_said(rounding_mm, distance_mm),)
     else:
         thickness_mm, warnings = _single_slice_spacing(ordered[0])
         step = normal / np.linalg.norm(normal) * thickness_mm
@@ -153,75 +157,99 @@ def _check_distinct(ordered: list[SliceView], along_mm: FloatArray) -> None:
         )
 
 
-def _check_not_tilted(ordered: list[SliceView], placed: FloatArray, normal: FloatArray) -> None:
+def _rounding_mm(ordered: list[SliceView]) -> float:
+    """What positions are rounded to if that is a tenth of a millimetre; 0 if they are finer.
+
+    Whole numbers say nothing: many tables stop at them.
+    """
+    written = [
+        str(getattr(part, "original_string", part))
+        for view in ordered
+        for part in raw_value(view.dataset, "ImagePositionPatient", view.path)
+    ]
+    decimals = max(len(digits.rstrip("0").partition(".")[2]) for digits in written)
+    is_coarse = decimals == 1 and not any("e" in digits.lower() for digits in written)
+    return COARSEST_DECIMAL_MM if is_coarse else 0.0
+
+
+def _rounded_said(rounding_mm: float, distance_mm: float) -> str:
+    return (
+        f"The positions of slices are rounded to {rounding_mm:g} mm: they are taken as evenly "
+        f"spaced by {distance_mm:.4f} mm."
+    )
+
+
+def _step(placed: FloatArray, normal: FloatArray, *, may_be_tilted: bool) -> FloatArray:
+    """From a slice to the next (3,): along the normal where only rounding leads off it."""
+    step = (placed[-1] - placed[0]) / (len(placed) - 1)
+    if may_be_tilted or _sine(step, normal) <= SHEAR_TOLERANCE:
+        return np.asarray(step)
+    return np.asarray(normal * (step @ normal) / (normal @ normal))
+
+
+def _sine(line: FloatArray, normal: FloatArray) -> float:
+    length = np.linalg.norm(line) * np.linalg.norm(normal)
+    return min(float(np.linalg.norm(np.cross(line, normal)) / length), 1.0)
+
+
+def _check_not_tilted(
+    ordered: list[SliceView], placed: FloatArray, normal: FloatArray, rounding_mm: float
+) -> None:
     line = placed[-1] - placed[0]
-    line = line / np.linalg.norm(line)
-    sine = float(np.linalg.norm(np.cross(line, normal)) / np.linalg.norm(normal))
-    if sine > SHEAR_TOLERANCE:
+    sine = _sine(line, normal)
+    # Each of the three coordinates is off by half of the rounding, at both ends.
+    allowed = SHEAR_TOLERANCE + np.sqrt(3.0) * rounding_mm / float(np.linalg.norm(line))
+    if sine > allowed:
         raise InputRefused(
             f"{ordered[0].path.parent}: the slices are stacked "
-            f"{np.degrees(np.arcsin(min(sine, 1.0))):.2f} degrees off their normal",
+            f"{np.degrees(np.arcsin(sine)):.2f} degrees off their normal",
             rule="shear or gantry tilt is not accepted, as the grid must be rectangular",
             remedy="for a CT add --untilt, which corrects it; or correct it first (dcm2niix does) "
             "and give the NIfTI file",
         )
 
 
-def _check_even(ordered: list[SliceView], placed: FloatArray, normal: FloatArray) -> None:
+def _check_even(
+    ordered: list[SliceView], placed: FloatArray, normal: FloatArray, rounding_mm: float
+) -> bool:
+    """Whether slices are evenly spaced without regard to how their positions are rounded."""
     gaps = np.diff(placed @ normal)
     usual = float(np.median(gaps))
-    allowed = max(SPACING_TOLERANCE_MM, SPACING_TOLERANCE_RELATIVE * usual)
-    odd = np.flatnonzero(np.abs(gaps - usual) > allowed)
-    if odd.size:
-        k = int(odd[0])
-        raise InputRefused(
-            f"Distance {gaps[k]:.4f} mm between {ordered[k].name} and {ordered[k + 1].name}, "
-            f"{usual:.4f} mm elsewhere",
-            rule=f"slices must be evenly spaced within {allowed:.4f} mm; one may be missing",
-            remedy="complete the series, or resample it to even spacing",
-        )
+    fine = max(SPACING_TOLERANCE_MM, SPACING_TOLERANCE_RELATIVE * usual)
+    allowed = fine + rounding_mm
+    off = np.abs(gaps - usual)
+    if off.max() > allowed:
+        raise _uneven(ordered, gaps, usual, allowed)
     drift = np.linalg.norm(placed - _even_positions(placed), axis=1)
     worst = int(np.argmax(drift))
-    if drift[worst] > max(SPACING_TOLERANCE_MM, DRIFT_TOLERANCE_RELATIVE * usual):
+    fine_drift = max(SPACING_TOLERANCE_MM, DRIFT_TOLERANCE_RELATIVE * usual)
+    if drift[worst] > fine_drift + rounding_mm:
         raise InputRefused(
             f"{ordered[worst].name} lies {drift[worst]:.4f} mm from where even spacing puts it",
             rule=f"it may be {DRIFT_TOLERANCE_RELATIVE:.0%} of the slice distance ({usual:.4f} mm)",
             remedy="resample the series to an even grid",
         )
+    return bool(off.max() <= fine and drift[worst] <= fine_drift)
+
+
+def _uneven(
+    ordered: list[SliceView], gaps: FloatArray, usual: float, allowed: float
+) -> InputRefused:
+    k = int(np.argmax(np.abs(gaps - usual) > allowed))
+    lost = round(gaps[k] / usual) - 1
+    is_whole = lost > 0 and abs(gaps[k] - (lost + 1) * usual) <= (lost + 1) * allowed
+    said = f"; {'one' if lost == 1 else lost} may be missing" if is_whole else ""
+    return InputRefused(
+        f"Distance {gaps[k]:.4f} mm between {ordered[k].name} and {ordered[k + 1].name}, "
+        f"{usual:.4f} mm elsewhere",
+        rule=f"slices must be evenly spaced within {allowed:.4f} mm{said}",
+        remedy="complete the series, or resample it to even spacing",
+    )
 
 
 def _even_positions(placed: FloatArray) -> NDArray[np.float64]:
     share = np.linspace(0.0, 1.0, len(placed))[:, None]
     return np.asarray(placed[0] * (1.0 - share) + placed[-1] * share)
-
-
-def _gap_warning(view: SliceView, distance_mm: float) -> tuple[str, ...]:
-    """Return a sentence if slices lie evenly, and farther apart than the header accounts for.
-
-    Of a series whose every second slice is lost, the positions show nothing.
-    """
-    spacing_mm = abs(number(view.dataset, "SpacingBetweenSlices", view.path) or 0.0)
-    thickness_mm = abs(number(view.dataset, "SliceThickness", view.path) or 0.0)
-    if spacing_mm > 0.0:
-        said, what = spacing_mm, "SpacingBetweenSlices"
-        # Some scanners store the gap alone, from the edge of a slice to that of the next.
-        # A gap as wide as a slice would look like every second slice lost, and counts as that.
-        off_mm = abs(distance_mm - spacing_mm - thickness_mm)
-        is_gap_alone = (
-            GAP_SUSPECT_RELATIVE * spacing_mm < thickness_mm
-            and off_mm <= DRIFT_TOLERANCE_RELATIVE * distance_mm
-        )
-        suspect = not is_gap_alone and distance_mm >= GAP_SUSPECT_RELATIVE * spacing_mm
-    else:
-        said, what = thickness_mm, "SliceThickness"
-        # A gap as wide as a slice: as if every second one were taken out.
-        suspect = 0.0 < thickness_mm <= distance_mm / 2.0 * (1.0 + SPACING_TOLERANCE_RELATIVE)
-    if not suspect:
-        return ()
-    return (
-        f"The slices lie {distance_mm:.4g} mm apart, but {what} is {said:.4g} mm: "
-        "slices may be missing.",
-    )
 
 
 def _single_slice_spacing(view: SliceView) -> tuple[float, tuple[str, ...]]:

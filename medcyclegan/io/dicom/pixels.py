@@ -35,6 +35,7 @@ from medcyclegan.io.dicom.decoder_process import decode_apart
 from medcyclegan.io.dicom.frames import SliceView
 from medcyclegan.io.dicom.header import DicomFile
 from medcyclegan.io.dicom.kinds import HU_RANGE
+from medcyclegan.io.dicom.maps import quantity_of
 from medcyclegan.io.dicom.pixel_layout import (
     GDCM_SYNTAXES,
     PixelLayout,
@@ -370,6 +371,9 @@ def unit_of(ordered: Sequence[SliceView], modality: str) -> tuple[Unit, tuple[st
     kinds = {text(view.dataset, "RescaleType", view.path) for view in ordered}
     if kinds - {"", "HU", "US"}:
         said.append("The CT's rescale type is not HU; its values have no unit.")
+        return "a.u.", tuple(said)
+    if quantity := quantity_of(ordered[0]):
+        said.append(f"The CT is marked as {quantity}, and not as HU; its values have no unit.")
         return "a.u.", tuple(said)
     if any(number(view.dataset, "RescaleIntercept", view.path) is None for view in ordered):
         said.append("The CT has no RescaleIntercept; its stored values were taken as HU.")

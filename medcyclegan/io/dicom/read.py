@@ -32,6 +32,7 @@ from medcyclegan.io.dicom.frames import SliceView, views_of
 from medcyclegan.io.dicom.geometry import plane_of_grid, sort_slices
 from medcyclegan.io.dicom.header import DicomFile, load_header
 from medcyclegan.io.dicom.kinds import HU_RANGE
+from medcyclegan.io.dicom.maps import quantity_warning
 from medcyclegan.io.dicom.pixels import layouts_of, read_voxels, unit_of
 from medcyclegan.io.dicom.radiograph import is_radiograph, radiograph_geometry
 from medcyclegan.io.dicom.series import choose_series, drop_duplicates
@@ -194,7 +195,7 @@ def read_dicom(
     return read_files(files, source=path, warnings=warnings, untilt=untilt)
 
 
-def read_series(paths: tuple[Path, ...], *, source: Path) -> Scan:
+def read_series(paths: tuple[Path, ...], *, source: Path, untilt: bool = False) -> Scan:
     """Read one series from its files, which were found before; ``source`` is what messages name.
 
     Raises
@@ -208,7 +209,7 @@ def read_series(paths: tuple[Path, ...], *, source: Path) -> Scan:
         if file is None:
             raise InputRefused(f"{path} is no DICOM file", rule="it was one when it was found")
         files.append(file)
-    return read_files(files, source=source)
+    return read_files(files, source=source, untilt=untilt)
 
 
 def read_files(
@@ -222,7 +223,7 @@ def read_files(
     files, twice = drop_duplicates(files)
     warnings += twice
     views = [view for file in files for view in views_of(file)]
-    warnings += component_warning(views[0])
+    warnings += component_warning(views[0]) + quantity_warning(views[0])
     plane = is_radiograph(files[0])
     if not plane:
         check_alike(views)

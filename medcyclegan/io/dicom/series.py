@@ -8,8 +8,10 @@ exports give two patients the same.
 from __future__ import annotations
 
 import filecmp
+from pathlib import Path
 
 import numpy as np
+from pydicom import Dataset
 
 from medcyclegan.core.task import RADIOGRAPHS, fits_modality
 from medcyclegan.errors import InputRefused
@@ -19,21 +21,31 @@ from medcyclegan.io.dicom.frames import views_of
 from medcyclegan.io.dicom.header import DicomFile
 from medcyclegan.io.dicom.pixels import layouts_of, read_voxels, unit_of
 
-_PATIENT = ("PatientID", "PatientName", "PatientBirthDate")
-PATIENT_PARTS = len(_PATIENT)
+PATIENT = ("PatientID", "PatientName", "PatientBirthDate")
+PATIENT_PARTS = len(PATIENT)
 _PLACE = ("ImagePositionPatient", "ImageOrientationPatient")
 
 
 def patient_of(file: DicomFile) -> tuple[str, ...]:
-    """What tells the patient of a file: ID, name and date of birth, in capitals.
+    """What tells the patient of a file: ID, name and date of birth, as ``patient_named`` has them.
 
     Raises
     ------
     InputRefused
         If one of them cannot be decoded.
     """
-    said = (text(file.header, keyword, file.path) for keyword in _PATIENT)
-    return tuple(value.upper().rstrip("^= ") for value in said)
+    return patient_named(file.header, file.path)
+
+
+def patient_named(header: Dataset, path: Path) -> tuple[str, ...]:
+    """ID, name and date of birth of a header, equal for one patient: the one rule for all of us.
+
+    Capitals and empty components of a name say nothing (PS3.5 6.2.1): ``Doe^Jane^^^`` is
+    ``DOE^Jane``. An ID counts letter for letter.
+    """
+    number, name, born = (text(header, keyword, path) for keyword in PATIENT)
+    groups = ("^".join(map(str.strip, group.split("^"))).rstrip("^") for group in name.split("="))
+    return number, "=".join(groups).rstrip("=").upper(), born
 
 
 def difference(first: DicomFile, other: DicomFile) -> str:

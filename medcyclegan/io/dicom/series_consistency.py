@@ -20,6 +20,7 @@ from medcyclegan.io.dicom.attribute_access import numbers, private_value, shown,
 from medcyclegan.io.dicom.find import is_multiframe
 from medcyclegan.io.dicom.frames import SliceView
 from medcyclegan.io.dicom.geometry import ORIENTATION_TOLERANCE, orientation, pixel_spacing
+from medcyclegan.io.dicom.series import PATIENT, patient_named
 
 # Pixel spacings may differ by this much, relative: 0.03 pixels over a row of 256.
 PIXEL_SPACING_TOLERANCE_RELATIVE = 1e-4
@@ -27,9 +28,8 @@ PIXEL_SPACING_TOLERANCE_RELATIVE = 1e-4
 # Attributes that must be equal in all slices: keyword, what to call it, whether messages may show
 # the value. A patient's may not.
 _EQUAL = (
-    ("PatientID", "patient", False),
-    ("PatientName", "patient", False),
-    ("PatientBirthDate", "patient", False),
+    ("PatientSex", "patient", False),
+    ("PatientPosition", "position of the patient", True),
     ("StudyInstanceUID", "study", True),
     ("FrameOfReferenceUID", "frame of reference", True),
     ("Modality", "modality", True),
@@ -42,11 +42,15 @@ _EQUAL = (
 def check_alike(views: Sequence[SliceView]) -> None:
     """Check that slices share patient, study, frame of reference, matrix, spacing, orientation.
 
+    The patient's position (head first, feet first, ...) too: where it changes, some of the headers
+    were edited, and it is not known which.
+
     Raises
     ------
     InputRefused
         Naming the first file that differs; never a patient's name or ID.
     """
+    _check_one_patient(views)
     for keyword, what, may_show in _EQUAL:
         _check_equal(views, keyword, what, may_show)
     _check_close(views, orientation, "orientation (cosines)", ORIENTATION_TOLERANCE)
@@ -55,17 +59,30 @@ def check_alike(views: Sequence[SliceView]) -> None:
     _check_close(views, pixel_spacing, "pixel spacing (mm)", allowed_mm)
 
 
+def _check_one_patient(views: Sequence[SliceView]) -> None:
+    first = patient_named(views[0].dataset, views[0].path)
+    for view in views[1:]:
+        other = patient_named(view.dataset, view.path)
+        for keyword, ours, theirs in zip(PATIENT, first, other, strict=True):
+            if ours != theirs:
+                raise _slices_differ(views[0], view, keyword, "patient")
+
+
 def _check_equal(views: Sequence[SliceView], keyword: str, what: str, may_show: bool) -> None:
     first = text(views[0].dataset, keyword, views[0].path)
     for view in views[1:]:
         other = text(view.dataset, keyword, view.path)
         if other != first:
             values = f": {shown(first)} and {shown(other)}" if may_show else ""
-            raise InputRefused(
-                f"{views[0].name} and {view.name} differ in {keyword}{values}",
-                rule=f"all slices of a volume share one {what}",
-                remedy="sort the files by series into folders of their own",
-            )
+            raise _slices_differ(views[0], view, f"{keyword}{values}", what)
+
+
+def _slices_differ(one: SliceView, other: SliceView, where: str, what: str) -> InputRefused:
+    return InputRefused(
+        f"{one.name} and {other.name} differ in {where}",
+        rule=f"all slices of a volume share one {what}",
+        remedy="sort the files by series into folders of their own",
+    )
 
 
 def _check_close(
@@ -129,6 +146,13 @@ def _image_type(keyword: str) -> KindOf:
     return read
 
 
+def _set(keyword: str) -> KindOf:
+    """Values that no order holds for."""
+    return lambda view: "\\".join(
+        sorted({part.strip() for part in text(view.dataset, keyword, view.path).split("\\")} - {""})
+    )
+
+
 def _number(keyword: str) -> KindOf:
     return lambda view: "\\".join(f"{n:g}" for n in numbers(view.dataset, keyword, view.path))
 
@@ -147,7 +171,7 @@ _GE_COMPONENT = _private(0x0043, 0x2F, "GEMS_PARM_01")  # 0 magnitude, 1 phase, 
 _NO_MAGNITUDE = frozenset({"P", "PHASE", "PHASE MAP", "REAL", "IMAGINARY"})
 
 _KINDS, _ECHOES, _TIMES = "kinds of image", "echoes", "time points"
-_B_VALUES, _CONTRAST = "b-values", "phases of a contrast agent"
+_B_VALUES, _CONTRAST, _SEQUENCES = "b-values", "phases of a contrast agent", "sequences"
 _MR, _CT = ("MR",), ("CT",)
 _MARKS = (
     _Mark("TemporalPositionIdentifier", _TIMES, _text("TemporalPositionIdentifier")),
@@ -177,7 +201,13 @@ _MARKS = (
     _Mark("FlipAngle", "flip angles", _number("FlipAngle"), _MR, TOLERANCE_RELATIVE),
     _Mark("RepetitionTime", "repetition times", _number("RepetitionTime"), _MR,
           REPETITION_TOLERANCE_RELATIVE),
-    _Mark("ScanningSequence", "sequences", _text("ScanningSequence"), _MR),
+    _Mark("ScanningSequence", _SEQUENCES, _set("ScanningSequence"), _MR),
+    _Mark("SequenceVariant", _SEQUENCES, _set("SequenceVariant"), _MR),
+    _Mark("SequenceName", _SEQUENCES, _text("SequenceName"), _MR),
+    _Mark("PulseSequenceName", _SEQUENCES, _text("PulseSequenceName"), _MR),
+    _Mark("ScanOptions", "options of the scan", _set("ScanOptions"), _MR),
+    _Mark("SpectrallySelectedSuppression", "options of the scan",
+          _text("SpectrallySelectedSuppression"), _MR),
     _Mark("AcquisitionNumber", "acquisitions", _text("AcquisitionNumber"), _MR, may_count=True),
     _Mark("KVP", "tube voltages", _number("KVP"), _CT, TOLERANCE_RELATIVE),
     _Mark("ConvolutionKernel", "kernels", _text("ConvolutionKernel"), _CT),
@@ -200,7 +230,7 @@ def check_one_kind(views: Sequence[SliceView]) -> None:
         if mark.modalities and modality not in mark.modalities:
             continue
         values = [mark.read(view) for view in views]
-        if _differ(values, mark):
+        if _values_differ(values, mark):
             raise _several(views, values, mark)
 
 
@@ -220,7 +250,7 @@ def component_warning(view: SliceView) -> tuple[str, ...]:
     )
 
 
-def _differ(values: list[str], mark: _Mark) -> bool:
+def _values_differ(values: list[str], mark: _Mark) -> bool:
     distinct = set(values)
     if len(distinct) == 1 or (mark.may_count and 2 * len(distinct) > len(values)):
         return False

@@ -49,6 +49,10 @@ _LINE_ENDS = ([13, 10, 26, 10], [0, 0, 0, 0])
 # makes us read.
 _MOST_EXTENSION_BYTES = 2**26
 
+# Codes by which a form says where voxels lie: scanner, aligned, Talairach, MNI, template.
+PLACING_CODES = range(1, 6)
+_CODES = ("sform_code", "qform_code")
+
 Extensions = tuple[tuple[int, bytes], ...]
 
 
@@ -190,6 +194,7 @@ def to_source_header(header: Nifti1Header, extensions: Extensions) -> NiftiSourc
         version=2 if isinstance(header, Nifti2Header) else 1,
         big_endian=header.endianness == ">",
         extensions=extensions,
+        is_placed=any(int(header[field]) in PLACING_CODES for field in _CODES),
     )
 
 
@@ -202,8 +207,6 @@ def from_source_header(source_header: NiftiSourceHeader) -> Nifti1Header:
 # xyzt_units, lowest three bits (nifti1.h). Files that do not say their unit are in mm in practice.
 _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 _UNIT_NAMES = {1: "metres", 3: "micrometres"}
-# Codes that NIfTI and nibabel know: unknown, scanner, aligned, Talairach, MNI, template.
-_KNOWN_CODES = range(6)
 # A quaternion near half a turn is good to some 8e-4 rad in float32, which moves a voxel by so much
 # of its distance from the first: less than that, or than 0.25 mm, is no disagreement.
 _AGREEMENT_RAD = 1e-3
@@ -275,7 +278,7 @@ def _mended(header: Nifti1Header) -> tuple[Nifti1Header, list[str]]:
     warnings = []
     for field in ("sform_code", "qform_code"):
         code = int(header[field])
-        if code not in _KNOWN_CODES:
+        if code != 0 and code not in PLACING_CODES:
             mended[field] = 0
             warnings.append(f"{field} is {code}, which is not defined, and is taken for 0")
     # A 2D image has no third spacing.

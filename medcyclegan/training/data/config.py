@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from medcyclegan.core.task import Domain, Percentiles, Task, Window
+from medcyclegan.core.task import HEAD, BodyPart, Domain, Percentiles, Task, Window
 from medcyclegan.errors import UsageError
 
 
@@ -83,8 +83,8 @@ class Augment(BaseModel):
 class Sides(BaseModel):
     """Two sides, and the grid that both are brought to; units in the names.
 
-    ``spacing_mm``, ``thick_slice_mm``, ``depth`` and ``plane_px`` are those of ``Task``;
-    ``task_name`` is its name, by default the two modalities.
+    ``spacing_mm``, ``thick_slice_mm``, ``depth``, ``plane_px`` and ``body_part`` are those of
+    ``Task``; ``task_name`` is its name, by default the two modalities.
     """
 
     model_config = _FROZEN
@@ -95,6 +95,7 @@ class Sides(BaseModel):
     thick_slice_mm: Annotated[float, Field(gt=0, le=20)] = 2.0
     depth: Annotated[int, Field(ge=1, le=31)] = 5
     plane_px: Annotated[int, Field(ge=16, le=4096)] | None = None
+    body_part: BodyPart = HEAD
     size_px: Annotated[int, Field(ge=16, le=1024)] = 128
 
     @model_validator(mode="after")
@@ -124,6 +125,7 @@ class Sides(BaseModel):
             thick_slice_mm=self.thick_slice_mm,
             depth=self.depth,
             plane_px=self.plane_px,
+            body_part=self.body_part,
         )
 
 

@@ -108,9 +108,9 @@ def draw_slab(
     assert pixel_mm is not None  # the settings have seen to it
     grid = draw_grid(rng, depth=config.depth, size_px=size_px, pixel_mm=pixel_mm)
     slab = draw_tissue(head, grid, rng)
-    water = None if "ct" in (config.source, config.target) else draw_water(slab, rng)
-    if config.source == "t1_t2":
-        water = draw_water(slab, rng)
+    weighted = config.source in ("t1", "t2", "t1_t2")
+    watery = weighted or "ct" not in (config.source, config.target)
+    water = draw_water(slab, rng) if watery else None
     sources = [_acquired(config.source, slab, water, rng) for _ in range(contrasts)]
     target = clean_side(config.target, slab, water, rng)
     return scale_side(np.stack(sources), config.a), scale_side(target[None], config.b), slab

@@ -18,6 +18,8 @@ _T1 = r"t1w?|t1\dd|\w*mp2?rage|mpr|i?f?spgr|bravo|tfl\dd|vibe|thrive"
 _T2 = r"t2w?|t2\dd"
 _FLAIR = r"\w*flair\w*|tirm|darkfluid"
 _PD = r"pdw?|proton|protondensity"
+# Words that say the weighting outright, and those that beside them say the time.
+_WEIGHTING, _TIME = r"t1w|t2w|pdw", r"t1|t2"
 _LOCALIZER = r"loc|localizers?|localisers?|scouts?|aah\w*|survey|smartbrain|topogram"
 _NO_ANATOMY = (
     r"adc|e?fa|trace\w*|dwi|dti|diff|diffusion|ep2d|epi|bold|fmri|sbref|asl|perf|perfusion|dsc|dce|"
@@ -53,7 +55,11 @@ def _any(pattern: str, text: str) -> bool:
 
 
 def contrast_of(text: str) -> Contrast:
-    """The MR contrast that a name or description tells; ``other`` if it tells none."""
+    """The MR contrast that a name or description tells; ``other`` if it tells none.
+
+    Beside a word that says the weighting, as T1w, T1 and T2 are time points: T2_T1w is a T1w.
+    """
+    text = " ".join(_without_times(words(text)))
     has_t1, has_t2 = _any(_T1, text), _any(_T2, text)
     if _any(_FLAIR, text) and not (has_t1 and not has_t2):  # "T1 FLAIR" is a T1w
         return "FLAIR"
@@ -69,10 +75,23 @@ def is_contrast_enhanced(text: str) -> bool:
     return _any(_CONTRAST_AGENT, text)
 
 
+def _without_times(found: list[str]) -> list[str]:
+    """The words of a name but for T1 and T2 where they say when, and not what."""
+    says_weighting = any(re.fullmatch(_WEIGHTING, word) for word in found)
+    return [word for word in found if not (says_weighting and re.fullmatch(_TIME, word))]
+
+
 def subject_words(text: str) -> str:
-    """What is left of a name without contrast and manner: equal for images of one head."""
+    """What is left of a name without contrast and manner: equal for images of one head at one time.
+
+    T1 and T2 beside a weighting (T1_T2w), and T2 in the name of a T1w (T2_mprage), are left.
+    """
+    found = words(text)
     drop = "|".join((_T1, _T2, _FLAIR, _PD, _MANNER, _CONTRAST_AGENT))
-    return " ".join(word for word in words(text) if not re.fullmatch(drop, word))
+    kept = set(found) - set(_without_times(found))
+    if contrast_of(text) == "T1w":
+        kept |= {"t2"}
+    return " ".join(word for word in found if word in kept or not re.fullmatch(drop, word))
 
 
 def why_synthetic(description: str) -> str:
@@ -139,6 +158,10 @@ class Candidate:
         Whether a rule that names it by its label takes it all the same.
     refused:
         Why it cannot be read, where that is known already.
+    no_dicom:
+        Why no DICOM series can be derived from it, where that is known already.
+    is_plane:
+        Whether it is a picture or a radiograph.
     """
 
     source: Path
@@ -152,3 +175,5 @@ class Candidate:
     aside: str = ""
     aside_unless_named: bool = False
     refused: str = ""
+    no_dicom: str = ""
+    is_plane: bool = False

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from medcyclegan.core.task import HEAD, BodyPart
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.api import DicomFile, dicom_start, is_image, is_radiograph, load_header
 from medcyclegan.io.input_path import refuse_no_tree
@@ -36,7 +37,9 @@ class Catalogue:
     passed_over: dict[str, int]
 
 
-def find_candidates(root: Path, *, modality: str, skip: Path, takes: Takes = "scans") -> Catalogue:
+def find_candidates(
+    root: Path, *, modality: str, skip: Path, takes: Takes = "scans", part: BodyPart = HEAD
+) -> Catalogue:
     """Look through a tree for images.
 
     Parameters
@@ -52,6 +55,8 @@ def find_candidates(root: Path, *, modality: str, skip: Path, takes: Takes = "sc
     takes:
         What is looked at. But for ``"scans"``, pictures are among it, every DICOM radiograph is
         taken by itself, and other DICOM is passed over.
+    part:
+        What scans are to show; series with too few slices for it are set aside.
 
     Raises
     ------
@@ -61,7 +66,7 @@ def find_candidates(root: Path, *, modality: str, skip: Path, takes: Takes = "sc
     refuse_no_tree(root)
     walk = _Walk(root, skip, Counter(), without_outputs=takes != "scans")
     is_hospital = takes == "scans"
-    dicom = SeriesCollector(root, modality) if is_hospital else RadiographCollector(root)
+    dicom = SeriesCollector(root, modality, part) if is_hospital else RadiographCollector(root)
     candidates: list[Candidate] = []
     for folder, names in walk:
         images = ordinary_files(names)

@@ -18,9 +18,11 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 from medcyclegan.core.text import MOST_RECORD_BYTES, path_text, read_text
 from medcyclegan.io.atomic import atomic_file
-from medcyclegan.io.naming import SUFFIX, Format, report_path
+from medcyclegan.io.dicom.api import Deidentifier
+from medcyclegan.io.naming import SUFFIX, Format, report_path, uncertainty_path
 from medcyclegan.workflow.batch.candidate import Contrast
 from medcyclegan.workflow.convert import Provenance
+from medcyclegan.workflow.quantities import Wanted
 from medcyclegan.workflow.synthesize import Options
 
 STATE_FOLDER = ".medcyclegan"
@@ -49,13 +51,15 @@ class Row(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    @field_validator("source", "series", "reason", "output", "report", mode="before")
+    @field_validator(
+        "source", "series", "reason", "output", "report", "uncertainty", "mask", mode="before"
+    )
     @classmethod
     def _as_text(cls, value: Any) -> Any:
         """Names on disk may be no text, which neither JSON nor CSV could hold."""
         return path_text(value) if isinstance(value, str) else value
 
-    @field_validator("warnings", "doubts", mode="before")
+    @field_validator("warnings", "doubts", "derived", mode="before")
     @classmethod
     def _all_as_text(cls, value: Any) -> Any:
         return tuple(map(cls._as_text, value))
@@ -67,6 +71,9 @@ class Row(BaseModel):
     contrast: Contrast = "other"
     output: str = ""
     report: str = ""
+    uncertainty: str = ""
+    derived: tuple[str, ...] = ()
+    mask: str = ""
     seconds: float | None = None
     seconds_by_step: dict[str, float] = {}
     model: str = ""
@@ -79,7 +86,11 @@ class Row(BaseModel):
 
 @dataclass(frozen=True)
 class Item:
-    """An input to translate; paths are relative, to the tree of inputs and that of outputs."""
+    """An input to translate; paths are relative, to the tree of inputs and that of outputs.
+
+    ``is_plane``: a picture or radiograph. ``mask`` is that of its patient, None for none; its path
+    is whole.
+    """
 
     source: Path
     files: tuple[Path, ...]
@@ -87,6 +98,8 @@ class Item:
     series_name: str
     contrast: Contrast
     output: Path
+    is_plane: bool = False
+    mask: Path | None = None
 
     @property
     def key(self) -> str:
@@ -104,8 +117,45 @@ class Item:
             reason=reason,
             contrast=self.contrast,
             output=self.output.as_posix(),
+            mask="" if self.mask is None else self.mask.name,
             **facts,
         )
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What is asked for beyond the output itself, as of one scan; see ``conversion.Request``.
+
+    ``masks`` is a folder in which each patient's mask is found by name. ``deidentifier`` is of this
+    run alone: what another run makes has other pseudonyms.
+    """
+
+    uncertainty: bool = False
+    untilt: bool = False
+    derive: tuple[Wanted, ...] = ()
+    masks: Path | None = None
+    deidentifier: Deidentifier | None = None
+
+    def fingerprint(self) -> dict[str, str]:
+        """Those that an output depends on, and only where they are asked for."""
+        asked = {
+            "untilt": "True" if self.untilt else "",
+            "derive": " ".join(_named(one) for one in self.derive),
+            "deidentify": "True" if self.deidentifier else "",
+            "masks": "True" if self.masks else "",
+        }
+        return {name: value for name, value in asked.items() if value}
+
+
+def _named(wanted: Wanted) -> str:
+    """What is derived, and by which curve: its content, as a file may be changed."""
+    if wanted.curve is None:
+        return wanted.name
+    try:
+        content = wanted.curve.read_bytes()
+    except OSError:
+        content = b""  # reading it as a curve tells
+    return f"{wanted.name}={hashlib.sha256(content).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True)
@@ -144,6 +194,7 @@ class Settings:
     overwrite: bool = False
     threads: int = 0
     methods: tuple[str, ...] = ()
+    extras: Extras = Extras()
 
     @property
     def state(self) -> Path:
@@ -164,6 +215,7 @@ class Settings:
         return {
             **chosen,
             **({"methods": " ".join(self.methods)} if self.methods else {}),
+            **self.extras.fingerprint(),
             "model_sha256": self.model_sha256,
             "version": self.provenance.version,
         }
@@ -192,8 +244,12 @@ class Mark(BaseModel):
 
 
 def hash_input(item: Item, root: Path) -> str:
-    """Return the sha256 of a single file, or of the sorted sha256 of all files of an input."""
-    each = sorted(_hash_file(root / path) for path in item.files)
+    """Return the sha256 of a single file, or of the sorted sha256 of all files of an input.
+
+    Its mask is one of them.
+    """
+    paths = [root / path for path in item.files] + ([item.mask] if item.mask else [])
+    each = sorted(_hash_file(path) for path in paths)
     return each[0] if len(each) == 1 else hashlib.sha256("\n".join(each).encode()).hexdigest()
 
 
@@ -248,7 +304,7 @@ def up_to_date(item: Item, settings: Settings) -> Row | None:
             record is None
             or record.fingerprint != settings.fingerprint()
             or record.output_bytes != _bytes_of(settings.out / item.output)
-            or (settings.report and not _has_report(record.row, item, settings))
+            or not _has_companions(record.row, item, settings)
             or record.row.input_sha256 != hash_input(item, settings.root)
         ):
             return None
@@ -259,8 +315,14 @@ def up_to_date(item: Item, settings: Settings) -> Row | None:
     return record.row.model_copy(update={"status": Status.UP_TO_DATE})
 
 
-def _has_report(row: Row, item: Item, settings: Settings) -> bool:
-    return bool(row.report) and report_path(settings.out / item.output).is_file()
+def _has_companions(row: Row, item: Item, settings: Settings) -> bool:
+    """Whether all that is asked for beside the output is there: report, maps."""
+    output = settings.out / item.output
+    if settings.report and not item.is_plane and not (row.report and report_path(output).is_file()):
+        return False
+    if settings.extras.uncertainty and not (row.uncertainty and uncertainty_path(output).exists()):
+        return False
+    return all((settings.out / path).exists() for path in row.derived)
 
 
 def _read_record(item: Item, settings: Settings) -> Record | None:

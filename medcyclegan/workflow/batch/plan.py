@@ -18,6 +18,7 @@ from medcyclegan.io.naming import is_png, output_path
 from medcyclegan.workflow.batch.candidate import CONTRASTS, Candidate, Contrast
 from medcyclegan.workflow.batch.finding import Catalogue
 from medcyclegan.workflow.batch.item import Item, Row, Settings, Status, has_record, up_to_date
+from medcyclegan.workflow.batch.masks import mask_of
 
 AUTO = "auto"
 # In a data set in BIDS, beside the folders of the subjects.
@@ -179,7 +180,8 @@ _DICOM = ".dcm"
 class Plan:
     """What a run has to do (``items``), and the rows of all inputs as they stand before it.
 
-    ``labels`` has the name or description of each row's input, for the terminal.
+    ``labels`` has the name or description of each row's input, for the terminal; ``known`` are all
+    items, those that are up to date among them.
     """
 
     items: tuple[Item, ...]
@@ -187,13 +189,23 @@ class Plan:
     labels: tuple[str, ...]
     passed_over: dict[str, int]
     rule: str
+    known: tuple[Item, ...] = ()
 
 
 def make_plan(catalogue: Catalogue, rule: Rule, settings: Settings) -> Plan:
-    """Choose by the rule, name the outputs, and leave out what is up to date."""
+    """Choose by the rule, name the outputs, find the masks, and leave out what is up to date."""
     reasons = set_aside(catalogue.candidates, rule)
-    taken = [c for c, reason in reasons.items() if not reason and not c.refused]
-    items = dict(zip(taken, _items(taken, settings), strict=True))
+    refused = {c: c.refused or _why_no_output(c, settings) for c in reasons}
+    masks: dict[Candidate, Path] = {}
+    if settings.extras.masks is not None:
+        for candidate in (c for c, reason in reasons.items() if not reason and not refused[c]):
+            found, why = mask_of(candidate, settings.root, settings.extras.masks)
+            if found is None:
+                refused[candidate] = why
+            else:
+                masks[candidate] = found
+    taken = [c for c, reason in reasons.items() if not reason and not refused[c]]
+    items = dict(zip(taken, _items(taken, settings, masks), strict=True))
     standing = _standing(list(items.values()), settings)
     rows = []
     for candidate, reason in reasons.items():
@@ -206,13 +218,21 @@ def make_plan(catalogue: Catalogue, rule: Rule, settings: Settings) -> Plan:
                 source=candidate.source.as_posix(),
                 series=candidate.series_name,
                 status=status,
-                reason=reason or candidate.refused,
+                reason=reason or refused[candidate],
                 contrast=candidate.contrast,
             )
         )
     todo = tuple(item for item, row in standing.items() if row.status is Status.WAITING)
     labels = tuple(candidate.label for candidate in reasons)
-    return Plan(todo, tuple(rows), labels, catalogue.passed_over, rule.says)
+    return Plan(todo, tuple(rows), labels, catalogue.passed_over, rule.says, tuple(standing))
+
+
+def _why_no_output(candidate: Candidate, settings: Settings) -> str:
+    """Why the format asked for cannot be made of it, as working on it would find out."""
+    is_dicom = candidate.series_uid and settings.format != "nifti"
+    if settings.extras.deidentifier and not (is_dicom or settings.format == "dicom"):
+        return "--deidentify is for DICOM output; in the header of another file may be anything"
+    return candidate.no_dicom if is_dicom else ""
 
 
 def _standing(items: list[Item], settings: Settings) -> dict[Item, Row]:
@@ -229,7 +249,9 @@ def _standing(items: list[Item], settings: Settings) -> dict[Item, Row]:
         return dict(zip(items, pool.map(stand, items), strict=True))
 
 
-def _items(candidates: list[Candidate], settings: Settings) -> list[Item]:
+def _items(
+    candidates: list[Candidate], settings: Settings, masks: dict[Candidate, Path]
+) -> list[Item]:
     """Give each candidate its output: the tree mirrored, and no two of one name."""
     outputs = [_output(candidate, settings, settings.suffix) for candidate in candidates]
     times = Counter(_folded(output) for output in outputs)
@@ -241,6 +263,8 @@ def _items(candidates: list[Candidate], settings: Settings) -> list[Item]:
             series_name=candidate.series_name,
             contrast=candidate.contrast,
             output=output if times[_folded(output)] == 1 else _told_apart(candidate, settings),
+            is_plane=candidate.is_plane,
+            mask=masks.get(candidate),
         )
         for candidate, output in zip(candidates, outputs, strict=True)
     ]

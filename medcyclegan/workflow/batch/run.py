@@ -7,14 +7,15 @@ import secrets
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn, Protocol
 
 from filelock import FileLock, Timeout
 
-from medcyclegan.core.text import counted
-from medcyclegan.errors import CannotWrite, ExitCode, InputRefused, ModelRefused
+from medcyclegan.core.task import HEAD
+from medcyclegan.core.text import RESEARCH_USE, RESEARCH_USE_OF_IMAGES, counted
+from medcyclegan.errors import CannotWrite, ExitCode, InputRefused, UsageError
 from medcyclegan.io.bids import describe, is_dataset
 from medcyclegan.io.naming import Format
 from medcyclegan.io.targets import refusals_of
@@ -23,6 +24,7 @@ from medcyclegan.workflow.batch.candidate import MODALITIES, Takes
 from medcyclegan.workflow.batch.finding import find_candidates
 from medcyclegan.workflow.batch.item import (
     STATE_FOLDER,
+    Extras,
     Row,
     Settings,
     Status,
@@ -30,12 +32,22 @@ from medcyclegan.workflow.batch.item import (
     make_state,
 )
 from medcyclegan.workflow.batch.plan import Plan, Preference, Rule, make_plan
+from medcyclegan.workflow.batch.previews import thumbnail_path, write_index
 from medcyclegan.workflow.batch.table import Table
 from medcyclegan.workflow.batch.workers import Crew, connected, work_on
 from medcyclegan.workflow.convert import Provenance
+from medcyclegan.workflow.quantities import read_curve
 from medcyclegan.workflow.request import suffix_of
 from medcyclegan.workflow.synthesize import Options
 
+_GOES_WITH = {
+    "--untilt": "only a CT has a gantry that tilts",
+    "--bias-correction": "only MR has a shading of its coils",
+    "--derive": "quantities are derived from volumes in HU",
+    "--uncertainty": "the map compares three views of a volume",
+    "--mask": "a mask is for volumes",
+    "--views 3": "three views need a volume",
+}
 # Of reasons why images were set aside, a message names so many.
 _MOST_REASONS = 3
 
@@ -60,6 +72,7 @@ class Order:
     takes: Takes = "scans"
     suffix: str | None = None
     methods: tuple[str, ...] = ()
+    extras: Extras = field(default_factory=Extras)
 
 
 class Watcher(Protocol):
@@ -74,10 +87,14 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """The rows of all inputs, in the order of their paths; ``unit`` is that of what was made."""
+    """The rows of all inputs, in the order of their paths; ``unit`` is that of what was made.
+
+    ``index`` is the page over all outputs, None where no reports were asked for.
+    """
 
     rows: tuple[Row, ...]
     unit: str = "HU"
+    index: Path | None = None
 
     @property
     def exit_code(self) -> ExitCode:
@@ -107,12 +124,12 @@ def plan_batch(order: Order, *, provenance: Provenance, threads: int = 0) -> tup
     _refuse_around(order)
     root, out = Path(os.path.realpath(order.root)), Path(os.path.realpath(order.out))
     model = load_model(order.model) if order.model or not order.methods else None
-    if model is not None and order.takes == "scans":
-        _refuse_pictures(model)
+    if model is not None:
+        order = _fitting(order, model)
     settings = Settings(
         root=root,
         out=out,
-        model=_everywhere(order.model) if model else "",
+        model=name_for_workers(order.model) if model else "",
         model_sha256=model.card.weights_sha256 if model else "",
         options=order.options,
         provenance=provenance,
@@ -124,16 +141,18 @@ def plan_batch(order: Order, *, provenance: Provenance, threads: int = 0) -> tup
         overwrite=order.overwrite,
         threads=threads,
         methods=order.methods,
+        extras=order.extras,
     )
     modality = model.task.source.modality if model else "XR"
-    catalogue = find_candidates(root, modality=modality, skip=out, takes=order.takes)
+    part = model.task.body_part if model else HEAD
+    catalogue = find_candidates(root, modality=modality, skip=out, takes=order.takes, part=part)
     plan = make_plan(catalogue, order.rule, settings)
     if not plan.rows:
         _refuse_nothing(order, plan, modality)
     return plan, settings
 
 
-def _everywhere(model: str) -> str:
+def name_for_workers(model: str) -> str:
     """A shipped model's name, or the whole path of a folder: what other processes find it by."""
     return model if model in shipped_models() else str(find_model(model).resolve())
 
@@ -215,18 +234,68 @@ def run_batch(order: Order, crew: Crew, *, provenance: Provenance, watcher: Watc
                 table.save(finished=False)
                 raise
             table.save(finished=True)
-    return Outcome(table.rows, settings.unit)
+        index = _index(table, plan, settings) if order.report else None
+    return Outcome(table.rows, settings.unit, index)
 
 
-def _refuse_pictures(model: Model) -> None:
-    modality = model.task.source.modality
-    if modality not in MODALITIES:
-        what = "radiographs" if modality == "XR" else "pictures"
-        raise ModelRefused(
-            f"The model {model.card.name} translates {what}",
-            rule=f"a batch takes volumes of {' or '.join(MODALITIES)}",
-            remedy="use: medcyclegan translate",
+def _index(table: Table, plan: Plan, settings: Settings) -> Path:
+    """Write the page over all outputs; those of earlier runs have their thumbnails still."""
+    thumbnails = {item.output.as_posix(): thumbnail_path(item, settings) for item in plan.known}
+    note = RESEARCH_USE if settings.unit == "HU" else RESEARCH_USE_OF_IMAGES
+    model = Path(settings.model).name
+    return write_index(table.rows, thumbnails, settings, model=model, note=note)
+
+
+def _fitting(order: Order, model: Model) -> Order:
+    """The order with what is looked for by the model's source; refuses options that do not go.
+
+    Raises
+    ------
+    UsageError
+        If something is asked for that the model's task does not have.
+    """
+    source, target, extras = model.task.source, model.task.target, order.extras
+    is_scans = source.modality in MODALITIES
+    if order.takes == "scans" and not is_scans:
+        order = replace(order, takes="planes" if source.modality == "XR" else "images")
+    unfit = {
+        "--untilt": extras.untilt and source.modality != "CT",
+        "--bias-correction": order.options.bias_correction and source.modality != "MR",
+        "--derive": bool(extras.derive) and (target.unit != "HU" or not is_scans),
+        "--uncertainty": extras.uncertainty and not is_scans,
+        "--mask": extras.masks is not None and not is_scans,
+        "--views 3": order.options.views > 1 and not is_scans,
+    }
+    for option, is_unfit in unfit.items():
+        if is_unfit:
+            raise UsageError(
+                f"{option} with the model {model.card.name}, which translates "
+                f"{source.modality} to {target.modality}",
+                rule=_GOES_WITH[option],
+                remedy="leave it out",
+            )
+    _refuse_unfit(order)
+    return order
+
+
+def _refuse_unfit(order: Order) -> None:
+    """Refuse extras that go with no input, before the tree is looked through."""
+    extras = order.extras
+    if extras.deidentifier and order.format == "nifti":
+        raise UsageError(
+            "--deidentify with --format nifti",
+            rule="it is for DICOM output; in a NIfTI header there may be anything",
+            remedy="leave one of them out",
         )
+    if extras.masks is not None and not extras.masks.is_dir():
+        raise UsageError(
+            f"--mask {extras.masks}",
+            rule="a batch finds the mask of each patient by name in a folder",
+            remedy="name the folder that the masks are in, which may be that of the scans",
+        )
+    for wanted in extras.derive:
+        if wanted.curve is not None:
+            read_curve(wanted.curve)
 
 
 @contextmanager

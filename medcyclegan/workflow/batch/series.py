@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from medcyclegan.core.task import BodyPart
 from medcyclegan.core.text import counted
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.api import (
@@ -32,6 +33,7 @@ from medcyclegan.workflow.batch.candidate import (
     is_contrast_enhanced,
     why_no_anatomy,
 )
+from medcyclegan.workflow.batch.visits import Visitor, lacks_uids, told_apart, visitor_of
 
 # Words of ImageType (PS3.3 C.8.3.1.1.1 and what vendors add) for anything but a plain image.
 _LOCALIZERS = {"LOCALIZER", "SCOUT"}
@@ -87,8 +89,6 @@ def contrast_of_series(file: DicomFile, label: str) -> Contrast:
     return "T1w" if repetition_ms < _LONG_TR_MS or inversion_ms > 0.0 else "PDw"
 
 
-# Fewer slices than this do not make a head, at the thickest slices in use (about 10 mm).
-FEWEST_SLICES = 10
 _AXIAL, _SAGITTAL, _CORONAL = 0, 1, 2
 
 
@@ -105,7 +105,7 @@ class _Series:
     """
 
     first: DicomFile
-    study: str
+    visitor: Visitor
     uid: str
     files: list[Path] = field(default_factory=list)
     slices: int = 0
@@ -121,15 +121,19 @@ class SeriesCollector:
         The tree.
     modality:
         The DICOM term of what is translated.
+    part:
+        What a series is to show, in enough slices.
     """
 
-    def __init__(self, root: Path, modality: str) -> None:
+    def __init__(self, root: Path, modality: str, part: BodyPart) -> None:
         self._root = root
         self._modality = modality
+        self._part = part
         self._series: dict[_Key, _Series] = {}
         self._damaged: dict[Path, str] = {}
         self._copies: dict[Path, tuple[Path, int]] = {}
         self._linked: dict[str, list[Path]] = {}
+        self._nameless: dict[tuple[Path, str], int] = {}
 
     def add(self, path: Path, file: DicomFile) -> None:
         """Add a file; ``path`` is relative to the tree.
@@ -139,7 +143,11 @@ class SeriesCollector:
         uid = series_uid(file)
         if not uid and file.pixel_offset is None:
             raise InputRefused("it tells no series and has no pixel data")
-        key = (uid or str(path), *patient_of(file))
+        if not uid:  # nothing says which of these files make up a series
+            place = (path.parent, text(file.header, "Modality", path))
+            self._nameless[place] = self._nameless.get(place, 0) + 1
+            return
+        key = (uid, *patient_of(file))
         series = self._of(key, path, file)
         image = text(file.header, "SOPInstanceUID", path)
         first = series.images.setdefault(image, path)
@@ -154,10 +162,7 @@ class SeriesCollector:
 
     def _of(self, key: _Key, path: Path, file: DicomFile) -> _Series:
         if key not in self._series:
-            study = "\\".join(
-                text(file.header, keyword, path) for keyword in ("StudyInstanceUID", "PatientID")
-            )
-            self._series[key] = _Series(file, study, key[0])
+            self._series[key] = _Series(file, visitor_of(file), key[0])
         return self._series[key]
 
     def _is_copy(self, first: Path, file: DicomFile) -> bool:
@@ -194,7 +199,9 @@ class SeriesCollector:
     def candidates(self) -> list[Candidate]:
         """Return all series, and the folders that hold nothing but damaged files."""
         holders = Counter(folder for s in self._series.values() for folder in _folders(s))
-        found = [self._candidate(key, s, holders) for key, s in self._series.items()]
+        found = told_apart(
+            [(self._candidate(key, s, holders), s.visitor) for key, s in self._series.items()]
+        )
         bare = self._damaged.keys() - holders.keys()
         damaged = [
             Candidate(folder, (), "", (str(folder),), refused=self._damaged[folder])
@@ -206,7 +213,24 @@ class SeriesCollector:
         ]
         known = {series.uid for series in self._series.values()}
         links = [_of_links(links) for uid, links in self._linked.items() if uid not in known]
-        return found + damaged + copies + links
+        return found + damaged + copies + links + self._without_uid()
+
+    def _without_uid(self) -> list[Candidate]:
+        """The files without a SeriesInstanceUID, all of a folder and modality as one."""
+        return [
+            Candidate(
+                folder,
+                (),
+                "",
+                (str(folder), "no UID", modality),
+                aside=self._other_said(modality) if modality != self._modality else "",
+                refused=_nameless_said(count),
+            )
+            for (folder, modality), count in self._nameless.items()
+        ]
+
+    def _other_said(self, modality: str) -> str:
+        return f"{modality or 'no modality'}; {self._modality} is asked for"
 
     def _candidate(self, key: _Key, series: _Series, holders: Counter[Path]) -> Candidate:
         folders = _folders(series)
@@ -219,9 +243,10 @@ class SeriesCollector:
             # half of a mixed series is too few slices by that alone: the mixture is what to tell
             found = self._described(series, source, may_be_short=bool(shared))
         except InputRefused as error:
-            found = Candidate(source, tuple(sorted(series.files)), "", (series.study,))
+            found = Candidate(source, tuple(sorted(series.files)), "", series.visitor.study)
             refused = refused or _short(error.found)
-        values = {**vars(found), "series_uid": series.uid, "refused": refused}
+        told = {"series_uid": series.uid, "refused": refused, "no_dicom": lacks_uids(series.first)}
+        values = {**vars(found), **told}
         return Candidate(**{**values, "series_name": "" if is_alone else f"series{number}"})
 
     def _uid_of_two(self, key: _Key, series: _Series) -> str:
@@ -256,24 +281,31 @@ class SeriesCollector:
         label = text(header, "SeriesDescription", path) or text(header, "ProtocolName", path)
         modality = text(header, "Modality", path)
         is_other = modality != self._modality
-        aside = f"{modality or 'no modality'}; {self._modality} is asked for" if is_other else ""
+        aside = self._other_said(modality) if is_other else ""
         if not is_other:
             aside = why_not(series.first, label)
-        if not aside and not may_be_short and series.slices < FEWEST_SLICES:
-            aside = (
-                f"{counted(series.slices, 'slice')}; fewer than {FEWEST_SLICES} do not make a head"
-            )
+        part = self._part
+        if not aside and not may_be_short and series.slices < part.least_slices:
+            found = counted(series.slices, "slice")
+            aside = f"{found}; fewer than {part.least_slices} do not make {part.one}"
         contrast = contrast_of_series(series.first, label) if self._modality == "MR" else "other"
         return Candidate(
             source=source,
             files=tuple(sorted(series.files)),
             label=label,
-            group=(series.study,),
+            group=series.visitor.study,
             contrast=contrast,
             order=_order(series, label),
             aside=aside,
             aside_unless_named=not is_other,
         )
+
+
+def _nameless_said(count: int) -> str:
+    return (
+        f"{counted(count, 'file')} without SeriesInstanceUID, so that nothing says which of them "
+        "make up a series; export them again with one, or convert them with dcm2niix and give NIfTI"
+    )
 
 
 def _copies_said(home: Path, count: int) -> str:
@@ -283,7 +315,7 @@ def _copies_said(home: Path, count: int) -> str:
 def _of_links(links: list[Path]) -> Candidate:
     """A series all of whose files are links out of the tree."""
     folder = links[0].parent
-    why = f"{len(links)} links out of the folder of the inputs ({named(links)}); give that folder"
+    why = f"links out of the folder of the inputs: {len(links)} ({named(links)}); give that folder"
     return Candidate(folder, (), "", (str(folder),), refused=why)
 
 

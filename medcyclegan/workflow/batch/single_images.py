@@ -27,6 +27,7 @@ from medcyclegan.workflow.batch.candidate import (
     words,
 )
 from medcyclegan.workflow.batch.series import SeriesCollector
+from medcyclegan.workflow.batch.visits import lacks_uids
 
 _DATA_ENDINGS = (".img", ".img.gz", ".raw", ".zraw", ".raw.gz")
 _HEADER_ENDINGS = (".hdr", ".hdr.gz", ".mhd", ".nhdr")
@@ -49,8 +50,8 @@ def is_image_name(name: str) -> bool:
 
 def ordinary_files(names: list[str]) -> list[str]:
     """Those names of a folder that stand for an image: a header and its data count once."""
-    stems = {_stem(name) for name in names if name.lower().endswith(_HEADER_ENDINGS)}
-    alone = [n for n in names if n.lower().endswith(_DATA_ENDINGS[:2]) and _stem(n) not in stems]
+    stems = {stem_of(name) for name in names if name.lower().endswith(_HEADER_ENDINGS)}
+    alone = [n for n in names if n.lower().endswith(_DATA_ENDINGS[:2]) and stem_of(n) not in stems]
     return [name for name in names if name.lower().endswith(_ENDINGS)] + alone
 
 
@@ -60,7 +61,7 @@ def candidate_of_file(
     """Describe the image ``root / folder / name``; ``names`` are all files beside it."""
     path = folder / name
     files = (path, *_data_files(root, path, names))
-    stem = _stem(name)
+    stem = stem_of(name)
     bids = _BIDS.fullmatch(stem)
     aside = _why_aside(folder, stem, bids, modality)
     group: tuple[str, ...]
@@ -102,8 +103,8 @@ def _data_files(root: Path, path: Path, names: list[str]) -> tuple[Path, ...]:
     """The files with the voxels of a header, relative to ``root``."""
     lower = path.name.lower()
     if lower.endswith((".hdr", ".hdr.gz", ".img", ".img.gz")):
-        stem = _stem(path.name)
-        beside = [n for n in names if _stem(n) == stem and n != path.name]
+        stem = stem_of(path.name)
+        beside = [n for n in names if stem_of(n) == stem and n != path.name]
         return tuple(path.parent / n for n in beside if is_image_name(n))
     if not lower.endswith(_HEADER_ENDINGS):
         return ()
@@ -114,7 +115,8 @@ def _data_files(root: Path, path: Path, names: list[str]) -> tuple[Path, ...]:
     return (path.parent / data.name,) if data.is_file() else ()
 
 
-def _stem(name: str) -> str:
+def stem_of(name: str) -> str:
+    """The name of an image without its ending."""
     ending = next(e for e in (*_ENDINGS, *_DATA_ENDINGS, "") if name.lower().endswith(e))
     return name[: len(name) - len(ending)]
 
@@ -181,7 +183,7 @@ def _others(
     passed_over["links that lead nowhere and are no images"] += len(texts)
     lost = [link for link in unclear if link not in texts]
     if lost:
-        why = f"{len(lost)} links in it lead nowhere ({named(lost)}); {_REMEDY}"
+        why = f"links in it that lead nowhere: {len(lost)} ({named(lost)}); {_REMEDY}"
         found.append(Candidate(folder, (), "", (str(folder), "links"), refused=why))
     return found
 
@@ -200,7 +202,7 @@ def candidate_of_picture(folder: Path, name: str, modality: str) -> Candidate:
     """Describe the picture ``folder / name``, by its name alone."""
     path = folder / name
     aside = why_no_input(path.stem, modality=modality)
-    return Candidate(path, (path,), path.stem, (str(path),), aside=aside)
+    return Candidate(path, (path,), path.stem, (str(path),), aside=aside, is_plane=True)
 
 
 class RadiographCollector:
@@ -227,7 +229,16 @@ class RadiographCollector:
         uid = series_uid(file) or str(path)
         aside = why_synthetic(label)
         self._found.append(
-            Candidate(path, (path,), label, (str(path),), series_uid=uid, aside=aside)
+            Candidate(
+                path,
+                (path,),
+                label,
+                (str(path),),
+                series_uid=uid,
+                aside=aside,
+                no_dicom=lacks_uids(file),
+                is_plane=True,
+            )
         )
 
     def add_damaged(self, path: Path, error: Exception) -> None:

@@ -17,7 +17,7 @@ JSON_NAME, CSV_NAME = "batch.json", "batch.csv"
 # Saved at most this often, and so that saving takes no more than this share of the time.
 _SAVE_EVERY_S = 2.0
 _MOST_SHARE = 0.01
-_TOLD_LAST = ("qa", "seconds_by_step", "warnings", "doubts")
+_TOLD_LAST = ("qa", "seconds_by_step", "warnings", "doubts", "derived")
 
 
 class Table:
@@ -99,9 +99,10 @@ def _csv(rows: list[Row]) -> str:
     plain = [name for name in Row.model_fields if name not in _TOLD_LAST]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*plain, *figures, "doubts", "warnings"])
+    writer.writerow([*plain, *figures, "derived", "doubts", "warnings"])
     for row in rows:
         values = row.model_dump(mode="json")
         cells = [values[name] for name in plain] + [row.qa.get(name) for name in figures]
-        writer.writerow([*cells, " ".join(row.doubts), " ".join(row.warnings)])
+        said = (row.derived, row.doubts, row.warnings)
+        writer.writerow([*cells, *(" ".join(each) for each in said)])
     return text.getvalue()

@@ -14,8 +14,9 @@ import threading
 import time
 import warnings
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from distributed import get_worker
 from medcyclegan.errors import InputRefused, MedcycleganError, ModelRefused
 from medcyclegan.evaluation.metrics import AIR_BELOW_HU, BONE_ABOVE_HU, no_reference
 from medcyclegan.imaging.enhancement import parse_step
+from medcyclegan.io.read import read_mask
 from medcyclegan.io.scan import Scan
 from medcyclegan.models.card import Card
 from medcyclegan.models.store import Model, load_model
@@ -42,9 +44,10 @@ from medcyclegan.workflow.batch.item import (
     write_mark,
     write_record,
 )
+from medcyclegan.workflow.batch.previews import thumbnail_path, write_preview
 from medcyclegan.workflow.convert import Conversion, Request, finish, open_scan
 from medcyclegan.workflow.enhance import Recipe, enhance_file
-from medcyclegan.workflow.synthesize import Synthesis, synthesize
+from medcyclegan.workflow.synthesize import Options, Synthesis, synthesize
 
 # One scan read or written, one in the network, one waiting for it.
 SCANS_IN_MEMORY = 3
@@ -196,14 +199,17 @@ def _translate(item: Item, settings: Settings, place: Station, request: Request)
     """The sha256 of what was read, and the row of what was made of it."""
     model, provenance = place.model, settings.provenance
     assert model is not None  # an order without one has methods
-    is_shared = item.series_uid or settings.format == "dicom" or settings.report
+    is_shared = item.series_uid or settings.format == "dicom" or settings.report or item.mask
     files = place.files if is_shared else nullcontext()
     with files:
         digest = hash_input(item, settings.root)
         opened = open_scan(request, model, provenance=provenance)
-    result = synthesize(opened.scan, model, options=settings.options, turn=place.network)
+        options = _options(item, settings)
+    result = synthesize(opened.scan, model, options=options, turn=place.network)
     with files:
         done = finish(opened, result, model, provenance=provenance)
+        if settings.report:
+            write_preview(done, thumbnail_path(item, settings))
     return digest, _row_done(item, settings, done, model.card)
 
 
@@ -226,24 +232,42 @@ def _enhance(item: Item, settings: Settings, place: Station, request: Request) -
     )
 
 
+def _options(item: Item, settings: Settings) -> Options:
+    """How to run, with the mask of this patient read; what its reader warned of is noted."""
+    options = replace(settings.options, uncertainty=settings.extras.uncertainty)
+    if item.mask is None:
+        return options
+    mask = read_mask(item.mask)
+    notes = tuple(f"The mask {item.mask.name}: {said}" for said in mask.warnings)
+    return replace(options, mask=mask.volume, mask_name=item.mask.name, notes=notes)
+
+
 def _request(item: Item, settings: Settings, *, overwrite: bool) -> Request:
-    is_series = bool(item.series_uid)
+    is_series, extras = bool(item.series_uid), settings.extras
     return Request(
         source=settings.root / item.source,
         out=settings.out / item.output,
         format=settings.format,
-        report=settings.report,
+        report=settings.report and not item.is_plane,
         overwrite=overwrite,
+        uncertainty=extras.uncertainty,
+        untilt=extras.untilt,
+        derive=extras.derive,
+        deidentifier=extras.deidentifier,
         files=tuple(settings.root / path for path in item.files) if is_series else (),
     )
 
 
 def _row_done(item: Item, settings: Settings, done: Conversion, card: Card) -> Row:
-    report = done.report.relative_to(settings.out).as_posix() if done.report else ""
+    def inside(path: Path | None) -> str:
+        return path.relative_to(settings.out).as_posix() if path else ""
+
     doubts = done.synthesis.out_of_distribution
     return item.row(
         Status.DOUBTFUL if doubts else Status.DONE,
-        report=report,
+        report=inside(done.report),
+        uncertainty=inside(done.uncertainty),
+        derived=tuple(inside(path) for path in done.derived),
         seconds_by_step={step: round(s, 3) for step, s in done.seconds.items()},
         model=card.name,
         model_sha256=card.weights_sha256,

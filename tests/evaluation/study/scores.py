@@ -22,6 +22,9 @@ def result(case: str, method: str, mae_hu: float, **changes: float) -> Measured:
         "dice_bone": 0.9 - mae_hu / 1000.0, "mae_air_hu": mae_hu * 2.0,
         "mae_soft_hu": mae_hu / 2.0, "mae_bone_hu": mae_hu * 3.0,
     } | changes  # fmt: skip
+    for tissue in ("", "_air", "_soft", "_bone"):
+        values[f"me{tissue}_hu"] = -mae_hu / 10.0
+        values[f"rmse{tissue}_hu"] = mae_hu * 1.5
     curve = np.full(HEIGHTS_PERCENT.shape, mae_hu)
     counts = np.ones(len(ERROR_EDGES_HU) - 1, dtype=np.int64)
     regions = ((0.0, 1.0), (-990.0, -1000.0), (41.0, 40.0), (700.0, 800.0))

@@ -36,7 +36,7 @@ def test_a_doubtful_patient_has_a_note_and_the_study_a_warning(tmp_path: Path) -
     doubts = records_of(request).doubts_of(patients)
     assert doubts == {"p1": (f"ours: doubtful: {WHY}",)}
     (said,) = doubt_warning(doubts, {"p1", "p2"})
-    assert said.startswith("1 of 2 patients are doubtful")
+    assert said.startswith("1 of 2 patients is doubtful")
     assert "p1." in said
     assert doubt_warning(doubts, {"p2"}) == ()
 

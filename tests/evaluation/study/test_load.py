@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -88,6 +89,25 @@ def test_one_grid_is_kept_as_it_is_and_another_resampled(tmp_path: Path, truth: 
     assert np.allclose(shifted.sct.voxels[1:], halves, atol=0.01)
 
 
+def test_a_grid_that_is_flipped_or_moved_by_whole_voxels_is_copied_and_not_called_resampled(
+    tmp_path: Path, truth: Truth
+) -> None:
+    affine = truth.ct.geometry.affine_ras.copy()
+    affine[:3, 3] += affine[:3, 0] * (truth.ct.geometry.shape[0] - 1)
+    affine[:3, 0] *= -1.0
+    turned = Volume(head_ct().voxels[::-1], Geometry(truth.ct.geometry.shape, affine), "HU")
+    found = load_prediction(save(turned, tmp_path / "flipped.nii.gz"), truth)
+    assert not found.resampled
+    assert np.array_equal(found.sct.voxels, truth.ct.voxels)
+    assert "turned or cut, voxel by voxel" in found.notes[0]
+    cut = Volume(head_ct().voxels[1:], _from(1), "HU")
+    found = load_prediction(save(cut, tmp_path / "cut.nii.gz"), truth)
+    assert not found.resampled
+    assert np.array_equal(found.sct.voxels[1:], truth.ct.voxels[1:])
+    half = moved(head_ct(), by_mm=0.25 * truth.ct.geometry.spacing_mm[0])  # the control
+    assert load_prediction(save(half, tmp_path / "off.nii.gz"), truth).resampled
+
+
 def test_a_body_that_is_seen_in_part_counts_as_air_beyond_and_one_not_seen_is_refused(
     tmp_path: Path, truth: Truth
 ) -> None:
@@ -97,8 +117,42 @@ def test_a_body_that_is_seen_in_part_counts_as_air_beyond_and_one_not_seen_is_re
     assert "counts as air" in found.warnings[0]
     assert (found.sct.voxels[:13] == -1024.0).all()
     away = save(moved(head_ct(), by_mm=600.0), tmp_path / "away.nii.gz")
-    with pytest.raises(InputRefused, match="does not overlap"):
+    with pytest.raises(InputRefused, match="all of that is outside of it"):
         load_prediction(away, truth)
+    edge = Volume(head_ct().voxels[20:], _from(20), "HU")
+    with pytest.raises(InputRefused, match=r"lies beside the body .* % of that is outside"):
+        load_prediction(save(edge, tmp_path / "edge.nii.gz"), truth)
+
+
+def test_a_prediction_that_does_not_say_where_it_lies_is_not_resampled(
+    tmp_path: Path, truth: Truth
+) -> None:
+    path = save(moved(head_ct(), by_mm=3.0), tmp_path / "moved.nii.gz")
+    assert load_prediction(path, truth).resampled
+    without_codes(path)
+    with pytest.raises(InputRefused, match="does not say where the patient lies"):
+        load_prediction(path, truth)
+    mask = save(moved(head_mask(head_ct()), by_mm=3.0), tmp_path / "mask.nii.gz")
+    without_codes(mask)
+    with pytest.raises(InputRefused, match="does not say where the patient lies"):
+        load_truth(patient(tmp_path / "b", mask=mask))
+
+
+def test_without_codes_the_reference_s_own_grid_is_no_question(tmp_path: Path) -> None:
+    reference = save(head_ct(), tmp_path / "ct.nii.gz")
+    other = save(head_ct(), tmp_path / "sct.nii.gz")
+    without_codes(reference)
+    without_codes(other)
+    found = load_prediction(other, load_truth(Patient("P1", reference, {})))
+    assert not found.resampled
+    assert "does not say where the patient lies" in found.warnings[0]
+
+
+def without_codes(path: Path) -> None:
+    image = nibabel.load(path)
+    header = image.header.copy()
+    header["sform_code"] = header["qform_code"] = 0
+    nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj), None, header), path)
 
 
 def _from(first: int) -> Geometry:

@@ -13,6 +13,7 @@ from medcyclegan.evaluation.study.statistics import (
     HEIGHTS_PERCENT,
     JOINT_EDGES_HU,
     Measured,
+    Pair,
     measure,
 )
 from tests.evaluation.study.cohort import head_ct, head_mask
@@ -20,7 +21,7 @@ from tests.evaluation.study.cohort import head_ct, head_mask
 
 def measured(sct: Volume, ct: Volume, mask: Volume) -> Measured:
     truth = Truth(ct, mask, None, ())
-    return measure("P1", "m", truth, Prediction(sct, False, 0.0, ()), protocol="synthrad2023")
+    return measure(Pair("P1", "m"), truth, Prediction(sct, False, 0.0, ()), protocol="synthrad2023")
 
 
 def shifted(ct: Volume, by_hu: float) -> Volume:

@@ -9,7 +9,7 @@ import pytest
 
 from medcyclegan.core.geometry import Geometry, geometry_from_spacing
 from medcyclegan.core.volume import Volume
-from medcyclegan.evaluation.study.load import onto_grid
+from medcyclegan.evaluation.study.regrid import onto_grid
 from medcyclegan.imaging.resampling import to_geometry
 
 GRID = geometry_from_spacing((9, 8, 7), (2.0, 2.0, 3.0))

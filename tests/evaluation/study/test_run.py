@@ -17,9 +17,10 @@ from medcyclegan.cli.evaluate import method_of
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import CannotWrite, InputRefused
 from medcyclegan.evaluation.metrics import score
+from medcyclegan.evaluation.study.output import ensure_study_writable
 from medcyclegan.evaluation.study.page import patient_sections, render_study
 from medcyclegan.evaluation.study.plan import Method, StudyRequest
-from medcyclegan.evaluation.study.run import ensure_study_writable, evaluate_study
+from medcyclegan.evaluation.study.run import evaluate_study
 from medcyclegan.evaluation.study.tables import Study
 from medcyclegan.io.read import read_scan
 from tests.evaluation.study.cohort import make_cohort, request_on
@@ -189,7 +190,7 @@ def test_nothing_is_left_when_nothing_can_be_scored_or_the_output_is_an_input(
     broken.parent.mkdir()
     broken.write_bytes(b"broken")
     methods = (Method("x", broken.parent),)
-    with pytest.raises(InputRefused, match="None of 1 synthetic CTs could be scored"):
+    with pytest.raises(InputRefused, match=r"None of the images \(1\) could be scored"):
         run(root, methods=methods, out=tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
     with pytest.raises(CannotWrite, match="input"):

@@ -7,14 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from medcyclegan.evaluation.study.statistics import (
-    METRICS,
-    compare,
-    holm,
-    mean_interval,
-    metrics_of,
-    summarise,
-)
+from medcyclegan.evaluation.study.score_columns import METRICS, metrics_of
+from medcyclegan.evaluation.study.statistics import compare, holm, mean_interval, summarise
 from tests.evaluation.study.scores import result
 
 MAE, PSNR = METRICS[0], METRICS[1]

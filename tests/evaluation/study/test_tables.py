@@ -7,7 +7,8 @@ import io
 import json
 import math
 
-from medcyclegan.evaluation.study.statistics import METRICS, compare, summarise
+from medcyclegan.evaluation.study.score_columns import METRICS
+from medcyclegan.evaluation.study.statistics import compare, summarise
 from medcyclegan.evaluation.study.tables import (
     as_csv,
     as_json,
@@ -30,22 +31,25 @@ RESULTS = [
 
 
 def test_columns_full_precision_and_empty_cells() -> None:
-    rows = score_rows(RESULTS, protocol="synthrad2023", groups={})
+    rows = score_rows(RESULTS, metrics=METRICS, protocol="synthrad2023", groups={})
     read = list(csv.DictReader(io.StringIO(as_csv(rows))))
     assert list(read[0]) == [
         "case", "mae_hu", "psnr_db", "ssim", "ms_ssim", "dice_bone", "mae_air_hu", "mae_soft_hu",
-        "mae_bone_hu", "protocol", "method",
+        "mae_bone_hu", "rmse_hu", "rmse_air_hu", "rmse_soft_hu", "rmse_bone_hu", "me_hu",
+        "me_air_hu", "me_soft_hu", "me_bone_hu", "hd95_bone_mm", "msd_bone_mm", "hd95_body_mm",
+        "msd_body_mm", "protocol", "method",
     ]  # fmt: skip
+    assert read[0]["hd95_bone_mm"] == ""  # not computed is not 0
     assert float(read[0]["mae_hu"]) == 12.345678901234567
     assert (read[0]["ms_ssim"], read[0]["dice_bone"], read[0]["psnr_db"]) == ("", "", "inf")
     assert {row["protocol"] for row in read} == {"synthrad2023"}
-    with_groups = score_rows(RESULTS, protocol="synthrad2023", groups={"P_1": "x"})
+    with_groups = score_rows(RESULTS, metrics=METRICS, protocol="synthrad2023", groups={"P_1": "x"})
     assert [row["group"] for row in with_groups[:2]] == ["x", ""]
 
 
 def test_json_holds_null_and_never_nan() -> None:
     rows = json.loads(
-        as_json(score_rows(RESULTS, protocol="synthrad2023", groups={})),
+        as_json(score_rows(RESULTS, metrics=METRICS, protocol="synthrad2023", groups={})),
         parse_constant=lambda name: name,
     )
     assert rows[0]["dice_bone"] is None
@@ -61,7 +65,7 @@ def test_latex_is_escaped_balanced_and_names_the_protocol() -> None:
     summaries = summarise(RESULTS, metrics=METRICS, groups={})
     comparisons = compare(RESULTS, metrics=METRICS)
     tables = (
-        score_table(RESULTS, protocol="synthrad2023"),
+        score_table(RESULTS, metrics=METRICS, protocol="synthrad2023"),
         summary_table(summaries, protocol="synthrad2023"),
         comparison_table(comparisons, protocol="synthrad2023"),
     )

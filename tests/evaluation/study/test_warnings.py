@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -165,3 +166,34 @@ def test_copies_for_two_patients_are_told(cohort: Path) -> None:
     shutil.copy(cohort / "ct" / "P01_ct.nii.gz", cohort / "ct" / "P02_ct.nii.gz")
     study = study_on(cohort, out=cohort / "again")
     assert any("reference CT is a copy of that of P01" in said for said in study.warnings)
+
+
+def rewrite(path: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    image = nibabel.load(path)
+    voxels = change(image.get_fdata(dtype=np.float32)).astype(np.float32)
+    nibabel.save(nibabel.Nifti1Image(voxels, image.affine), path)
+
+
+def test_a_synthetic_ct_that_was_clipped_to_a_window_is_told(cohort: Path) -> None:
+    rewrite(cohort / "poor" / "P02_sct.nii.gz", lambda hu: np.clip(hu, -200.0, 200.0))
+    study = study_on(cohort)
+    assert len(study.results) == 4
+    assert told_everywhere(cohort, study, "P02", "poor", "200 HU, its largest value", "clipped")
+    assert not any("P01" in said and "clipped" in said for said in study.warnings)
+
+
+def test_one_hu_for_each_tissue_is_no_window(cohort: Path) -> None:
+    rewrite(
+        cohort / "poor" / "P02_sct.nii.gz",
+        lambda hu: np.select([hu < -400.0, hu < 250.0], [-1000.0, 0.0], 700.0),
+    )
+    assert not any("clipped" in said for said in study_on(cohort).warnings)
+
+
+def test_two_images_with_one_offset_are_told_though_they_agree(cohort: Path) -> None:
+    for folder in ("ct/P02_ct", "good/P02_sct", "poor/P02_sct"):
+        path = cohort / f"{folder}.nii.gz"
+        rewrite(path, lambda hu: np.where(hu < -900.0, -1000.0, hu + 1024.0))
+    study = study_on(cohort, methods=request_on(cohort).methods[:1])
+    assert told_everywhere(cohort, study, "P02", "reference CT", "offset of 1000 or 1024")
+    assert not any("P01" in said and "offset" in said for said in study.warnings)

@@ -92,6 +92,10 @@ MR_KINDS: dict[str, tuple[Change, str]] = {
     "flip angles": (second_part(FlipAngle="20"), "flip angles"),
     "repetition times": (second_part(RepetitionTime="600"), "repetition times"),
     "sequences": (second_part(ScanningSequence="SE"), "sequences"),
+    "variants": (second_part(SequenceVariant=["SK", "MP"]), "sequences"),
+    "names of sequences": (two("SequenceName", "*tfl3d1", "*fl3d1"), "sequences"),
+    "names of pulse sequences": (two("PulseSequenceName", "a", "b"), "sequences"),
+    "with and without fat": (second_part(ScanOptions="FS"), "options of the scan"),
     "series": (second_part(SeriesNumber="5"), "series"),
 }  # fmt: skip
 CT_KINDS: dict[str, tuple[Change, str]] = {
@@ -112,6 +116,7 @@ ONE_KIND: dict[str, tuple[str, Change]] = {
         "MR", two("ImageType", ["ORIGINAL", "PRIMARY", "M", "ND", "NORM"],
                   ["ORIGINAL", "PRIMARY", "M", "NORM", "ND"]),
     ),
+    "options of another order": ("MR", two("ScanOptions", ["FS", "SP"], ["SP", "FS"])),
     "a trimmed echo time": ("MR", lambda ds, k: setattr(ds, "EchoTime", f"{2.98 + k * 1e-4:.4f}")),
     "a triggered repetition": (
         "MR", lambda ds, k: setattr(ds, "RepetitionTime", str(2300 + 7 * (k % 5)))
@@ -178,6 +183,10 @@ FRAME_KINDS = {
     ),
     "echoes": (group("MREchoSequence", "EffectiveEchoTime", 2.5, 5.0), "echoes"),
     "b-values": (group("MRDiffusionSequence", "DiffusionBValue", 0.0, 1000.0), "b-values"),
+    "with and without fat": (
+        group("MRModifierSequence", "SpectrallySelectedSuppression", "NONE", "FAT"),
+        "options of the scan",
+    ),
     "contrast phases": (
         group("ContrastBolusUsageSequence", "ContrastBolusAgentPhase", "PRE_CONTRAST",
               "POST_CONTRAST"),

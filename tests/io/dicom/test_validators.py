@@ -31,7 +31,6 @@ from tests.dicom_conformance import (
     NIFTI_TOLERANCE_MM,
     module_faults,
     send,
-    storage_node,
     validator_errors,
     with_dcm2niix,
     with_pydicom,
@@ -41,6 +40,7 @@ from tests.dicom_conformance import (
 from tests.dicom_derived import NO_DICOM, derivation, sources, texts, write_fake
 from tests.dicom_factory import Change, make_series, pattern
 from tests.io.dicom.test_frames import make_enhanced
+from tests.peers import storage_node
 
 SHAPE = (7, 5, 4)
 PLANES = {"axial": "LPS", "sagittal": "PIR", "coronal": "LIP"}

@@ -140,7 +140,7 @@ def test_not_finite_and_constant_voxels(tmp_path: Path) -> None:
     voxels = ramp().astype("float32") + 1
     voxels[0, 0, 0] = np.nan
     scan = read_itk(save(tmp_path / "a.mha", itk_of(voxels)))
-    assert scan.warnings == ("1 voxels were NaN or infinite and are replaced by 1",)
+    assert scan.warnings == ("1 voxel was NaN or infinite and is replaced by 1",)
     assert scan.volume.voxels[0, 0, 0] == 1
     for bad, message in ((voxels * np.nan, "are NaN"), (np.ones_like(voxels), "every voxel")):
         with pytest.raises(InputRefused, match=message):

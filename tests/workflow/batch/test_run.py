@@ -16,16 +16,15 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from benchmarks.batch_kills import differences
 from medcyclegan.core.task import Domain, Window
-from medcyclegan.errors import CannotWrite, ExitCode, InputRefused, ModelRefused, UsageError
+from medcyclegan.errors import CannotWrite, ExitCode, InputRefused, UsageError
 from medcyclegan.evaluation.study.batch_records import records_of
 from medcyclegan.evaluation.study.plan import Method, StudyRequest
 from medcyclegan.io.dicom.read import is_dicom
 from medcyclegan.io.read import read_scan
 from medcyclegan.models.store import save_model
 from medcyclegan.workflow.batch import run as batch_run
-from medcyclegan.workflow.batch.item import Row
+from medcyclegan.workflow.batch.item import Extras, Row
 from medcyclegan.workflow.batch.run import Order, Outcome, plan_batch, run_batch
 from medcyclegan.workflow.batch.table import counts_said
 from medcyclegan.workflow.batch.workers import Crew, connected
@@ -33,8 +32,8 @@ from medcyclegan.workflow.request import suffix_of
 from medcyclegan.workflow.synthesize import Options
 from tests.dicom_factory import PATIENT_ID, PATIENT_NAME, make_series
 from tests.tiny_model import known, tiny_card, tiny_folder, tiny_task, tiny_weights
+from tests.tiny_tasks import write_input
 from tests.workflow.batch.trees import (
-    ROOT,
     Quiet,
     by_source,
     order,
@@ -254,28 +253,6 @@ def test_none_could_be_done_is_code_3(model: Path, tmp_path: Path, address: str)
     assert outcome.exit_code is ExitCode.INPUT_REFUSED
 
 
-def test_killed_at_any_moment_and_run_again_it_ends_the_same(tmp_path: Path, address: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.batch_kills", "--kills", "3", "--patients", "6",
-         "--scheduler", address, "--out", str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=ROOT, check=False, capture_output=True,
-        text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "different: none" in done.stdout
-
-
-def test_a_damaged_output_is_seen_by_the_comparison_after_kills(
-    model: Path, tmp_path: Path, address: str
-) -> None:
-    """The control of the test above."""
-    small_nifti(tmp_path / "in" / "p1" / "t1.nii.gz")
-    outcome, _ = go(order(tmp_path / "in", tmp_path / "a", model), address)
-    assert differences(outcome, tmp_path / "a", tmp_path / "a") == []
-    small_nifti(tmp_path / "b" / "p1" / "t1.nii.gz").rename(tmp_path / "b" / "p1" / "t1_sct.nii.gz")
-    assert differences(outcome, tmp_path / "a", tmp_path / "b") == ["p1/t1.nii.gz"]
-
-
 def test_the_lock_is_freed_by_death(tmp_path: Path) -> None:
     """What holds the lock is a living process, not a file that is left."""
     (tmp_path / ".medcyclegan").mkdir()
@@ -366,15 +343,25 @@ def test_outputs_are_named_as_translate_names_them(tmp_path: Path, address: str)
 
 
 @pytest.mark.parametrize("modality", ["XR", "image"])
-def test_a_model_of_pictures_is_refused_by_what_it_takes(tmp_path: Path, modality: str) -> None:
-    small_nifti(tmp_path / "in" / "a.nii.gz")
+def test_a_model_of_pictures_takes_pictures_and_refuses_what_is_for_volumes(
+    tmp_path: Path, modality: str
+) -> None:
+    write_input(_made(tmp_path / "in") / "a.png", "image")
     domain = Domain(modality=modality, unit="a.u.", scaling=Window(lower=0.0, upper=255.0))
     task = tiny_task(source=domain, target=domain)
     save_model(tmp_path / "m", card=tiny_card(task), weights=tiny_weights())
-    with pytest.raises(ModelRefused, match="a batch takes volumes of MR or CT"):
-        plan_batch(
-            order(tmp_path / "in", tmp_path / "out", tmp_path / "m"), provenance=provenance()
-        )
+    todo = order(tmp_path / "in", tmp_path / "out", tmp_path / "m")
+    plan, _ = plan_batch(todo, provenance=provenance())
+    assert [item.source.name for item in plan.items] == ["a.png"]
+    assert plan.items[0].is_plane
+    for extras in (Extras(untilt=True), Extras(uncertainty=True), Extras(masks=tmp_path)):
+        with pytest.raises(UsageError, match="with the model tiny"):
+            plan_batch(replace(todo, extras=extras), provenance=provenance())
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
 
 
 def test_an_output_whose_record_could_not_be_written_is_done_again(

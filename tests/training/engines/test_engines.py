@@ -8,15 +8,13 @@ from typing import Any, Literal
 
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
 from medcyclegan.errors import UsageError
 from medcyclegan.models.store import load_model
 from medcyclegan.networks.factory import GeneratorConfig, make_generator
-from medcyclegan.networks.layers import ShuffleUp
 from medcyclegan.training.config import TrainConfig
-from medcyclegan.training.data.types import Sample, collate
+from medcyclegan.training.data.types import Sample
 from medcyclegan.training.engines import registry
 from medcyclegan.training.engines.base import (
     Direction,
@@ -34,16 +32,11 @@ from medcyclegan.training.export import export_run
 from medcyclegan.training.parallel import Crew
 from medcyclegan.training.settings import checked
 from tests.training.tiny_training import (
-    Shapes,
     differing,
-    fresh,
     run_tiny,
-    shapes,
     tiny_config,
     tiny_job,
 )
-
-START = Moment(step=0, share=0.2, rate_factor=1.0)
 
 
 class ToySettings(EngineSettings):
@@ -142,31 +135,6 @@ def test_settings_survive_json_and_keys_are_told_without_kinds(name: str) -> Non
     content["engine"]["odd"] = 1
     with pytest.raises(UsageError, match=r"mine\.yaml: engine\.odd = 1"):
         checked(content, TrainConfig, where="mine.yaml")
-
-
-def nyquist_share(images: Tensor) -> float:
-    """The energy of the 2-pixel grid, as a share of the variance; (N, depth, H, W)."""
-    grid = torch.tensor([[1.0, -1.0], [-1.0, 1.0]])[None, None] / 4.0
-    found = functional.conv2d(images.flatten(0, 1)[:, None], grid)
-    return float(found.square().mean() / images.var())
-
-
-@pytest.mark.parametrize("name", sorted(registry.ENGINES))
-def test_no_checkerboard_shows_at_any_step(name: str) -> None:
-    rates = {} if name == "supervised" else {"generator_rate": 2e-3}
-    state, slabs = fresh(tiny_config(engine=name, **rates)), Shapes(pair_every=1)
-    smooth = torch.stack([shapes(9000 + number) for number in range(4)])
-    generator = state.engine.generators()["a-to-b"]
-    for step in range(21):
-        with torch.no_grad():
-            assert nyquist_share(generator(smooth)) < 0.1, step
-        state.engine.step([collate([slabs[2 * step], slabs[2 * step + 1]])], START, Crew())
-    # the control: sub-pixels that begin with kernels of their own
-    for layer in generator.modules():
-        if isinstance(layer, ShuffleUp):
-            nn.init.kaiming_normal_(layer.conv.weight)
-    with torch.no_grad():
-        assert nyquist_share(generator(smooth)) > 0.2
 
 
 def test_a_card_tells_of_losses_that_the_network_has() -> None:

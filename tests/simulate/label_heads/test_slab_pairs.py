@@ -32,6 +32,12 @@ def mr_of(slab: TissueSlab, seed: int) -> np.ndarray:
     return render_mr(slab, signal=draw_contrast(rng), rng=rng)
 
 
+def core_of(slab: TissueSlab, tissue: Tissue, *, edge: int) -> np.ndarray:
+    """Pixels (D, H, W) all of one tissue, as are those in a square of ``edge`` pixels around."""
+    pure = (slab.tissue.reshape(3, -1, 48, 48) == tissue).all(axis=1)
+    return np.asarray(ndimage.binary_erosion(pure, np.ones((1, edge, edge)), border_value=1))
+
+
 def test_slabs_hold_tissue_on_their_samples(head: HeadAnatomy) -> None:
     seen: set[int] = set()
     for seed in range(12):
@@ -70,12 +76,10 @@ def test_the_ct_is_that_of_its_tissues(head: HeadAnatomy) -> None:
     assert ct.dtype == np.float32
     assert ct.min() >= -1001.0
     assert ct.max() < 3000.0
-    split = slab.tissue.reshape(3, -1, 48, 48)
-    for tissues, low, high in (((Tissue.AIR,), -1001, -990), ((Tissue.FAT,), -180, -20)):
-        pure = np.isin(split, tissues).all(axis=1)
-        core = ndimage.binary_erosion(pure, np.ones((1, 7, 7)), border_value=1)
-        if core.any():
-            assert low <= ct[core].mean() <= high
+    for tissue, edge, low, high in ((Tissue.AIR, 7, -1001, -990), (Tissue.FAT, 3, -120, -70)):
+        core = core_of(slab, tissue, edge=edge)
+        assert core.sum() > 20
+        assert low <= ct[core].mean() <= high
 
 
 def test_the_mr_is_not_negative_and_0_in_air_up_to_noise(head: HeadAnatomy) -> None:
@@ -86,6 +90,10 @@ def test_the_mr_is_not_negative_and_0_in_air_up_to_noise(head: HeadAnatomy) -> N
         assert mr.dtype == np.float32
         assert np.isfinite(mr).all()
         assert mr.min() >= 0.0
+        air = core_of(slab, Tissue.AIR, edge=7)
+        assert air.sum() > 1000
+        body = mr[~core_of(slab, Tissue.AIR, edge=1)]
+        assert mr[air].mean() < 0.2 * np.median(body)
         assert 0.1 < np.percentile(mr, 99) < 4.0
 
 

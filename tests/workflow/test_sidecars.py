@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 
 from medcyclegan.evaluation.study.plan import find_images
-from medcyclegan.imaging.hu_curves import QUANTITIES
+from medcyclegan.io.dicom.api import MapMaker
 from medcyclegan.models.store import Model, load_model
 from medcyclegan.workflow.batch.run import run_batch
 from medcyclegan.workflow.batch.workers import Crew
 from medcyclegan.workflow.convert import Request, convert
 from medcyclegan.workflow.derive import Request as DerivedRequest
 from medcyclegan.workflow.derive import derive_file
+from medcyclegan.workflow.quantities import Wanted
 from medcyclegan.workflow.synthesize import Options
 from tests.cli.conversion_inputs import write_mr
 from tests.tiny_model import known, tiny_folder
@@ -126,13 +127,18 @@ def test_of_a_series_all_files_count_and_other_formats_have_none(
     assert [path.name for path in tmp_path.glob("*.json")] == ["series_sct.json"]
 
 
+def map_maker() -> MapMaker:
+    made = provenance()
+    return MapMaker(made.version, made.now(), made.new_uid)
+
+
 def test_maps_and_uncertainty_have_their_own(model: Model, tmp_path: Path) -> None:
     source = write_mr(tmp_path / "head.nii.gz")
     done = convert(Request(source, uncertainty=True), model, provenance=provenance(), options=CPU)
     assert done.uncertainty is not None
     assert sidecar_of(done.uncertainty)["Description"].startswith("Map of the error")
-    request = DerivedRequest(done.output, QUANTITIES["density"], version="1")
-    told = sidecar_of(derive_file(request).output)
+    request = DerivedRequest(done.output, Wanted("density"))
+    told = sidecar_of(derive_file(request, maker=map_maker()).output)
     assert told["Units"] == "g/cm3"
     assert told["medcyclegan"]["sources_sha256"] == [sha256(done.output)]
     assert told["medcyclegan"]["curve"] == "Schneider et al. 2000"
@@ -155,11 +161,17 @@ def test_evaluate_and_reruns_do_not_mind_sidecars(model: Model, tmp_path: Path) 
 def test_conversions_in_a_bids_data_set_are_valid_derivatives(model: Model, tmp_path: Path) -> None:
     root = raw_dataset(tmp_path / "raw")
     source = root / "sub-01" / "anat" / "sub-01_T1w.nii.gz"
-    request = Request(source, report=True, uncertainty=True)
+    request = Request(source, report=True, uncertainty=True, derive=(Wanted("mu511"),))
     done = convert(request, model, provenance=provenance(), options=CPU)
     made = root / "derivatives" / "medcyclegan"
     assert done.output == made / "sub-01" / "anat" / "sub-01_desc-sct_T1w.nii.gz"
-    derived = derive_file(DerivedRequest(done.output, QUANTITIES["density"], version="1"))
+    derive = DerivedRequest(done.output, Wanted("density"))
+    derived = derive_file(derive, maker=map_maker())
+    assert [path.name for path in done.derived] == ["sub-01_desc-sctMu511_T1w.nii.gz"]
+    in_one_go = sidecar_of(done.derived[0])
+    assert in_one_go["Description"].endswith(
+        "the synthetic CT sub-01_desc-sct_T1w.nii.gz. Research use only."
+    )
     assert derived.output.name == "sub-01_desc-sctDensity_T1w.nii.gz"
     assert sidecar_of(done.output)["Sources"] == ["bids:raw:sub-01/anat/sub-01_T1w.nii.gz"]
     assert sidecar_of(derived.output)["Sources"] == ["bids::sub-01/anat/sub-01_desc-sct_T1w.nii.gz"]
