@@ -178,7 +178,7 @@ _OPTIONS = (
     click.option(
         "--uncertainty",
         is_flag=True,
-        help="Write a map of the error to expect beside the output; about four times the time.",
+        help="Write a map of the error to expect beside the output; about six times the time.",
     ),
     click.option(
         "--report", is_flag=True, help="Write an HTML page with pictures beside the output."

@@ -37,7 +37,7 @@ class Options:
 
     ``views`` 3 translates along all three axes and takes the median of the three. ``mask`` marks
     the body on any grid; without it, it is found from the image. ``uncertainty`` asks for a map
-    of the error to expect, which takes some four times the time and leaves the image as it is.
+    of the error to expect, which takes some six times the time and leaves the image as it is.
     ``mask_name`` is what messages call the mask; ``notes`` are warnings on what the options were
     made of, which the result's begin with.
     """
