@@ -320,8 +320,10 @@ def kills(arguments: argparse.Namespace) -> list[str]:
         for timer in timers:
             timer.start()
         for number in range(arguments.kills):
-            time.sleep(chance.uniform(0.2, arguments.pause))
-            states = [d["state"] for d in server.queue()]
+            time.sleep(chance.uniform(*arguments.pause))
+            deliveries = server.queue()
+            states = [d["state"] for d in deliveries]
+            states += [j["state"] for d in deliveries for j in d["jobs"]]  # type: ignore[attr-defined]
             server.kill()
             print(f"kill {number + 1}: {dict(Counter(states))}, "
                   f"{len(list((out / 'pacs').iterdir()))} instances out", flush=True)  # fmt: skip
@@ -344,7 +346,9 @@ def main() -> None:
     parser.add_argument("--slices", type=int, default=100)
     parser.add_argument("--matrix", type=int, default=128)
     parser.add_argument("--kills", type=int, default=12)
-    parser.add_argument("--pause", type=float, default=20.0, help="longest time to a kill, s")
+    parser.add_argument(
+        "--pause", type=float, nargs=2, default=(0.2, 20.0), help="least and most s to a kill"
+    )
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)

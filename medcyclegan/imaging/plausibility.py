@@ -45,9 +45,14 @@ def refuse_ct(volume: Volume, *, source: Path) -> None:
         )
 
 
+def fat_and_air_share(ct: Volume) -> float:
+    """Return the share of voxels below -50 HU, where fat and air are, from 0 to 1."""
+    return float((ct.voxels < FAT_HU).mean())
+
+
 def refuse_no_ct(volume: Volume, *, source: Path) -> None:
     """Raise InputRefused if a volume given as CT has next to nothing as thin as fat or air."""
-    share = float((volume.voxels < FAT_HU).mean())
+    share = fat_and_air_share(volume)
     if share < LEAST_FAT_SHARE:
         raise InputRefused(
             f"{source} does not look like a CT in HU: {share:.2%} of it lies below {FAT_HU:g}, "

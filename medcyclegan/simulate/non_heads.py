@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from medcyclegan.core.volume import Volume
 from medcyclegan.simulate.phantom.head import default_geometry, make_phantom
 from medcyclegan.simulate.tissues import Tissue
 
-Field = NDArray[np.float64]
+Field = NDArray[np.floating[Any]]
 NOISE = 12.0
 BRAIN = (Tissue.CSF, Tissue.GREY_MATTER, Tissue.WHITE_MATTER)
 
@@ -150,7 +151,7 @@ def _grid(size_mm: tuple[float, float, float], spacing_mm: float) -> tuple[Geome
     """A grid of that extent around the origin, and x, y, z of its voxels in mm."""
     i, j, k = (round(length / spacing_mm) for length in size_mm)
     geometry = geometry_from_spacing((i, j, k), (spacing_mm, spacing_mm, spacing_mm))
-    world = geometry.to_world(np.stack(np.indices((i, j, k)), axis=-1).astype(float))
+    world = geometry.to_world(np.moveaxis(np.indices((i, j, k)), 0, -1).astype(float))
     return geometry, [world[..., axis] for axis in range(3)]
 
 

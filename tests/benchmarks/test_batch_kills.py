@@ -16,6 +16,8 @@ from medcyclegan.workflow.batch.run import run_batch
 from medcyclegan.workflow.batch.workers import Crew, connected
 from tests.workflow.batch.trees import ROOT, order, provenance
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:

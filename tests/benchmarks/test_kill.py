@@ -11,7 +11,10 @@ import pytest
 from benchmarks.kill_conversions import default_victims, make_inputs, run_kills, table
 from benchmarks.killing import Unbroken, Victim, damaged, kill_once, run_unbroken
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL"),
+    pytest.mark.slow,
+]
 
 # Writes half of its output under the final name, waits, and ends well only the first time.
 CARELESS = """

@@ -80,6 +80,7 @@ def test_the_way_back_is_measured_if_the_reverse_model_is_there(
 
 
 @pytest.mark.parametrize("make", [whole_head, bottle, head_slab, bare_brain])
+@pytest.mark.slow
 def test_the_shipped_model_knows_a_head_and_none_of_the_others(make: object) -> None:
     if "head-mr-ct" not in shipped_models():
         pytest.skip("no model is shipped")

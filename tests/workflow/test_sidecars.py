@@ -182,6 +182,7 @@ def test_conversions_in_a_bids_data_set_are_valid_derivatives(model: Model, tmp_
     assert [code for code, _, _ in bids_errors(made)] == ["NOT_INCLUDED"]
 
 
+@pytest.mark.slow
 def test_a_batch_of_a_bids_data_set_is_a_valid_derivative(tmp_path: Path) -> None:
     root, out = raw_dataset(tmp_path / "raw"), tmp_path / "made"
     folder = tiny_folder(tmp_path / "plain")

@@ -21,13 +21,14 @@ from medcyclegan.evaluation.metrics import (
 from medcyclegan.evaluation.study.patient import Patient
 from medcyclegan.evaluation.study.regrid import BoolArray, is_copied, onto_grid
 from medcyclegan.imaging.body_mask import body_mask_ct
-from medcyclegan.imaging.plausibility import refuse_image_for_mask
+from medcyclegan.imaging.plausibility import (
+    FAT_HU,
+    LEAST_FAT_SHARE,
+    fat_and_air_share,
+    refuse_image_for_mask,
+)
 from medcyclegan.io.read import read_mask, read_scan
 from medcyclegan.io.scan import Scan
-
-# Air and fat lie below -50 HU; a CT without one voxel in ten thousand of them shows no patient.
-FAT_HU = -50.0
-LEAST_FAT_SHARE = 1e-4
 
 # A body mask agrees with the body that is seen; an organ, or the air, does not.
 LEAST_MASK_SHARE = 0.5
@@ -215,8 +216,7 @@ def _read_ct(path: Path, *, name: str) -> Scan:
             f"{named} is {low:g} everywhere", rule="a CT shows a body", remedy="check the export"
         )
     check_hu(volume, name=named)
-    share = float((volume.voxels < FAT_HU).mean())
-    if share < LEAST_FAT_SHARE:
+    if fat_and_air_share(volume) < LEAST_FAT_SHARE:
         raise InputRefused(
             f"{named} has no air and no fat: its values span {low:g} to {high:g}",
             rule=f"in HU, one voxel in {1 / LEAST_FAT_SHARE:.0f} at least is below {FAT_HU:g}",
