@@ -92,12 +92,16 @@ def main() -> None:
     order = Order(root, arguments.out / "broken", str(model), options=Options(device="cpu"))
     whole = Order(root, arguments.out / "whole", str(model), options=Options(device="cpu"))
     chance = random.Random(arguments.seed)
+    first = Order(root, arguments.out / "first", str(model), options=Options(device="cpu"))
+    os.waitpid(in_child(first, crew), 0)  # workers of a cluster load torch only once
     started = time.monotonic()
     os.waitpid(in_child(whole, crew), 0)
     whole_s = time.monotonic() - started
     killed = 0
     for number in range(arguments.kills):
-        killed += kill_after(in_child(order, crew), chance.uniform(0.3, 0.9) * whole_s)
+        hit = kill_after(in_child(order, crew), chance.uniform(0.3, 0.9) * whole_s)
+        killed += hit
+        whole_s *= 1.0 if hit else 0.6  # it was faster than the run that was timed
         for path in outputs(order.out):
             read_scan(path)  # raises if it is incomplete
         print(f"kill {number + 1}: {len(outputs(order.out))} outputs complete", flush=True)

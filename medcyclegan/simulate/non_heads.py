@@ -1,4 +1,4 @@
-"""MR-like volumes that are no heads, or not the whole of one, for the signs of doubt."""
+"""MR-like volumes that are no heads, or not the whole of one, for the checks of inputs."""
 
 from __future__ import annotations
 

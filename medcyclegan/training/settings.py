@@ -101,6 +101,8 @@ def _refusal(
         return _unknown(found, place, content, kind, changes)
     if first["type"] == "union_tag_invalid":
         rule = f"{key}.kind is one of {first['ctx']['expected_tags']}"
+        if not set_by:
+            found = f"{where}: {key}.kind = {first['ctx']['tag']}"
     if first["type"] in _NOT_NESTED:
         known = _keys_at(kind, place, content)
         rule = f"it holds keys and values ({', '.join(known)})" if known else "it holds keys"

@@ -63,7 +63,11 @@ OUTPUTS = {
 }
 
 
-@pytest.mark.parametrize("task", sorted(DEFAULTS))
+def test_every_task_with_a_model_of_its_own_has_its_names_told() -> None:
+    assert OUTPUTS.keys() == {task for task, (name, _) in DEFAULTS.items() if name}
+
+
+@pytest.mark.parametrize("task", sorted(OUTPUTS))
 def test_a_task_takes_its_own_model_and_the_contrast_it_starts_from(
     run: Run, root: Path, task: str
 ) -> None:

@@ -97,7 +97,8 @@ def test_json_is_all_of_stdout_and_has_the_keys(run: Run, head: Path, model: Pat
     assert facts.keys() == {
         "output", "report", "uncertainty", "derived", "shape", "spacing_mm", "hu_min", "hu_max",
         "seconds", "conversion_seconds",
-        "seconds_by_step", "model", "model_sha256", "warnings", "doubts", "signs", "note",
+        "seconds_by_step", "model", "model_sha256", "warnings", "doubts", "signs", "signs_note",
+        "note",
     }  # fmt: skip
     assert facts["output"] == str(out_path)
     assert facts["report"] == str(head.with_name("x_report.html"))

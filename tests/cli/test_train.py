@@ -208,7 +208,7 @@ def test_what_ships_is_trained_from_label_maps(
     card = load_model(tmp_path / "model").card
     assert (card.name, card.training.steps, card.generator.widths) == (model_name, 2, (4, 8))
     assert card.training.simulated
-    assert card.training.data[0].name == "label maps of 1 heads, folder labels"
+    assert card.training.data[0].name == "label maps of 1 head, folder labels"
     assert sorted(path.name for path in prepared.iterdir()) == ["head_01.npz", "head_02.npz"]
     # prepared heads are used again, and give the same model
     for path in labels.iterdir():
@@ -256,7 +256,7 @@ def test_an_export_says_what_it_is_told(run: Run, data: Path, tmp_path: Path) ->
 def test_every_key_is_shown_with_its_default_and_its_meaning(run: Run) -> None:
     code, said, _ = run("config", "show", "mr_ct", "--all")
     assert code == 0
-    assert "\nengine.losses.cycle=1 (default 10)  # weight of there and back again, L1\n" in said
+    assert "\nengine.losses.cycle=0.5 (default 10)  # weight of there and back again, L1\n" in said
     assert "\npatience=null  # " in said
 
 

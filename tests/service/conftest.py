@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,3 +23,14 @@ def client() -> Iterator[Client]:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_folder(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _sockets_let_go() -> Iterator[None]:
+    """Collect the sockets that pynetdicom lets go of unclosed, here and not at the end of the run,
+    where they would count as an error of pytest.
+    """
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()

@@ -317,7 +317,10 @@ def test_nothing_of_the_patient_is_in_logs_and_names(
 
     folder = mr_series(tmp_path / "SE1", changes=tell)
     settings = settings_of(tmp_path / "store", model)
-    with caplog.at_level(logging.DEBUG), running(settings, client) as service:
+    with (
+        caplog.at_level(logging.DEBUG, logger="medcyclegan"),
+        running(settings, client) as service,
+    ):
         send(sorted(folder.iterdir()), service.parts.node.port)
         (job,) = ended_jobs(service)
         association = associate(service.parts.node.port)

@@ -107,8 +107,7 @@ def test_a_prediction_on_another_grid_is_no_exception(cohort: Path) -> None:
 
 @pytest.mark.parametrize(
     ("folder", "name", "what"),
-    [("ct", "P01_ct", "reference CT"), ("poor", "P01_sct", "poor: synthetic CT"),
-     ("mask", "P01_mask", "mask"), ("mr", "P01_t1", "MR")],
+    [("ct", "P01_ct", "reference CT"), ("mr", "P01_t1", "MR")],
 )  # fmt: skip
 def test_what_a_reader_warns_of_is_told_of_every_role(
     cohort: Path, folder: str, name: str, what: str
@@ -118,6 +117,18 @@ def test_what_a_reader_warns_of_is_told_of_every_role(
     assert told_everywhere(cohort, study, "P01", what, "P01: " + what)
     assert any(what in note for note in study.notes_on("P01"))
     assert not any(what in note for note in study.notes_on("P02"))
+
+
+@pytest.mark.parametrize("folder", ["poor", "mask"])
+def test_what_has_to_be_resampled_and_does_not_say_where_it_lies_is_refused(
+    cohort: Path, folder: str
+) -> None:
+    """Both lie on another grid than the reference, which says where the patient lies."""
+    name = {"poor": "P01_sct", "mask": "P01_mask"}[folder]
+    without_codes(cohort / folder / f"{name}.nii.gz")
+    refused = [r for r in study_on(cohort).refused if r.case == "P01"]
+    assert {r.method for r in refused} >= {"poor"}
+    assert all("does not say where the patient lies" in r.reason for r in refused)
 
 
 def test_a_study_without_oddities_has_no_warnings(cohort: Path) -> None:

@@ -152,7 +152,7 @@ def test_a_series_that_is_partly_links_is_refused(
     if target == "gone":
         for path in paths[:-2]:
             path.unlink()
-        with pytest.raises(InputRefused, match="2 links to nowhere"):
+        with pytest.raises(InputRefused, match="links to nowhere: 2"):
             read_dicom(tmp_path / "in")
 
 

@@ -116,7 +116,7 @@ def test_an_engine_that_is_not_there_is_refused_and_those_that_are_are_named() -
     content = tiny_config().model_dump()
     content["engine"] = {"kind": "toy"}
     with pytest.raises(
-        UsageError, match=r"engine = .*toy.*'contrastive', 'cyclegan', 'supervised'"
+        UsageError, match=r"engine\.kind = toy; .*'contrastive', 'cyclegan', 'supervised'"
     ):
         checked(content, TrainConfig, where="mine.yaml")
 

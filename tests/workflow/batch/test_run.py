@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from medcyclegan.core.task import Domain, Window
 from medcyclegan.errors import CannotWrite, ExitCode, InputRefused, UsageError
-from medcyclegan.evaluation.study.batch_records import records_of
+from medcyclegan.evaluation.study.batch_records import records_of, refuse_no_hu
 from medcyclegan.evaluation.study.plan import Method, StudyRequest
 from medcyclegan.io.dicom.read import is_dicom
 from medcyclegan.io.read import read_scan
@@ -337,9 +337,9 @@ def test_outputs_are_named_as_translate_names_them(tmp_path: Path, address: str)
     assert suffix != "_sct"
     assert (row.status.value, row.output) == ("done", f"p1_t1{suffix}.nii.gz")
     assert outcome.unit == "a.u."
-    request = StudyRequest((Method("m", out),), root, tmp_path / "study", "synthrad2023")
+    request = StudyRequest((Method("m", out),), root, tmp_path / "study", "synthrad2023", kind="ct")
     with pytest.raises(InputRefused, match=r"in a\.u\."):
-        records_of(request)
+        refuse_no_hu(request, records_of(request))
 
 
 @pytest.mark.parametrize("modality", ["XR", "image"])
