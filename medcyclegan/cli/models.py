@@ -170,7 +170,7 @@ def export_onnx(*, voice: Voice, model: str, out: Path, overwrite: bool) -> None
 
 
 if TYPE_CHECKING:
-    from medcyclegan.models.card import Card
+    from medcyclegan.models.card import Card, ReferenceRanges
     from medcyclegan.workflow.calibrate import Calibration
     from medcyclegan.workflow.reference_images import ReferenceFolder
 
@@ -254,7 +254,8 @@ def calibrate(
         calibration = run(opened, found.read(), [data], device=device, done=counted)
     card = calibrated_card(opened.card, calibration, extend=extend)
     _write(folder, card, target, overwrite=overwrite)
-    _say(voice, found, calibration, card, target)
+    known = opened.card.reference_ranges if extend else None
+    _say(voice, found, calibration, card, target, known=known)
 
 
 def _target(
@@ -316,13 +317,17 @@ def _write(folder: Path, card: Card, target: Path, *, overwrite: bool) -> None:
 
 
 def _say(
-    voice: Voice, found: ReferenceFolder, calibration: Calibration, card: Card, target: Path
-) -> None:
-    """Print what was measured and written: as JSON, or lines for people."""
+    voice: Voice, found: ReferenceFolder, calibration: Calibration, card: Card, target: Path,
+    *, known: ReferenceRanges | None,
+) -> None:  # fmt: skip
+    """Print what was measured and written: as JSON, or lines for people.
+
+    ``known``: the ranges that the card had, where they were widened.
+    """
     from medcyclegan.workflow.calibrate import false_alarms
 
     subjects = len({one.subject for one in calibration.measured if not one.refused})
-    alarms = false_alarms(calibration.measured)
+    alarms = false_alarms(calibration.measured, known=known)
     assert card.reference_ranges is not None  # they were just measured
     ranges = card.reference_ranges.ranges
     warnings = [*found.warnings, *_warnings(calibration, subjects)]
@@ -342,7 +347,7 @@ def _say(
     voice.say(f"Measured on   {_counted(images, 'image')} of {_people(subjects)}")
     for name, one in ranges.items():
         voice.say(f"              {name:22} {one.low:.4g} to {one.high:.4g}")
-    if subjects > 1:
+    if subjects > 1 or known is not None:
         voice.say(f"False alarms  {len(alarms)} of {images}, {_LEFT_OUT}")
     for name, odd in alarms:
         voice.say(f"              {name}: {', '.join(odd)}")

@@ -203,13 +203,16 @@ def _log_to_stderr(voice: Voice) -> None:
 
 
 def _greet(voice: Voice, service: Any) -> None:
+    from medcyclegan.service.settings import is_loopback
+
     settings, node = service.settings, service.parts.node
     scheme = "https" if settings.web.tls else "http"
     tls = " over TLS" if settings.dicom.tls else ""
     page = f"{scheme}://{_bracketed(settings.web.host)}:{service.web.port}/"
     voice.say(f"DICOM: {settings.dicom.ae_title} on {settings.dicom.host}:{node.port}{tls}")
     voice.say(f"Page:  {page}")
-    if settings.web.token and not settings.web.tls:
+    beyond = not is_loopback(settings.web.host)
+    if settings.web.token and beyond and not settings.web.tls:
         voice.warn("the token goes over the network unencrypted: give --http-cert and --http-key")
 
 

@@ -126,7 +126,11 @@ class Guard:
             if path != "/login" and not hmac.compare_digest(
                 given.encode(), self._known.csrf.encode()
             ):
-                return _refused(403, "The page is older than the service: load it again.")
+                return _refused(
+                    403,
+                    "The page is older than the service: load it again. A script needs a token "
+                    "(--token-file of serve), sent as 'Authorization: Bearer TOKEN'.",
+                )
         return None
 
     def _is_our_name(self, host: str) -> bool:

@@ -180,19 +180,24 @@ def _data_of(one: ImageSet, measured: Sequence[Measured]) -> CalibrationData | N
     return CalibrationData(name=one.name, licence=one.licence, images=len(measured), files=files)
 
 
-def false_alarms(measured: Sequence[Measured]) -> list[tuple[str, tuple[str, ...]]]:
+def false_alarms(
+    measured: Sequence[Measured], *, known: ReferenceRanges | None = None
+) -> list[tuple[str, tuple[str, ...]]]:
     """Return the images that ranges without their subject would flag, and by which signs.
 
-    It tells how many alarms to expect on images of the same kind, of other people.
+    It tells how many alarms to expect on images of the same kind, of other people. Where ranges
+    that the card has are widened, they are ``known``: each image is held against them, too.
     """
     found: list[tuple[str, tuple[str, ...]]] = []
     taken = [one for one in measured if not one.refused]
     for one in taken:
         others = [other for other in taken if other.subject != one.subject]
-        if not others:
-            continue
-        sets = [ImageSet(name, "none") for name in dict.fromkeys(other.data for other in others)]
-        if odd := outside(one.figures, ranges_of(others, sets)):
+        ranges = known
+        if others:
+            sets = [ImageSet(data, "none") for data in dict.fromkeys(o.data for o in others)]
+            ranges = ranges_of(others, sets)
+            ranges = known.extended_by(ranges) if known is not None else ranges
+        if ranges is not None and (odd := outside(one.figures, ranges)):
             found.append((one.name, tuple(odd)))
     return found
 

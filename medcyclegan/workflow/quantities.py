@@ -283,17 +283,17 @@ def apply_curve(ct: Volume, curve: Curve, quantity: Quantity) -> tuple[Volume, t
     for count, side, end_hu in ends:
         if count:
             said.append(
-                f"{_share(count, ct)} {side} {end_hu:g} HU, where the curve ends: they got its "
-                f"value there, {max(float(curve.at(end_hu)), 0.0):.4g} {quantity.unit}."
+                f"{_share(count, ct)} {side} {end_hu:g} HU, where the curve ends: its value there "
+                f"was taken, {max(float(curve.at(end_hu)), 0.0):.4g} {quantity.unit}."
             )
     if negative:
-        said.append(f"{_share(negative, ct)} where the curve is negative: they got 0.")
+        said.append(f"{_share(negative, ct)} where the curve is negative: 0 was taken.")
     return ct.with_voxels(values, unit=quantity.unit), tuple(said)
 
 
 def _share(count: int, ct: Volume) -> str:
-    lie = "voxel lies" if count == 1 else "voxels lie"
-    return f"{count} {lie} ({count / ct.voxels.size:.2%})"
+    share = f"({count / ct.voxels.size:.2%})"
+    return f"{count} voxel {share} lies" if count == 1 else f"{count} voxels {share} lie"
 
 
 def write_skull(

@@ -8,10 +8,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pynetdicom import AE, evt
 
+from medcyclegan.cli.common import Voice
+from medcyclegan.cli.serve import _greet
 from medcyclegan.errors import CannotWrite, UsageError
 from medcyclegan.service import retention, settings
 from medcyclegan.service.entries import DeliveryState, JobState, SendState
@@ -325,3 +328,18 @@ def test_nobody_listens_on_a_port_that_is_taken(tmp_path: Path) -> None:
         web = _Web(settings.WebSettings(port=taken.getsockname()[1]), None)
         with pytest.raises(CannotWrite, match="for HTTP"):
             web.start()
+
+
+@pytest.mark.parametrize(("host", "warned"), [("127.0.0.1", False), ("10.0.0.9", True)])
+def test_a_token_without_tls_is_warned_of_beyond_this_computer_alone(
+    host: str, warned: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    web = SimpleNamespace(host=host, tls=None, token="x" * 24)
+    dicom = SimpleNamespace(host=host, tls=None, ae_title="SCT")
+    service = SimpleNamespace(
+        settings=SimpleNamespace(web=web, dicom=dicom),
+        parts=SimpleNamespace(node=SimpleNamespace(port=104)),
+        web=SimpleNamespace(port=80),
+    )
+    _greet(Voice(level=0, debug=False, json=False), service)
+    assert ("unencrypted" in capsys.readouterr().err) is warned

@@ -241,6 +241,8 @@ def test_only_pages_of_ours_change_anything(tmp_path: Path, model: Path, client:
             {"Sec_Fetch_Site": "cross-site"}, {"Origin": "null"},
         ):  # fmt: skip
             assert page.ask("POST", "/api/uploads", **headers).status == 403
+        script = page.ask("POST", "/api/uploads", X_CSRF_Token="")
+        assert b"A script needs a token (--token-file of serve)" in script.body
         assert service.parts.queue.deliveries() == []
         own = {"Origin": f"http://127.0.0.1:{page.port}", "Sec_Fetch_Site": "same-origin"}
         assert page.ask("POST", "/api/uploads", X_CSRF_Token=token, **own).status == 201

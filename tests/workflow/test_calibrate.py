@@ -140,6 +140,17 @@ def test_false_alarms_are_of_those_unlike_the_others() -> None:
     assert "p0/scan" not in alarms or "body_litres" not in alarms["p0/scan"]
 
 
+def test_false_alarms_of_widened_ranges_count_what_the_card_knew() -> None:
+    model = model_of(nn.Identity(), task_of("mr-mr"))
+    found = calibrate(model, references(model.task, (55.0, 60.0, 84.0)), SETS, device="cpu")
+    card = model.card.model_copy(update={"reference_ranges": found.ranges})
+    assert false_alarms(found.measured)  # without the card's own ranges, one is flagged
+    assert false_alarms(found.measured, known=card.reference_ranges) == []
+    small = known(body_litres=(0.001, 0.002))
+    alone = false_alarms(found.measured[2:], known=small)
+    assert alone == [("p2/scan", ("body_litres",))]
+
+
 class Unsure(nn.Module):
     """Water, and a ramp along the rows where the input is bright: views differ there."""
 

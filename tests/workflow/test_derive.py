@@ -118,7 +118,7 @@ def test_a_scanners_own_curve_is_needed_and_used(run: Run, tmp_path: Path, quant
     np.testing.assert_allclose(made, expected, atol=1e-6)
     beyond = int((ct_hu() > 1000).sum())
     assert beyond > 0
-    assert f"{beyond} voxels lie" in err
+    assert f"{beyond} voxels (" in err
     assert "above 1000 HU, where the curve ends" in err
 
 
@@ -132,13 +132,13 @@ def test_what_lies_beyond_the_curve_and_below_zero_is_counted(run: Run, tmp_path
     assert said["kvp"] is None
     assert said["unit"] == "g/cm3"
     below, above = said["warnings"]
-    assert below.startswith("18 voxels lie (0.62%) below -1000 HU")
-    assert above.startswith("1 voxel lies (0.03%) above 3071 HU")
+    assert below.startswith("18 voxels (0.62%) lie below -1000 HU")
+    assert above.startswith("1 voxel (0.03%) lies above 3071 HU")
     assert (said["minimum"], said["maximum"]) == pytest.approx((0.00121, 2.835032), abs=1e-6)
     (tmp_path / "own.csv").write_text("hu,value\n-1000,-0.1\n3200,3.98\n", encoding="utf-8")
     arguments = ("derive", source, "--to", "red", "--curve", tmp_path / "own.csv", "--json")
     said = json.loads(run(*arguments)[1])
-    assert any("where the curve is negative: they got 0" in line for line in said["warnings"])
+    assert any("where the curve is negative: 0 was taken" in line for line in said["warnings"])
     assert any("at 0 HU, where water has 1" in line for line in said["warnings"])
     assert said["minimum"] == 0.0
 

@@ -220,8 +220,8 @@ def _read_ct(path: Path, *, name: str) -> Scan:
         raise InputRefused(
             f"{named} has no air and no fat: its values span {low:g} to {high:g}",
             rule=f"in HU, one voxel in {1 / LEAST_FAT_SHARE:.0f} at least is below {FAT_HU:g}",
-            remedy="this may be an MR, or a CT stored with an offset of 1000 or 1024: check which "
-            "image was given where",
+            remedy="this may be an MR, which --kind mr scores, or a CT stored with an offset of "
+            "1000 or 1024: check which image was given where",
         )
     return scan
 

@@ -165,7 +165,7 @@ GREY = np.clip(head_ct().voxels * 0.1 + 100.0, 0.0, 255.0)
 WRONG = [
     (GREY, "8-bit grey levels"),
     (head_ct().voxels / 3000.0 + 0.4, r"\[-1, 1\]"),
-    (np.maximum(head_ct().voxels + 1000.0, 0.0), "may be an MR"),
+    (np.maximum(head_ct().voxels + 1000.0, 0.0), "may be an MR, which --kind mr scores"),
     (head_ct().voxels / 100.0, "no air and no fat"),
 ]
 
