@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medcyclegan.cli.common import Voice
+from medcyclegan.cli.common import ProgressLines, Voice
 from medcyclegan.core.text import RESEARCH_USE, RESEARCH_USE_OF_IMAGES
 
 if TYPE_CHECKING:
@@ -76,7 +76,10 @@ class BatchView:
         )
 
         console = Console(stderr=True)
-        quiet = voice.level < 0 or voice.json or not console.is_terminal
+        silent = voice.level < 0 or voice.json
+        quiet = silent or not console.is_terminal
+        self._lines = ProgressLines("At work") if quiet and not silent else None
+        self._ended = self._total = 0
         self._voice, self._note = voice, note
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
@@ -112,11 +115,14 @@ class BatchView:
 
     def begin(self, total: int) -> None:
         """Show the bar of so many inputs."""
-        self._task = self._bar.add_task("At work", total=total)
+        self._task, self._total = self._bar.add_task("At work", total=total), total
 
     def ended(self, row: Row) -> None:
         """Move the bar on; tell of an input that was not done, and of every warning."""
         self._bar.advance(self._task)
+        self._ended += 1
+        if self._lines is not None:
+            self._lines(self._ended, self._total)
         self._tell(row)
 
     def _tell(self, row: Row) -> None:

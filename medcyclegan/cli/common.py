@@ -31,7 +31,7 @@ class _LogLines(logging.Formatter):
         return f"Warning: {record.getMessage()}" if is_ours else super().format(record)
 
 
-class _Lines:
+class ProgressLines:
     """Progress as lines of a log: one every ten seconds at most, and none of what is quick."""
 
     def __init__(self, label: str) -> None:
@@ -92,7 +92,7 @@ class Voice:
         console = Console(stderr=True)
         quiet = self.level < 0 or self.json
         if not quiet and not console.is_terminal:
-            yield _Lines(label)
+            yield ProgressLines(label)
             return
         columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
         with Progress(*columns, console=console, disable=quiet, transient=True) as bar:

@@ -171,3 +171,16 @@ def test_where_all_is_set_aside_the_dry_run_shows_it_and_the_remedy_is_another(
     assert "p1/brain_mask.nii.gz" in out
     assert "--select all" not in err
     assert "1 x its name says mask" in err
+
+
+def test_off_a_terminal_a_line_tells_how_many_have_ended_and_none_if_it_is_quick(
+    run: Run, root: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ("batch", root, "--out", root.parent / "out", "--model", model, "--device", "cpu")
+    monkeypatch.setattr("medcyclegan.cli.common.SECONDS_BETWEEN_LINES", 0.0)
+    code, _, err = run(*asked)
+    assert code in (0, 9)
+    assert "At work: 100%" in err
+    monkeypatch.setattr("medcyclegan.cli.common.SECONDS_BETWEEN_LINES", 1e6)
+    _, _, err = run(*asked, "--overwrite")
+    assert "At work" not in err
