@@ -36,6 +36,7 @@ _KEPT = (
     "LossyImageCompression",
     "LossyImageCompressionRatio",
     "LossyImageCompressionMethod",
+    "SyntheticData",
 )
 _KEPT_OR_REFUSED = ("SOPClassUID", "Rows", "Columns", *PLANE)
 _REPLACED_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")

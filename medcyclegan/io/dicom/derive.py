@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -34,6 +34,7 @@ from medcyclegan.io.dicom.source import (
     description_of,
     equipment_of,
     identity_of,
+    is_synthetic,
     pixel_history_of,
     plane_of,
     references_to,
@@ -48,10 +49,13 @@ from medcyclegan.io.scan import DicomSourceHeader, RasterSourceHeader, SourceHea
 from medcyclegan.io.targets import OUR_MANUFACTURER
 
 
-def join_source(source: Dataset, geometry: Geometry, new_uid: Callable[[], str]) -> Dataset:
-    """Return patient, study, scanner and space of ``source``, a slice of a DICOM series."""
+def join_source(
+    sources: Sequence[Dataset], geometry: Geometry, new_uid: Callable[[], str]
+) -> Dataset:
+    """Return patient, study, scanner and space of ``sources``, the slices of a DICOM series."""
+    source = sources[0]
     ds = identity_of(source)
-    ds.update(pixel_history_of(source))
+    ds.update(pixel_history_of(sources))
     ds.update(equipment_of(source))
     ds.update(copy_required(source, ("FrameOfReferenceUID",)))
     if not ds.get("FrameOfReferenceUID"):
@@ -65,7 +69,7 @@ def stand_alone(geometry: Geometry, new_uid: Callable[[], str]) -> Dataset:
     ds = blank_identity()
     ds.StudyInstanceUID = new_uid()
     ds.FrameOfReferenceUID = geometry.frame_of_reference_uid or new_uid()
-    ds.update(pixel_history_of(Dataset()))
+    ds.update(pixel_history_of(()))
     ds.Laterality = ""
     ds.SeriesNumber = derived_series_number(Dataset())
     return ds
@@ -230,13 +234,17 @@ def _of_series(geometry: Geometry, source_header: SourceHeader, derivation: Deri
     if isinstance(source_header, DicomSourceHeader):
         if has_place(source_header):
             refuse_other_grid(source_header.slices, geometry)
-        ds = join_source(source_header.slices[0], geometry, derivation.new_uid)
-        text = description_of(source_header.slices[0])
+        of_source = source_header.slices
+        ds = join_source(of_source, geometry, derivation.new_uid)
+        text = description_of(of_source[0])
     else:
+        of_source = ()
         ds = stand_alone(geometry, derivation.new_uid)
         text = ""
     ds.SeriesDescription = f"{derivation.series_label} {text}"[:LONG_STRING].rstrip()
     ds.update(_made(derivation))
+    if any(map(is_synthetic, of_source)):
+        ds.SyntheticData = "YES"
     ds.update(times_of(derivation.now))
     return ds
 

@@ -1,5 +1,7 @@
 """Images that hold a quantity in place of what their modality means: no MR signal, no HU.
 
+And those that a program made, and no scanner.
+
 Scanners and workstations store diffusion, perfusion, relaxation and materials as MR and CT series.
 """
 
@@ -7,6 +9,8 @@ from __future__ import annotations
 
 from medcyclegan.io.dicom.attribute_access import text
 from medcyclegan.io.dicom.frames import SliceView
+from medcyclegan.io.dicom.header import DicomFile
+from medcyclegan.io.targets import OUR_MANUFACTURER
 
 # Words of ImageType and FrameType, of the standard (PS3.3 C.8.13, C.8.15, C.8.16) and of makers.
 _QUANTITIES = frozenset(
@@ -41,6 +45,28 @@ def quantity_warning(view: SliceView) -> tuple[str, ...]:
     return (
         f"The images are marked as {quantity}, and not as MR signal, which models of MR need; do "
         "not trust the result.",
+    )
+
+
+def is_made_from_an_image(file: DicomFile) -> bool:
+    """Whether the header says that the image is synthetic, whatever it is called.
+
+    Our phantoms, which no model made, stand for acquired images in trials.
+    """
+    header, path = file.header, file.path
+    is_phantom = text(header, "Manufacturer", path) == OUR_MANUFACTURER and not text(
+        header, "ManufacturerModelName", path
+    )
+    return text(header, "SyntheticData", path).upper() == "YES" and not is_phantom
+
+
+def synthetic_warning(file: DicomFile) -> tuple[str, ...]:
+    """Return a sentence if the images are synthetic, and no phantom."""
+    if not is_made_from_an_image(file):
+        return ()
+    return (
+        "The images are marked as synthetic (SyntheticData): a program made them, and no scanner "
+        "acquired them; do not trust the result.",
     )
 
 

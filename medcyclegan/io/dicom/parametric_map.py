@@ -120,7 +120,7 @@ def _parametric_map(
     values: Volume, meaning: MapMeaning, source: MapSource, maker: MapMaker
 ) -> Dataset:
     highdicom, pm = _highdicom("highdicom"), _highdicom("highdicom.pm")
-    joined = join_source(source.slices[0], values.geometry, maker.new_uid)
+    joined = join_source(source.slices, values.geometry, maker.new_uid)
     planes, frames = _planes_of(source, joined, values, maker)
     low, high = float(values.voxels.min()), float(values.voxels.max())
     with warnings.catch_warnings():

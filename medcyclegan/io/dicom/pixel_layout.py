@@ -8,7 +8,7 @@ are compared first.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -127,6 +127,22 @@ def layout_of(file: DicomFile) -> PixelLayout:
             remedy="the file is damaged: copy or export it again",
         )
     return layout
+
+
+def bits_warning(layouts: Mapping[DicomFile, PixelLayout]) -> tuple[str, ...]:
+    """Return a sentence if values do not begin at bit 0, as DICOM wants it: the header may lie.
+
+    A codestream tells itself where its values are.
+    """
+    for file, layout in layouts.items():
+        lowest = layout.high_bit + 1 - layout.bits_stored
+        if lowest and file.syntax not in GDCM_SYNTAXES:
+            return (
+                f"HighBit is {layout.high_bit} and BitsStored {layout.bits_stored}: values were "
+                f"taken from bit {lowest} up, as the header says; many programs take them from "
+                "bit 0, which gives other numbers.",
+            )
+    return ()
 
 
 def _bits(file: DicomFile) -> tuple[int, int, int]:

@@ -40,6 +40,7 @@ from medcyclegan.io.dicom.pixel_layout import (
     GDCM_SYNTAXES,
     PixelLayout,
     Stored,
+    bits_warning,
     check_codestreams,
     check_total,
     layout_of,
@@ -326,7 +327,7 @@ def read_voxels(
     if padded.any():
         where = str(ordered[0].path.parent)
         without_padding(voxels, padded, modality=modality, unit=unit, where=where)
-    return voxels.transpose(2, 1, 0), _about_padding(doubtful)
+    return voxels.transpose(2, 1, 0), _about_padding(doubtful) + bits_warning(layouts)
 
 
 def rescale_of(view: SliceView) -> Rescale:

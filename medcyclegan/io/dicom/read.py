@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from pydicom import DataElement, Dataset
+from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
 from medcyclegan.core.geometry import Geometry
 from medcyclegan.core.task import modality_of
@@ -32,13 +33,15 @@ from medcyclegan.io.dicom.frames import SliceView, views_of
 from medcyclegan.io.dicom.geometry import plane_of_grid, sort_slices
 from medcyclegan.io.dicom.header import DicomFile, load_header
 from medcyclegan.io.dicom.kinds import HU_RANGE
-from medcyclegan.io.dicom.maps import quantity_warning
+from medcyclegan.io.dicom.maps import quantity_warning, synthetic_warning
 from medcyclegan.io.dicom.pixels import layouts_of, read_voxels, unit_of
 from medcyclegan.io.dicom.radiograph import is_radiograph, radiograph_geometry
 from medcyclegan.io.dicom.series import choose_series, drop_duplicates
 from medcyclegan.io.dicom.series_consistency import check_alike, check_one_kind, component_warning
 from medcyclegan.io.scan import DicomSourceHeader, Scan
 
+# Those that lose by their name. Some others (JPEG 2000) may lose or not: the header alone tells.
+_LOSSY_SYNTAXES = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)
 # Gantries tilt by 30 degrees at most; beyond this, slices are in disorder.
 MOST_DEGREES = 45.0
 
@@ -224,6 +227,7 @@ def read_files(
     warnings += twice
     views = [view for file in files for view in views_of(file)]
     warnings += component_warning(views[0]) + quantity_warning(views[0])
+    warnings += next(filter(None, map(synthetic_warning, files)), ())
     plane = is_radiograph(files[0])
     if not plane:
         check_alike(views)
@@ -260,6 +264,9 @@ def _untilted_said(before: Geometry, after: Geometry) -> str:
 
 
 def _source_header(ordered: list[SliceView]) -> DicomSourceHeader:
+    for view in ordered:
+        if view.file.syntax in _LOSSY_SYNTAXES:  # whatever the header says, or does not
+            view.dataset.LossyImageCompression = "01"
     frames = tuple(view.frame + 1 for view in ordered)
     return DicomSourceHeader(
         slices=tuple(view.dataset for view in ordered),

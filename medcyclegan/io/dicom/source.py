@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydicom import Dataset
@@ -53,17 +54,26 @@ def description_of(source: Dataset) -> str:
     return "".join(character for character in line if character.isprintable())
 
 
-def pixel_history_of(source: Dataset) -> Dataset:
-    """Return what the standard forbids to forget: lossy compression and burned-in text."""
+def pixel_history_of(sources: Sequence[Dataset]) -> Dataset:
+    """Return what the standard forbids to forget: lossy compression and burned-in text.
+
+    One slice that has it is enough: a network's output depends on neighbouring slices too.
+    """
     ds = Dataset()
-    is_lossy = _value(source, "LossyImageCompression") == "01"
-    ds.LossyImageCompression = "01" if is_lossy else "00"
-    if is_lossy:
+    lossy = [source for source in sources if _value(source, "LossyImageCompression") == "01"]
+    ds.LossyImageCompression = "01" if lossy else "00"
+    if lossy:
         ds.update(
-            copy_required(source, ("LossyImageCompressionRatio", "LossyImageCompressionMethod"))
+            copy_required(lossy[0], ("LossyImageCompressionRatio", "LossyImageCompressionMethod"))
         )
-    ds.BurnedInAnnotation = "YES" if _value(source, "BurnedInAnnotation") == "YES" else "NO"
+    has_text = any(_value(source, "BurnedInAnnotation") == "YES" for source in sources)
+    ds.BurnedInAnnotation = "YES" if has_text else "NO"
     return ds
+
+
+def is_synthetic(source: Dataset) -> bool:
+    """Whether a header says that a program made the image, and no scanner acquired it."""
+    return bool(_value(source, "SyntheticData") == "YES")
 
 
 def plane_of(source: Dataset, *, step_mm: float | None) -> Dataset:

@@ -30,6 +30,7 @@ _MASK = (
     r"\w*masks?|(d|prob|a)?segs?|labels?|labelmaps?|segmentations?|rois?|aparc\w*|wmh|lesions?|"
     r"contours?"
 )
+SYNTHETIC_BY_HEADER = "synthetic, by SyntheticData"
 _SYNTHETIC = r"sct|smr|synthetic"
 _CONTRAST_AGENT = r"gd|gad\w*|post\w*|ce|km|contrast|c"
 # Words that tell how an image was taken, not of whom; two images of one head may differ in them.

@@ -17,6 +17,7 @@ from medcyclegan.io.dicom.api import (
     DicomFile,
     difference,
     ending,
+    is_made_from_an_image,
     load_header,
     number,
     numbers,
@@ -27,6 +28,7 @@ from medcyclegan.io.dicom.api import (
 )
 from medcyclegan.io.links import named
 from medcyclegan.workflow.batch.candidate import (
+    SYNTHETIC_BY_HEADER,
     Candidate,
     Contrast,
     contrast_of,
@@ -57,6 +59,8 @@ def why_not(file: DicomFile, label: str) -> str:
     InputRefused
         If an attribute cannot be decoded.
     """
+    if is_made_from_an_image(file):
+        return SYNTHETIC_BY_HEADER
     kind = text(file.header, "ImageType", file.path).upper().split("\\")
     if _LOCALIZERS & set(kind):
         return "a localizer, by ImageType"

@@ -13,10 +13,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from medcyclegan.errors import InputRefused
-from medcyclegan.io.dicom.api import DicomFile, is_radiograph, series_behind, series_uid, text
+from medcyclegan.io.dicom.api import (
+    DicomFile,
+    is_made_from_an_image,
+    is_radiograph,
+    series_behind,
+    series_uid,
+    text,
+)
 from medcyclegan.io.itk.image import read_itk_header
 from medcyclegan.io.links import leads_nowhere, named
 from medcyclegan.workflow.batch.candidate import (
+    SYNTHETIC_BY_HEADER,
     Candidate,
     Contrast,
     contrast_of,
@@ -227,7 +235,7 @@ class RadiographCollector:
             return
         label = text(file.header, "SeriesDescription", path)
         uid = series_uid(file) or str(path)
-        aside = why_synthetic(label)
+        aside = SYNTHETIC_BY_HEADER if is_made_from_an_image(file) else why_synthetic(label)
         self._found.append(
             Candidate(
                 path,

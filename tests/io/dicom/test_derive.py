@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
+from pydicom.uid import UID, JPEGLSLossless, JPEGLSNearLossless
 from pydicom.valuerep import format_number_as_ds
 
+from medcyclegan.io.dicom.deidentify import Deidentifier
 from medcyclegan.io.dicom.read import read_dicom
 from medcyclegan.io.scan import DicomSourceHeader, Scan
 from tests.dicom_derived import (
     dciodvfy_errors,
+    derivation,
     derive,
     read_changed,
     sources,
@@ -137,6 +141,47 @@ def test_lossy_compression_is_never_forgotten(read: Read) -> None:
 def test_burned_in_text(read: Read, source: str | None, expected: str) -> None:
     scan = read(**({} if source is None else {"BurnedInAnnotation": source}))
     assert derive(scan)[0].BurnedInAnnotation == expected
+
+
+@pytest.mark.parametrize("k", [0, 2])
+def test_what_one_slice_went_through_is_told_of_all(read: Read, k: int) -> None:
+    scan = read()
+    sources(scan)[k].LossyImageCompression = "01"
+    sources(scan)[k].LossyImageCompressionMethod = "ISO_10918_1"
+    sources(scan)[k].BurnedInAnnotation = "YES"
+    for ds in derive(scan):
+        assert ds.LossyImageCompression == "01"
+        assert ds.LossyImageCompressionMethod == "ISO_10918_1"
+        assert ds.BurnedInAnnotation == "YES"
+
+
+@pytest.mark.parametrize(
+    ("syntax", "expected"),
+    [(JPEGLSNearLossless, "01"), (JPEGLSLossless, "00")],
+    ids=["near lossless", "lossless"],
+)
+def test_a_lossy_transfer_syntax_is_told_where_the_header_is_silent(
+    tmp_path: Path, syntax: UID, expected: str
+) -> None:
+    for path in make_series(tmp_path, transfer_syntax=JPEGLSLossless):
+        ds = dcmread(path)
+        ds.file_meta.TransferSyntaxUID = syntax
+        ds.save_as(path)
+    scan = read_dicom(tmp_path)
+    header = Deidentifier(b"k" * 16).source_header(scan.source_header)
+    for told in (scan, replace(scan, source_header=header)):
+        assert {ds.LossyImageCompression for ds in derive(told)} == {expected}
+
+
+@pytest.mark.parametrize("is_synthetic", [True, False])
+def test_changed_grey_values_of_a_synthetic_image_stay_synthetic(
+    read: Read, is_synthetic: bool
+) -> None:
+    scan = read(SyntheticData="YES" if is_synthetic else "NO")
+    header = Deidentifier(b"k" * 16).source_header(scan.source_header)
+    for told in (scan, replace(scan, source_header=header)):
+        (ds, *_) = derive(told, replace(derivation(), synthetic=False))
+        assert ("SyntheticData" in ds) is is_synthetic
 
 
 def test_only_what_is_on_the_list_is_in_the_output(read: Read) -> None:

@@ -83,3 +83,22 @@ def test_images_are_no_maps(tmp_path: Path, modality: str, image_type: list[str]
     scan = marked(tmp_path, modality, image_type)
     assert scan.warnings == ()
     assert scan.volume.unit == ("HU" if modality == "CT" else "a.u.")
+
+
+@pytest.mark.parametrize("slices", [range(10), range(4, 5)], ids=["all", "one of them"])
+def test_synthetic_images_are_warned_of_whatever_they_are_called(
+    tmp_path: Path, slices: range
+) -> None:
+    def change(ds: Dataset, k: int) -> None:
+        ds.SeriesDescription = "t1 ax"
+        if k in slices:
+            ds.SyntheticData = "YES"
+
+    make_series(tmp_path / "made", changes=change)
+    assert "SyntheticData" in "".join(read_dicom(tmp_path / "made").warnings)
+    # The control: acquired images, and a phantom of ours, which no model made.
+    make_series(tmp_path / "plain", changes=every(SyntheticData="NO"))
+    ours = every(SyntheticData="YES", Manufacturer="medcyclegan", ManufacturerModelName="")
+    make_series(tmp_path / "phantom", changes=ours)
+    for name in ("plain", "phantom"):
+        assert read_dicom(tmp_path / name).warnings == ()

@@ -107,3 +107,20 @@ def test_a_high_bit_that_the_codestream_does_not_have(tmp_path: Path, signed: bo
     as_jpeg_ls(paths)
     say_bits(paths, stored=12, high=15)
     assert np.array_equal(read_dicom(tmp_path / "s").volume.voxels, expected)
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless], ids=lambda uid: uid.name)
+def test_values_that_do_not_begin_at_bit_0_are_said(tmp_path: Path, syntax: UID) -> None:
+    paths = coded(tmp_path, values(signed=False), syntax, signed=False)
+    say_bits(paths, stored=12, high=11)
+    assert read_dicom(tmp_path).warnings == ()  # the control
+    say_bits(paths, stored=12, high=15)
+    (said,) = read_dicom(tmp_path).warnings
+    assert "HighBit is 15" in said
+    assert "from bit 4" in said
+
+
+def test_a_codestream_tells_itself_where_its_values_are(tmp_path: Path) -> None:
+    paths = coded(tmp_path, values(signed=False), JPEGLSLossless, signed=False)
+    say_bits(paths, stored=12, high=15)
+    assert read_dicom(tmp_path).warnings == ()

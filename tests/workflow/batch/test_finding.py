@@ -342,3 +342,15 @@ def test_candidates_are_those_of_the_modality_asked_for(tmp_path: Path) -> None:
     candidate: Candidate = look(tmp_path, "CT").candidates[0]
     assert candidate.aside == ""
     assert look(tmp_path, "MR").candidates[0].aside
+
+
+def test_a_synthetic_series_is_set_aside_whatever_it_is_called(tmp_path: Path) -> None:
+    def change(ds: Dataset, k: int) -> None:
+        ds.SeriesDescription, ds.SyntheticData = "t1 ax", "YES"
+        ds.SeriesInstanceUID, ds.SOPInstanceUID = "2.25.4711", f"2.25.4711{k}"
+
+    make_series(tmp_path / "a" / "acquired")
+    make_series(tmp_path / "a" / "made", changes=change)
+    taken, reasons = chosen(tmp_path, "all")
+    assert taken == {"a/acquired"}
+    assert reasons["a/made"] == "synthetic, by SyntheticData"
