@@ -32,7 +32,7 @@ from torch import nn
 
 from benchmarks.compare_recipes import Water, folders_of
 from medcyclegan import __version__
-from medcyclegan.cli.main import main as medcyclegan
+from medcyclegan.cli.main import cli as medcyclegan
 from medcyclegan.training.checkpoint import LAST
 from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.data.open import open_data

@@ -11,10 +11,12 @@ import random
 import sqlite3
 import threading
 from pathlib import Path
+from ssl import SSLContext
 
 from pydicom import dcmread
 from pynetdicom import AE
 from pynetdicom.association import Association
+from pynetdicom.transport import AddressInformation, AssociationSocket
 
 from medcyclegan.service.entries import Send
 from medcyclegan.service.queue import Queue
@@ -32,6 +34,32 @@ _ANSWER_S = 120.0
 _SYNTAXES = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
 
 _log = logging.getLogger(__name__)
+
+
+class _ClosingSocket(AssociationSocket):
+    """Is closed at its end; pynetdicom leaves it open where no connection came about, or the peer
+    went first: a file descriptor for each attempt to reach a node that is down.
+    """
+
+    def _shutdown_socket(self) -> None:
+        connection = self.socket
+        super()._shutdown_socket()
+        if connection is not None:
+            connection.close()
+
+
+class Requestor(AE):
+    """An application entity that asks for associations, and leaves no socket open."""
+
+    def _create_socket(
+        self,
+        assoc: Association,
+        address: AddressInformation,
+        tls_args: tuple[SSLContext, str] | None,
+    ) -> AssociationSocket:
+        connection = _ClosingSocket(assoc, address=address)
+        connection.tls_args = tls_args
+        return connection
 
 
 class NotAccepted(Exception):
@@ -116,7 +144,7 @@ class Sender:
         return len(files)
 
     def _associate(self, first: Path) -> Association:
-        entity = AE(self._title)
+        entity = Requestor(self._title)
         entity.acse_timeout = entity.connection_timeout = _CONNECT_S
         entity.dimse_timeout = entity.network_timeout = _ANSWER_S
         sop_class = dcmread(first, stop_before_pixels=True, specific_tags=["SOPClassUID"])

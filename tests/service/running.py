@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 from distributed import Client
 from pydicom import Dataset, dcmread
-from pynetdicom import AE
 from pynetdicom.association import Association
 
 from medcyclegan.core.geometry import geometry_from_spacing
 from medcyclegan.models.store import load_model
 from medcyclegan.service.entries import Job, JobState
 from medcyclegan.service.node import Service
+from medcyclegan.service.sender import Requestor
 from medcyclegan.service.settings import Destination, DicomSettings, ServiceSettings, WebSettings
 from medcyclegan.workflow.synthesize import Options
 from tests.dicom_factory import make_series
@@ -116,7 +116,7 @@ def associate(
     port: int, *, title: str = "SCANNER", to: str = "MEDCYCLEGAN", **more: Any
 ) -> Association:
     """An association that may send MR images."""
-    entity = AE(title)
+    entity = Requestor(title)
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 20
     entity.add_requested_context(MR_IMAGE, [EXPLICIT])
     entity.add_requested_context(VERIFICATION)

@@ -28,9 +28,6 @@ from tests.service.running import (
     wait_until,
 )
 
-# pynetdicom lets go of a socket that could not be connected without closing it.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
 
 @pytest.fixture
 def series(tmp_path: Path) -> Path:

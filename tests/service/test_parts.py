@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import sqlite3
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from pynetdicom import AE, evt
+from pynetdicom.transport import RequestHandler
 
 from medcyclegan.cli.common import Voice
 from medcyclegan.cli.serve import _greet
@@ -19,14 +23,18 @@ from medcyclegan.errors import CannotWrite, UsageError
 from medcyclegan.service import retention, settings
 from medcyclegan.service.entries import DeliveryState, JobState, SendState
 from medcyclegan.service.queue import Queue
-from medcyclegan.service.sender import FIRST_WAIT_S, LONGEST_WAIT_S, Sender, wait_after
+from medcyclegan.service.sender import (
+    FIRST_WAIT_S,
+    LONGEST_WAIT_S,
+    Requestor,
+    Sender,
+    wait_after,
+)
 from medcyclegan.service.store import Store
 from medcyclegan.service.translation import FixedClock, SeededUids
 from medcyclegan.workflow.batch.item import Row, Status
+from tests.peers import free_port
 from tests.service.running import MR_IMAGE, destination, mr_series, settings_of, wait_until
-
-# pynetdicom lets go of a socket that could not be connected without closing it.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 ITEM = {
     "source": ".", "files": ["a.dcm"], "series_uid": "1.2.3", "series_name": "", "contrast": "T1w",
@@ -224,16 +232,37 @@ def archive(answers: list[int], *, seconds: float = 0.0) -> Iterator[tuple[int, 
             got.append(str(event.request.AffectedSOPInstanceUID))
         return status
 
+    class Handler(RequestHandler):
+        def handle(self) -> None:
+            connections.append(cast(socket.socket, self.request))
+            super().handle()
+
+    connections: list[socket.socket] = []
     entity = AE("PACS")
     entity.add_supported_context(MR_IMAGE, ["1.2.840.10008.1.2.1"])
     server = entity.start_server(
         ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store)]
     )
     assert server is not None
+    server.RequestHandlerClass = Handler
     try:
         yield server.server_address[1], got
     finally:
         server.shutdown()
+        for connection in connections:  # pynetdicom leaves those open that the peer ended
+            connection.close()
+
+
+@pytest.mark.parametrize(("entity", "left"), [(Requestor, 0), (AE, 1)])
+def test_no_socket_stays_open_where_nobody_listens(entity: type[AE], left: int) -> None:
+    requestor = entity("SCANNER")
+    requestor.add_requested_context(MR_IMAGE)
+    gc.collect()
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        assert not requestor.associate("127.0.0.1", free_port()).is_established
+        gc.collect()
+    assert sum("unclosed <socket" in str(one.message) for one in found) == left
 
 
 def outgoing(tmp_path: Path, queue: Queue, *to: settings.Destination) -> tuple[Store, str]:

@@ -39,9 +39,6 @@ from tests.tiny_model import head_on, known, tiny_folder
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 
-# pynetdicom lets go of a socket that could not be connected without closing it.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
 
 @pytest.fixture
 def nifti(tmp_path: Path) -> bytes:
