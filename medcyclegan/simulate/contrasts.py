@@ -79,6 +79,9 @@ _TRAIN_T2_MS = {Tissue.MUSCLE: (32.0, 68.0), Tissue.SKIN: (30.0, 120.0), Tissue.
 _FAT_T2_GAIN = (1.0, 2.2)
 # Skin holds 45 to 75 % of its weight in water, the horny layer far less.
 _SKIN_DENSITY = (0.45, 1.15)
+# Spread of proton density, T1 and T2 between people. Fluid's T1 is 4.3 +- 0.2 s at any field
+# (Rooney et al., MRM 2007, 57:308), so that a protocol's FLAIR nulls that of all.
+_TISSUE_SD, _FLUID_T1_SD = (0.05, 0.12, 0.12), 0.04
 # T2' in gradient echoes, ms: brain and muscle about 60 to 200 at 1.5 to 3 T, less at 7 T.
 _T2_PRIME_MS = (50.0, 200.0)
 # Marrow beside fat in echo trains; and the power by which its signal falls with the share of
@@ -210,8 +213,9 @@ def draw_sequence_of(kind: str, rng: Rng) -> Sequence:
 
 def _draw_tissues(rng: Rng) -> tuple[NDArray[np.float64], ...]:
     """Proton density, T1 and T2 of one person's tissues, (number of tissues,) each."""
-    n = len(Tissue)
-    spread = [rng.normal(1.0, sd, n).clip(0.6, 1.4) for sd in (0.05, 0.12, 0.12)]
+    sds = np.repeat(np.reshape(_TISSUE_SD, (3, 1)), len(Tissue), axis=1)
+    sds[1, [Tissue.CSF, Tissue.EYE_FLUID]] = _FLUID_T1_SD
+    spread = [rng.normal(1.0, sd).clip(0.6, 1.4) for sd in sds]
     names = ("proton_density", "t1_ms", "t2_ms")
     values = [column(name) * factor for name, factor in zip(names, spread, strict=True)]
     values[0][Tissue.SKIN] *= rng.uniform(*_SKIN_DENSITY)

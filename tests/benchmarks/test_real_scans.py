@@ -35,7 +35,7 @@ def test_a_closed_vault_has_no_holes_and_an_open_one_as_many_as_were_cut() -> No
 
 
 def test_streaks_are_changes_between_slices_that_the_mr_has_not() -> None:
-    ct, body, points = _head()
+    ct, body, _ = _head()
     rng = np.random.default_rng(1)
     texture = rng.normal(0.0, 5.0, SHAPE).astype(np.float32)
     inside = ct.voxels == 30.0
@@ -45,8 +45,10 @@ def test_streaks_are_changes_between_slices_that_the_mr_has_not() -> None:
     found = {
         name: streaks(mr, made, body, normal=2)
         for name, mr, made in (
-            ("even", even, even), ("in both", striped, striped), ("made up", even, striped),
-        )  # fmt: skip
+            ("even", even, even),
+            ("in both", striped, striped),
+            ("made up", even, striped),
+        )
     }
     assert found["even"] == pytest.approx(1.0, abs=0.02)
     assert found["in both"] == pytest.approx(1.0, abs=0.02)
