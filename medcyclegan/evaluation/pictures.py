@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -156,11 +155,6 @@ class _Page:
         self.figure.text(left / self._width, 1.0 - top / self._height, text, **style)
 
 
-def save_panel(to: Path, *, mr: Volume, sct: Volume, ct: Volume | None = None) -> None:
-    """Write the picture of ``draw_panel`` as PNG."""
-    to.write_bytes(panel_png(mr=mr, sct=sct, ct=ct))
-
-
 def panel_png(
     *,
     mr: Volume,
@@ -297,8 +291,8 @@ class Stages:
     window: tuple[float, float]
 
 
-def save_contact_sheet(path: Path, rows: Sequence[Stages], *, titles: Sequence[str]) -> None:
-    """Write a PNG with a row for each image and a column for each stage; the first 12 rows."""
+def contact_sheet_png(rows: Sequence[Stages], *, titles: Sequence[str]) -> bytes:
+    """A PNG file with a row for each image and a column for each stage; the first 12 rows."""
     shown = rows[:MOST_ROWS]
     heights = [_INCHES * row.images[0].shape[0] / row.images[0].shape[1] for row in shown]
     figure = Figure(figsize=(_INCHES * len(titles), sum(heights) + 0.35 * len(shown)))
@@ -315,4 +309,6 @@ def save_contact_sheet(path: Path, rows: Sequence[Stages], *, titles: Sequence[s
             axis.set_axis_off()
         line[0].set_title(f"{row.name}: {titles[0]}", fontsize=9)
     figure.tight_layout(pad=0.4)
-    figure.savefig(path, format="png", dpi=_DOTS_PER_INCH)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH)
+    return buffer.getvalue()
