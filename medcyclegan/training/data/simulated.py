@@ -18,13 +18,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from medcyclegan.core.task import Domain, Percentiles, Window
-from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.atomic import atomic_file
-from medcyclegan.io.read import read_scan
 from medcyclegan.io.targets import make_parents
+from medcyclegan.simulate.datasets import label_maps_in, read_head
 from medcyclegan.simulate.label_heads.anatomy import TissueSlab, draw_tissue
-from medcyclegan.simulate.label_heads.label_maps import HeadAnatomy, prepare_head
+from medcyclegan.simulate.label_heads.label_maps import HeadAnatomy
 from medcyclegan.simulate.label_heads.slabs import acquired_side, clean_side, draw_water
 from medcyclegan.simulate.low_dose_ct import Slices, make_dose_slices
 from medcyclegan.simulate.slab_grid import Field as Values
@@ -282,10 +281,10 @@ def open_simulated(
     InputRefused
         If there are too few label maps, or one is no label map of a head.
     """
-    paths = sorted(labels.folder.glob("*.nii.gz"))
+    paths = label_maps_in(labels.folder)
     if len(paths) < labels.heads:
         raise InputRefused(
-            f"{labels.folder} holds {len(paths)} label maps (*.nii.gz)",
+            f"{labels.folder} holds {len(paths)} label maps (.nii.gz, .nii)",
             rule=f"{labels.heads} are to be trained on (--heads)",
             remedy="name another folder, or fewer heads",
         )
@@ -308,11 +307,7 @@ def open_simulated(
 def _head(path: Path, number: int, prepared: Path | None) -> HeadAnatomy:
     if prepared is not None and prepared_path(prepared, number).exists():
         return load_prepared(prepared, [number])[0]
-    labels = read_scan(path).volume
-    try:
-        head = prepare_head(Volume(labels.voxels, labels.geometry, "label"))
-    except InputRefused as error:
-        raise InputRefused(f"{path}: {error}") from error
+    head = read_head(path)
     if prepared is not None:
         keep_prepared(head, prepared_path(prepared, number))
     return head
