@@ -14,6 +14,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from medcyclegan.errors import InputRefused
 
@@ -57,7 +58,7 @@ class Folder:
     hidden: list[str]
 
 
-def refuse_unreadable(error: OSError) -> None:
+def refuse_unreadable(error: OSError) -> NoReturn:
     """Raise InputRefused for a folder that cannot be opened."""
     raise InputRefused(
         f"{error.filename} cannot be opened ({error.strerror})",
@@ -80,6 +81,20 @@ def walk(
         yield Folder(
             Path(here), folders, sorted(name for name in names if not name.startswith(".")), hidden
         )
+
+
+def visible_in(folder: Path) -> list[Path]:
+    """All in a folder that is not hidden, by name.
+
+    Raises
+    ------
+    InputRefused
+        If the folder cannot be opened.
+    """
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        refuse_unreadable(error)
 
 
 def leads_nowhere(path: Path) -> bool:

@@ -13,7 +13,7 @@ from medcyclegan.core.text import counted
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused, UsageError
 from medcyclegan.io.atomic import atomic_folder
-from medcyclegan.io.discover import NIFTI_WRITTEN, ending_of
+from medcyclegan.io.discover import NIFTI_WRITTEN, ending_of, visible_in
 from medcyclegan.io.nifti.image import write_nifti
 from medcyclegan.io.raster.image import write_raster
 from medcyclegan.io.read import read_scan
@@ -125,11 +125,8 @@ def read_heads(folder: Path, split: Split, *, progress: Progress | None = None) 
 
 def label_maps_in(folder: Path) -> list[Path]:
     """The label maps of a folder by name, those that are hidden left out; none if it is missing."""
-    return sorted(
-        path
-        for path in folder.glob("*")
-        if ending_of(path.name, NIFTI_WRITTEN) and not path.name.startswith(".")
-    )
+    inside = visible_in(folder) if folder.is_dir() else []
+    return [path for path in inside if ending_of(path.name, NIFTI_WRITTEN)]
 
 
 def read_head(path: Path) -> HeadAnatomy:

@@ -31,7 +31,7 @@ from medcyclegan.io.discover import (
     ending_of,
     leads_nowhere,
     named,
-    refuse_unreadable,
+    visible_in,
     walk,
     without_ending,
 )
@@ -172,17 +172,8 @@ def _by_case(root: Path, paths: list[Path], kinds: Collection[str]) -> dict[str,
 
 def _holds_slices(folder: Path) -> bool:
     """Whether DICOM files lie in the folder itself, apart from those in folders below it."""
-    try:
-        paths = sorted(folder.iterdir())
-    except OSError as error:
-        refuse_unreadable(error)
-        raise
-    for path in paths:
-        if path.name.startswith(".") or ending_of(path.name, VOLUME_ENDINGS):
-            continue
-        if path.is_file() and is_dicom(path):
-            return True
-    return False
+    others = [p for p in visible_in(folder) if not ending_of(p.name, VOLUME_ENDINGS)]
+    return any(path.is_file() and is_dicom(path) for path in others)
 
 
 # Names go into tables and file names: letters of any script, digits, and these.
