@@ -1,7 +1,8 @@
 """Discovery of images below a folder: the walk, symbolic links, and the endings of files' names.
 
-The same for a training, a batch and a study. What a name says of patient and kind of image is told
-by ``io.case_names``, and whether a file is DICOM by ``io.dicom``.
+The same for a training, a batch and a study, and light: a wrong path is told before any reader is
+imported. What a name says of patient and kind of image, ``io.case_names`` tells, and whether a file
+is DICOM, ``io.dicom``.
 
 An input is what lies below its folder. A link out of it could lead anywhere, and a link to nowhere
 stands for what is missing: whoever passes such links over has to say so.
@@ -42,6 +43,33 @@ def ending_of(name: str, endings: Iterable[str]) -> str:
 def without_ending(name: str, endings: Iterable[str]) -> str:
     """A name without the one of ``endings`` that it has, if it has one."""
     return name[: len(name) - len(ending_of(name, endings))]
+
+
+def refuse_irregular(path: Path) -> None:
+    """Refuse what is missing, and pipes and devices, which may never end."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:  # ValueError: NUL in the name
+        reason = getattr(error, "strerror", None) or "not a valid path"
+        raise InputRefused(
+            f"{path}: cannot be read ({reason})", remedy="check the path and its permissions"
+        ) from error
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise InputRefused(
+            f"{path}: a pipe, socket or device",
+            rule="a file or a folder is read",
+            remedy="copy the image into a file",
+        )
+
+
+def refuse_no_tree(root: Path) -> None:
+    """Raise InputRefused if ``root`` is no folder that a batch can look for scans in."""
+    if not root.is_dir() or not os.access(root, os.R_OK | os.X_OK):
+        raise InputRefused(
+            f"{root} is no folder that can be read",
+            rule="a batch takes a folder with scans in it",
+            remedy="check the path and its permissions; for one scan there is synth-ct",
+        )
 
 
 @dataclass(frozen=True, eq=False)

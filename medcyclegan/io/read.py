@@ -10,8 +10,7 @@ from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.byte_source import content_name, open_bytes
 from medcyclegan.io.dicom.read import is_dicom, read_dicom
-from medcyclegan.io.discover import ITK_WRITTEN, NIFTI_WRITTEN, PAIR_ENDINGS
-from medcyclegan.io.input_path import refuse_irregular
+from medcyclegan.io.discover import ITK_WRITTEN, NIFTI_WRITTEN, PAIR_ENDINGS, refuse_irregular
 from medcyclegan.io.itk.image import read_itk
 from medcyclegan.io.nifti.image import read_nifti
 from medcyclegan.io.raster.image import SIGNATURES, read_raster

@@ -35,7 +35,6 @@ _WHOLE = {"atomic_file", "atomic_folder", "atomic_image", "_new_temporary"}
 ELSEWHERE = {
     "evaluation.pictures.contact_sheet_png": "into memory",
     "evaluation.pictures.panel_png": "into memory",
-    "evaluation.alignment_picture.alignment_png": "into memory",
     "evaluation.study.output._write_figure": "into the folder of write_study",
     "evaluation.study.output._write_tables": "into the folder of write_study",
     "evaluation.thumbnail.thumbnail": "into memory",

@@ -31,11 +31,11 @@ from medcyclegan.io.discover import (
     ending_of,
     leads_nowhere,
     named,
+    refuse_irregular,
     visible_in,
     walk,
     without_ending,
 )
-from medcyclegan.io.input_path import refuse_irregular
 
 # What ``fitness`` gives for a name that says the kind of image.
 _SAYS_SO = 2

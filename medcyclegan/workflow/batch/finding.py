@@ -12,8 +12,7 @@ from pathlib import Path
 from medcyclegan.core.task import HEAD, BodyPart
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.api import DicomFile, dicom_start, is_image, is_radiograph, load_header
-from medcyclegan.io.discover import leads_nowhere, leads_out, walk
-from medcyclegan.io.input_path import refuse_no_tree
+from medcyclegan.io.discover import leads_nowhere, leads_out, refuse_no_tree, walk
 from medcyclegan.io.targets import COMPLETION_RECORD
 from medcyclegan.workflow.batch.candidate import Candidate, Takes
 from medcyclegan.workflow.batch.item import STATE_FOLDER
