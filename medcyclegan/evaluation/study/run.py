@@ -42,6 +42,7 @@ from medcyclegan.evaluation.study.statistics import (
 from medcyclegan.evaluation.study.tables import Study
 from medcyclegan.evaluation.viewer import Viewer
 from medcyclegan.io.case_names import words
+from medcyclegan.io.held_files import held_files
 
 # Called with the number of steps done and their total: a step a patient, and one for the report.
 Progress = Callable[[int, int], None]
@@ -91,7 +92,8 @@ def evaluate_study(
     score_patient = _score_patient if request.kind == "ct" else _score_signals
     for done, patient in enumerate(plan.patients):
         tell(done, steps)
-        images = score_patient(patient, request, found)
+        with held_files():
+            images = score_patient(patient, request, found)
         if images is not None and request.kind != "picture":
             found.viewers[patient.case] = patient_viewer(images, patients=len(plan.patients))
     tell(steps - 1, steps)

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from medcyclegan.core.text import MOST_RECORD_BYTES, path_text, read_text
 from medcyclegan.io.atomic import atomic_file
 from medcyclegan.io.dicom.api import Deidentifier
+from medcyclegan.io.held_files import sha256_of
 from medcyclegan.io.naming import SUFFIX, Format, report_path, uncertainty_path
 from medcyclegan.workflow.batch.candidate import Contrast
 from medcyclegan.workflow.convert import Provenance
@@ -221,9 +222,6 @@ class Settings:
         }
 
 
-_CHUNK_BYTES = 2**20
-
-
 class Record(BaseModel):
     """A finished item: its row, the run, what the output depends on, and its size in bytes."""
 
@@ -244,21 +242,8 @@ class Mark(BaseModel):
 
 
 def hash_input(item: Item, root: Path) -> str:
-    """Return the sha256 of a single file, or of the sorted sha256 of all files of an input.
-
-    Its mask is one of them.
-    """
-    paths = [root / path for path in item.files] + ([item.mask] if item.mask else [])
-    each = sorted(_hash_file(path) for path in paths)
-    return each[0] if len(each) == 1 else hashlib.sha256("\n".join(each).encode()).hexdigest()
-
-
-def _hash_file(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+    """Return the sha256 of the files of an input, its mask among them. Raises OSError."""
+    return sha256_of([*(root / path for path in item.files), *([item.mask] if item.mask else [])])
 
 
 def make_state(settings: Settings) -> None:
