@@ -12,11 +12,11 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
 from medcyclegan.core.volume import FloatVoxels, Volume
+from medcyclegan.evaluation.study.figure_patients import AXIAL, SAGITTAL, Plane, body_views, cut
 from medcyclegan.evaluation.study.figure_scores import draw_scores
 from medcyclegan.evaluation.study.figure_style import MINUS, WIDE_MM, Drawn, new_figure, plain
 from medcyclegan.evaluation.study.patient import Patient
 from medcyclegan.evaluation.study.plan import StudyRequest
-from medcyclegan.evaluation.study.planes import AXIAL, SAGITTAL, Plane, body_views, cut
 from medcyclegan.evaluation.study.score_columns import SIGNAL_METRICS
 from medcyclegan.evaluation.study.signals import NAMES, MeasuredSignal, load_signals
 from medcyclegan.evaluation.views import LEAST_VOXELS, View, in_viewing_order

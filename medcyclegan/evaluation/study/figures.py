@@ -10,10 +10,16 @@ import numpy as np
 
 from medcyclegan.evaluation.study.figure_paths import draw_beams, draw_maps, errors_of
 from medcyclegan.evaluation.study.figure_patients import (
+    AXIAL,
+    SAGITTAL,
+    Plane,
     Shown,
+    body_views,
+    cut,
     draw_heights,
     draw_panel,
     draw_profile,
+    middle_view,
 )
 from medcyclegan.evaluation.study.figure_scores import (
     draw_bland_altman,
@@ -25,7 +31,6 @@ from medcyclegan.evaluation.study.figure_scores import (
 from medcyclegan.evaluation.study.figure_style import Drawn
 from medcyclegan.evaluation.study.load import load_images
 from medcyclegan.evaluation.study.patient import Patient
-from medcyclegan.evaluation.study.planes import AXIAL, SAGITTAL, Plane, body_views, cut, middle_view
 from medcyclegan.evaluation.study.score_columns import Metric, metrics_of
 from medcyclegan.evaluation.study.statistics import Measured
 from medcyclegan.evaluation.water_paths import BeamErrors, WaterPathOptions

@@ -10,10 +10,16 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from medcyclegan.evaluation.study.figure_patients import (
+    AXIAL,
+    SAGITTAL,
+    Plane,
     Shown,
+    body_views,
+    cut,
     draw_heights,
     draw_panel,
     draw_profile,
+    middle_view,
 )
 from medcyclegan.evaluation.study.figure_scores import (
     draw_bland_altman,
@@ -24,14 +30,6 @@ from medcyclegan.evaluation.study.figure_scores import (
 )
 from medcyclegan.evaluation.study.figure_style import drawing
 from medcyclegan.evaluation.study.load import PatientImages
-from medcyclegan.evaluation.study.planes import (
-    AXIAL,
-    SAGITTAL,
-    Plane,
-    body_views,
-    cut,
-    middle_view,
-)
 from medcyclegan.evaluation.views import in_viewing_order
 from tests.evaluation.study.cohort import head_ct, head_mask, with_error
 from tests.evaluation.study.scores import result
