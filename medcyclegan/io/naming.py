@@ -14,7 +14,7 @@ from medcyclegan.io.dicom.radiograph import is_radiograph
 from medcyclegan.io.dicom.read import is_dicom
 
 Format = Literal["nifti", "dicom"]
-SUFFIX = "_sct"
+SCT_SUFFIX = "_sct"
 _NIFTI_ENDINGS = (".nii.gz", ".nii")
 _ITK_ENDINGS = (".mha", ".mhd", ".nrrd")
 _PLANE_ENDINGS = (".png", ".tif", ".tiff")
@@ -26,7 +26,7 @@ _ENDINGS = (*_NIFTI_ENDINGS, *_ITK_ENDINGS, *_PLANE_ENDINGS, *_PAIRS, *NOT_WRITT
 
 
 def output_path(
-    source: Path, *, out: Path | None, format: Format | None, suffix: str = SUFFIX
+    source: Path, *, out: Path | None, format: Format | None, suffix: str = SCT_SUFFIX
 ) -> Path:
     """Return the output of a conversion: a file, or a folder for DICOM.
 

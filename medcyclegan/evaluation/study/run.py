@@ -13,7 +13,7 @@ from medcyclegan.errors import InputRefused, MedcycleganError
 from medcyclegan.evaluation.dose import Doses, doses_of
 from medcyclegan.evaluation.study.batch_records import (
     Batches,
-    doubt_warning,
+    out_of_distribution_warning,
     records_of,
     refuse_no_hu,
 )
@@ -126,10 +126,10 @@ class _Found:
         """Keep warnings of a patient."""
         self.warnings[case] = (*self.warnings.get(case, ()), *sentences)
 
-    def all_notes(self, doubts: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-        """All sentences on each patient, with those on what its batch doubted."""
+    def all_notes(self, outside: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        """All sentences on each patient, with those on features outside the reference ranges."""
         return {
-            case: told + self.warnings.get(case, ()) + doubts.get(case, ())
+            case: told + self.warnings.get(case, ()) + outside.get(case, ())
             for case, told in self.notes.items()
         }
 
@@ -240,7 +240,7 @@ def _concluded(
 ) -> Study:
     results = found.results
     scored = {result.case for result in results}
-    doubts = batches.doubts_of(plan.patients)
+    outside = batches.out_of_distribution_of(plan.patients)
     for case, sentences in batches.warnings_of(plan.patients).items():
         found.warn(case, sentences)
     doses = _doses(request, scored, results)
@@ -252,9 +252,9 @@ def _concluded(
         results=tuple(results),
         unmatched=plan.refusals,
         refused=tuple(found.refused),
-        notes=found.all_notes(doubts),
+        notes=found.all_notes(outside),
         warnings=plan.warnings
-        + doubt_warning(doubts, scored)
+        + out_of_distribution_warning(outside, scored)
         + _warnings(results, request, groups)
         + _alike(results)
         + doses.warnings

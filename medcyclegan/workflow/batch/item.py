@@ -20,7 +20,7 @@ from medcyclegan.core.text import MOST_RECORD_BYTES, path_text, read_text
 from medcyclegan.io.atomic import atomic_file
 from medcyclegan.io.dicom.api import Deidentifier
 from medcyclegan.io.held_files import sha256_of
-from medcyclegan.io.naming import SUFFIX, Format, report_path, uncertainty_path
+from medcyclegan.io.naming import SCT_SUFFIX, Format, report_path, uncertainty_path
 from medcyclegan.workflow.batch.candidate import Contrast
 from medcyclegan.workflow.convert import Provenance
 from medcyclegan.workflow.quantities import Wanted
@@ -32,7 +32,7 @@ STATE_FOLDER = ".medcyclegan"
 class Status(StrEnum):
     """How it stands with an input; ``waiting`` only while a batch runs, or if it was killed.
 
-    ``doubtful``: done, but the input is not like what the model knows; the output is there.
+    ``doubtful``: done, but out-of-distribution for the model; the output is there.
     """
 
     WAITING = "waiting"
@@ -188,7 +188,7 @@ class Settings:
     options: Options
     provenance: Provenance
     run: str
-    suffix: str = SUFFIX
+    suffix: str = SCT_SUFFIX
     unit: str = "HU"
     format: Format | None = None
     report: bool = False

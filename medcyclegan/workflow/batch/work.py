@@ -97,7 +97,7 @@ def _open(name: str, model_sha256: str, threads: int) -> Station:
 
 def qa_figures(scan: Scan, synthesis: Synthesis) -> dict[str, float]:
     """Return extremes, the body's volume, for HU its median and shares of air and bone, and the
-    signs of ``no_reference`` and those of doubt; without what is not defined.
+    figures of ``no_reference`` and the features of the run; without what is not defined.
     """
     image = synthesis.image
     inside = image.voxels[synthesis.body.voxels > 0]
@@ -118,7 +118,7 @@ def qa_figures(scan: Scan, synthesis: Synthesis) -> dict[str, float]:
         figures |= {name: round(value, 4) for name, value in synthesis.features.figures().items()}
     features = asdict(no_reference(scan.volume, image, synthesis.body))
     return figures | {
-        name: round(sign, 3) for name, sign in features.items() if math.isfinite(sign)
+        name: round(figure, 3) for name, figure in features.items() if math.isfinite(figure)
     }
 
 
