@@ -98,7 +98,7 @@ class Outcome:
 
     @property
     def exit_code(self) -> ExitCode:
-        """SOME_REFUSED or INPUT_REFUSED if some or all were, else DOUBTFUL if some are, else DONE.
+        """SOME_REFUSED or INPUT_REFUSED if some or all were, else OUT_OF_DISTRIBUTION or DONE.
 
         What failed counts as refused.
         """
@@ -106,7 +106,7 @@ class Outcome:
         if found & {Status.REFUSED, Status.FAILED}:
             is_good = found & {Status.DONE, Status.UP_TO_DATE, Status.DOUBTFUL}
             return ExitCode.SOME_REFUSED if is_good else ExitCode.INPUT_REFUSED
-        return ExitCode.DOUBTFUL if Status.DOUBTFUL in found else ExitCode.DONE
+        return ExitCode.OUT_OF_DISTRIBUTION if Status.DOUBTFUL in found else ExitCode.DONE
 
 
 def plan_batch(order: Order, *, provenance: Provenance, threads: int = 0) -> tuple[Plan, Settings]:
