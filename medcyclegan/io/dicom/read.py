@@ -34,6 +34,7 @@ from medcyclegan.io.dicom.geometry import plane_of_grid, sort_slices
 from medcyclegan.io.dicom.header import DicomFile, load_header
 from medcyclegan.io.dicom.kinds import HU_RANGE
 from medcyclegan.io.dicom.maps import quantity_warning, synthetic_warning
+from medcyclegan.io.dicom.mixed_series import scale_warnings, shared_warning
 from medcyclegan.io.dicom.pixels import layouts_of, read_voxels, unit_of
 from medcyclegan.io.dicom.radiograph import is_radiograph, radiograph_geometry
 from medcyclegan.io.dicom.series import choose_series, drop_duplicates
@@ -234,6 +235,7 @@ def read_files(
         check_one_kind(views)
     layouts = layouts_of(views)
     modality = text(views[0].dataset, "Modality", views[0].path)
+    warnings += shared_warning(views) + scale_warnings(views, modality)
     ordered, geometry, about_geometry = (
         (views, *radiograph_geometry(views))
         if plane
