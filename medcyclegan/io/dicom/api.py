@@ -17,7 +17,7 @@ from medcyclegan.io.dicom.parametric_map import (
     write_map,
 )
 from medcyclegan.io.dicom.radiograph import is_radiograph
-from medcyclegan.io.dicom.read import is_dicom, read_dicom, read_files, read_series
+from medcyclegan.io.dicom.read import is_dicom, read_dicom, read_files, read_headers, read_series
 from medcyclegan.io.dicom.series import PATIENT_PARTS, difference, patient_of
 from medcyclegan.io.dicom.write import write_dicom_ct, write_dicom_mr
 
@@ -48,6 +48,7 @@ __all__ = [
     "patient_of",
     "read_dicom",
     "read_files",
+    "read_headers",
     "read_series",
     "series_behind",
     "series_uid",

@@ -175,7 +175,7 @@ def _marked(item: Item, settings: Settings, *, tries: int) -> Row:
                 write_record(item, row, settings)
     except Exception as error:
         _log.debug("%s", item.source, exc_info=True)
-        row = _row_of(error, item, settings)
+        row = row_of(error, item, settings)
     is_without_record = row.status is Status.FAILED and not was_there and output.exists()
     if not is_without_record:  # else the mark says to the next run that the output is ours
         remove_mark(item, settings)
@@ -277,7 +277,7 @@ def _row_done(item: Item, settings: Settings, done: Conversion, card: Card) -> R
     )
 
 
-def _row_of(error: Exception, item: Item, settings: Settings) -> Row:
+def row_of(error: Exception, item: Item, settings: Settings) -> Row:
     """Say why an item was not done; messages that are not ours may quote a header: left out."""
     if isinstance(error, MedcycleganError):
         status = Status.REFUSED if isinstance(error, InputRefused) else Status.FAILED
