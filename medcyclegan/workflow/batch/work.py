@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from distributed import get_worker
 
-from medcyclegan.errors import InputRefused, MedcycleganError, ModelRefused
+from medcyclegan.errors import InputRefused, MedcycleganError, ModelRefused, exit_code_of
 from medcyclegan.evaluation.metrics import AIR_BELOW_HU, BONE_ABOVE_HU, no_reference
 from medcyclegan.imaging.enhancement import parse_step
 from medcyclegan.io.read import read_mask
@@ -279,15 +279,17 @@ def _row_done(item: Item, settings: Settings, done: Conversion, card: Card) -> R
 
 def row_of(error: Exception, item: Item, settings: Settings) -> Row:
     """Say why an item was not done; messages that are not ours may quote a header: left out."""
+    code = exit_code_of(error)
     if isinstance(error, MedcycleganError):
         status = Status.REFUSED if isinstance(error, InputRefused) else Status.FAILED
-        said = _without_roots(str(error), settings)
-        return item.row(status, said.removeprefix(f"{item.source}: "))
+        said = _without_roots(str(error), settings).removeprefix(f"{item.source}: ")
+        return item.row(status, said, code=code)
+    said = f"a fault of medcyclegan: {type(error).__name__}"
     if isinstance(error, MemoryError):
-        return item.row(Status.FAILED, "not enough memory for this scan")
-    if isinstance(error, OSError):
-        return item.row(Status.FAILED, f"the system refused: {error.strerror or 'no reason given'}")
-    return item.row(Status.FAILED, f"a fault of medcyclegan: {type(error).__name__}")
+        said = "not enough memory for this scan"
+    elif isinstance(error, OSError):
+        said = f"the system refused: {error.strerror or 'no reason given'}"
+    return item.row(Status.FAILED, said, code=code)
 
 
 def _without_roots(message: str, settings: Settings) -> str:
