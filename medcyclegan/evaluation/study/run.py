@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from medcyclegan.core.text import counted, was_or_were
+from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused, MedcycleganError
 from medcyclegan.evaluation.dose import Doses, doses_of
 from medcyclegan.evaluation.study.batch_records import (
@@ -21,6 +22,7 @@ from medcyclegan.evaluation.study.load import load_prediction, load_truth
 from medcyclegan.evaluation.study.output import ensure_study_writable, write_study
 from medcyclegan.evaluation.study.patient import Copies, Patient, Refusal, read_groups, refuse_copy
 from medcyclegan.evaluation.study.plan import Plan, StudyRequest, make_plan
+from medcyclegan.evaluation.study.score_columns import metrics_of
 from medcyclegan.evaluation.study.signals import (
     MeasuredSignal,
     load_made_signal,
@@ -40,6 +42,7 @@ from medcyclegan.evaluation.study.statistics import (
 from medcyclegan.evaluation.study.tables import (
     Study,
 )
+from medcyclegan.evaluation.study.undefined import why_undefined
 from medcyclegan.io.case_names import words
 
 # Called with the number of steps done and their total: a step a patient, and one for the report.
@@ -120,6 +123,12 @@ class _Found:
         """Keep warnings of a patient."""
         self.warnings[case] = (*self.warnings.get(case, ()), *sentences)
 
+    def warn_undefined(self, result: Measured | MeasuredSignal, ref: Volume) -> None:
+        """Keep why scores of a patient are not defined."""
+        metrics = metrics_of(result.scores.protocol)
+        said = why_undefined(result, metrics, ref.geometry.shape)
+        self.warn(result.case, (f"{result.method}: {text}" for text in said))
+
     def all_notes(self, doubts: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         """All sentences on each patient, with those on what its batch doubted."""
         return {
@@ -156,6 +165,7 @@ def _score_patient(patient: Patient, request: StudyRequest, found: _Found) -> No
             copies = found.copies.of(path, "synthetic CT", case)
             found.warn(case, (f"{method}: {said}" for said in copies))
             found.warn(case, (*_too_good(result), *_offset(result)))
+            found.warn_undefined(result, truth.ct)
 
 
 def _score_signals(patient: Patient, request: StudyRequest, found: _Found) -> None:
@@ -183,6 +193,7 @@ def _score_signals(patient: Patient, request: StudyRequest, found: _Found) -> No
             copies = found.copies.of(path, "translated image", case)
             scale = scale_warning(made, truth, intensities)
             found.warn(case, (f"{method}: {said}" for said in (*made.warnings, *copies, *scale)))
+            found.warn_undefined(result, truth.image)
 
 
 def _too_good(result: Measured) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from medcyclegan.io.dicom.derive import Derivation, DerivedSeries, derive_map, d
 from medcyclegan.io.dicom.find import ending, is_image, series_behind, series_uid
 from medcyclegan.io.dicom.header import DicomFile, dicom_start, load_header
 from medcyclegan.io.dicom.kinds import KindName
-from medcyclegan.io.dicom.maps import is_made_from_an_image
+from medcyclegan.io.dicom.maps import is_made_by_a_program, is_made_from_an_image
 from medcyclegan.io.dicom.parametric_map import (
     MapMaker,
     MapMeaning,
@@ -40,6 +40,7 @@ __all__ = [
     "ensure_highdicom",
     "is_dicom",
     "is_image",
+    "is_made_by_a_program",
     "is_made_from_an_image",
     "is_radiograph",
     "load_header",

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from medcyclegan.io.dicom.api import derive_series, read_headers
 from medcyclegan.io.naming import is_folder
+from medcyclegan.io.scan import SourceHeader
 from medcyclegan.io.targets import refuse_existing_file, refuse_existing_folder
 from medcyclegan.models.store import Model, load_model
 from medcyclegan.workflow.batch.item import Item, Row, Settings, Status, has_record, was_begun
@@ -43,7 +44,8 @@ def _check(item: Item, settings: Settings, model: Model | None) -> None:
     if not is_series or model is None:
         return
     files = tuple(settings.root / path for path in item.files)
-    geometry, source_header = read_headers(files, untilt=settings.extras.untilt)
+    geometry, read = read_headers(files, untilt=settings.extras.untilt)
+    source_header: SourceHeader = read
     if settings.extras.deidentifier is not None:
         source_header = settings.extras.deidentifier.source_header(source_header)
     if folder:
