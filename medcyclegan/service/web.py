@@ -36,7 +36,7 @@ from medcyclegan.service.results import as_dicom, as_nifti, read_view
 from medcyclegan.service.settings import ServiceSettings
 from medcyclegan.service.translation import item_of
 from medcyclegan.service.uploads import Uploads
-from medcyclegan.workflow.request import made_name, source_name
+from medcyclegan.workflow.request import made_name, source_name, task_said
 
 # The newest deliveries are shown; older ones are in the queue all the same.
 _MOST_SHOWN = 200
@@ -155,6 +155,7 @@ def _page(name: str, request: Request, **values: Any) -> str:
         model=card.name,
         source=source_name(card.task),
         made=made_name(card.task),
+        task=task_said(card.task),
         destinations=[destination.name for destination in context.settings.destinations],
         csrf=context.known.csrf,
         has_token=bool(context.known.token),
