@@ -124,6 +124,7 @@ def qa_figures(scan: Scan, synthesis: Synthesis) -> dict[str, float]:
 # An input that was begun twice and ended neither time is given up.
 MOST_TRIES = 2
 DIED = "the worker process died while it had this input in hand"
+DIED_TWICE = f"{DIED}, twice"
 
 _log = logging.getLogger(__name__)
 
@@ -147,7 +148,7 @@ def work_alone(item: Item, settings: Settings) -> Row:
     if row := done_in_this_run(item, settings):
         return row
     if _tries(item, settings) >= MOST_TRIES:
-        return item.row(Status.FAILED, f"{DIED}, twice")
+        return item.row(Status.FAILED, DIED_TWICE)
     return _marked(item, settings, tries=MOST_TRIES)
 
 
