@@ -219,7 +219,7 @@ def _registration(level: Level, *, samples: int, seed: int) -> sitk.ImageRegistr
 
 
 def register_deformable(level: Level, rigid: sitk.Transform) -> sitk.CompositeTransform:
-    """Return ``rigid`` after a B-spline with knots 40 mm apart that fits the body further.
+    """Return ``rigid`` after a B-spline with knots 50 mm apart that fits the body further.
 
     ``level`` has 4 mm or less; both map fixed to moving points in LPS.
     """

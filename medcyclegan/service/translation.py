@@ -29,6 +29,7 @@ from medcyclegan.service.queue import Queue
 from medcyclegan.service.results import write_view
 from medcyclegan.service.settings import ServiceSettings
 from medcyclegan.service.store import Store
+from medcyclegan.service.turns import Turns
 from medcyclegan.workflow.batch.finding import find_candidates
 from medcyclegan.workflow.batch.item import (
     Item,
@@ -40,15 +41,16 @@ from medcyclegan.workflow.batch.item import (
     up_to_date,
 )
 from medcyclegan.workflow.batch.plan import Plan, Rule, make_plan
-from medcyclegan.workflow.batch.work import station
-from medcyclegan.workflow.batch.workers import Crew, work_on
+from medcyclegan.workflow.batch.work import DIED_TWICE, station
+from medcyclegan.workflow.batch.workers import Crew, work_by_itself, work_together
 from medcyclegan.workflow.convert import Provenance
 from medcyclegan.workflow.request import suffix_of
 
-# A job that failed is tried again after these times; then it waits for a person.
+# A job that failed is tried again after these times; then it waits for a person. One that brought
+# down its worker, and another worker by itself, waits at once.
 RETRY_AFTER_S = (60.0, 300.0)
 # So often a job may have been in hand when a process died, before it waits for a person, too.
-_MOST_BEGINNINGS = 10
+_MOST_ATTEMPTS = 10
 _RECONNECT_AFTER_S = 10.0
 _LOOK_EVERY_S = 1.0
 # Of the disk being full, as a rule: what is known is kept in memory and written later.
@@ -152,6 +154,7 @@ class Translation(Background):
         self._threads = Crew(workers=settings.workers, scheduler=settings.scheduler).threads
         self._connect = connect
         self._tries: dict[str, int] = {}
+        self._turns = Turns()
         self.is_connected = False
 
     def start(self) -> None:
@@ -273,8 +276,8 @@ class Translation(Background):
 
     def _do(self, job: Job, client: Client) -> None:
         item = item_of(job)
-        if job.attempts > _MOST_BEGINNINGS:
-            said = f"the service ended {_MOST_BEGINNINGS} times while it had this in hand"
+        if job.attempts > _MOST_ATTEMPTS:
+            said = f"the service ended {_MOST_ATTEMPTS} times while it had this in hand"
             return self._surely(
                 lambda: self._queue.end_job(job.id, item.row(Status.FAILED, said), ())
             )
@@ -298,7 +301,7 @@ class Translation(Background):
         make_state(settings)
         done = up_to_date(item, settings)  # of a process that died after it had written it
         if done is None:
-            (done,) = work_on((item,), settings, client)
+            done = self._worked(item, settings, client)
         if done.status in (Status.DONE, Status.DOUBTFUL, Status.UP_TO_DATE):
             to = self.view_path(job)
             try:
@@ -309,9 +312,20 @@ class Translation(Background):
             return done.model_copy(update={"status": Status.DONE})
         return done
 
+    def _worked(self, item: Item, settings: Settings, client: Client) -> Row:
+        """Convert it beside others; if its worker died, which others may be to blame for, alone."""
+        with self._turns.together():
+            (row,) = work_together((item,), settings, client)
+        if row.status is not Status.WAITING:
+            return row
+        _log.warning("a worker died: what it had in hand is tried once more, one by one")
+        with self._turns.alone():
+            return work_by_itself(item, settings, client)
+
     def _end(self, job: Job, row: Row) -> None:
         failed = row.status is Status.FAILED
-        if failed and job.attempts <= len(RETRY_AFTER_S):
+        may_go = row.reason != DIED_TWICE  # it would take workers down again and again
+        if failed and may_go and job.attempts <= len(RETRY_AFTER_S):
             after_s = RETRY_AFTER_S[job.attempts - 1]
             _log.warning("job %s: failed, tried again in %.0f s", job.id, after_s)
             self._surely(lambda: self._queue.put_back(job.id, after_s=after_s, result=row))

@@ -136,7 +136,7 @@ def _card(
             steps=content["step"],
             hours=round(content["seconds"] / 3600.0, 3),
             machine=str(about.get("machine", "not recorded")),
-            method=_method(config),
+            method=method_said(config),
         ),
         scores=(),
         intended_use=text.intended_use if text else "Research. Not for diagnosis or treatment.",
@@ -182,7 +182,8 @@ def _data_sources(config: TrainConfig, facts: dict[str, Any]) -> tuple[DataSourc
     )
 
 
-def _method(config: TrainConfig) -> str:
+def method_said(config: TrainConfig) -> str:
+    """Return the method of a training, as its card tells it."""
     said = [config.engine.describe(config.generator), _pairs(config)]
     if config.late is not None:
         said.append(

@@ -43,7 +43,8 @@ from medcyclegan.io.write import (
 from medcyclegan.models.card import Card
 from medcyclegan.models.store import Model
 from medcyclegan.quality.out_of_distribution import judged, verdict_of
-from medcyclegan.workflow.quantities import DerivedFrom, derive_beside, ensure_derivable
+from medcyclegan.workflow.ct_source import DerivedFrom
+from medcyclegan.workflow.quantities import derive_beside, ensure_derivable
 from medcyclegan.workflow.request import (
     Provenance,
     Request,

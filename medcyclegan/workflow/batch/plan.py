@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from medcyclegan.core.text import path_text
-from medcyclegan.errors import UsageError
+from medcyclegan.errors import ExitCode, UsageError
 from medcyclegan.io.bids import derivative_name, is_dataset
 from medcyclegan.io.discover import VOLUME_ENDINGS, ending_of
 from medcyclegan.io.naming import is_png, output_path
@@ -220,6 +220,7 @@ def make_plan(catalogue: Catalogue, rule: Rule, settings: Settings) -> Plan:
                 series=candidate.series_name,
                 status=status,
                 reason=reason or refused[candidate],
+                code=0 if reason else ExitCode.INPUT_REFUSED,
                 contrast=candidate.contrast,
             )
         )
