@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medcyclegan.core.text import path_text
+from medcyclegan.core.text import MOST_TABLE_BYTES, parse_json, path_text, read_text
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.bids import BIDS_KEYS, dataset_of, source_name
 from medcyclegan.io.held_files import sha256_of
 from medcyclegan.io.leftovers import sidecar_path
 from medcyclegan.io.scan import Scan
-from medcyclegan.io.targets import SIDECAR_MAKER
+from medcyclegan.io.targets import SIDECAR_MAKER, is_our_sidecar
 
 _UNITS = {"a.u.": "arbitrary"}
 
@@ -74,6 +74,18 @@ class Sidecar:
 def sidecar_if_nifti(output: Path, sidecar: Sidecar) -> str | None:
     """Return the text where the output is one that gets a sidecar; nothing is hashed else."""
     return sidecar.text(output) if sidecar_path(output) is not None else None
+
+
+def model_told_by(path: Path) -> str:
+    """Return the model that our sidecar says made the image; "" if it names none, or is not ours.
+
+    That of an aligned CT names none: its HU were acquired.
+    """
+    if not is_our_sidecar(path):
+        return ""
+    content: Any = parse_json(read_text(path, most_bytes=MOST_TABLE_BYTES))
+    facts = content.get("medcyclegan")
+    return str(facts.get("model") or "") if isinstance(facts, dict) else ""
 
 
 def sha256_of_source(files: Iterable[Path]) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -20,7 +19,13 @@ from torch.nn import functional
 from medcyclegan.core.geometry import Geometry, closest_axes
 from medcyclegan.core.task import Percentiles
 from medcyclegan.core.volume import Volume
-from medcyclegan.imaging.preprocessing import Prepared, WindowScaling
+from medcyclegan.imaging.mutual_information import (
+    binned,
+    joint_histogram,
+    normalised_mutual_information,
+)
+from medcyclegan.imaging.preprocessing import WindowScaling
+from medcyclegan.inference.slab_orientation import View
 from medcyclegan.inference.sliding_slabs import run_slab
 from medcyclegan.models.store import Model
 
@@ -95,45 +100,42 @@ FEWEST_SLICES = 8
 BINS = 32
 
 
-@dataclass(frozen=True, eq=False)
-class Translated:
-    """What a network was given and what it made of it, both (D, H, W) in [-1, 1] on one grid."""
-
-    ready: Prepared
-    fake: Tensor
-    body: Volume
-
-    @cached_property
-    def planes(self) -> list[tuple[Plane, NDArray[np.bool_]]]:
-        """The planes that are looked at, each with where the body is in it."""
-        if self.fake.shape[0] < FEWEST_SLICES:
-            return []
-        grid = self.ready.geometry
-        return [(plane, plane.inside(self.body, grid)) for plane in planes_across(grid)]
+# A plane that is looked at, and where the body is in it.
+Seen = tuple[Plane, NDArray[np.bool_]]
 
 
-def view_disagreement_hu(done: Translated, model: Model, *, device: torch.device) -> float | None:
+def planes_in(view: View, body: Volume) -> list[Seen]:
+    """Return the planes across a view that are looked at, none where there are too few slices."""
+    if view.fake.shape[0] < FEWEST_SLICES:
+        return []
+    grid = view.ready.geometry
+    return [(plane, plane.inside(body, grid)) for plane in planes_across(grid)]
+
+
+def view_disagreement_hu(
+    view: View, planes: list[Seen], model: Model, *, device: torch.device
+) -> float | None:
     """Mean absolute difference of the result from what two other views make of a few planes.
 
-    In the target's unit, inside the body; None where there are too few slices to cut across.
+    In the target's unit, inside the body; None where there are no planes.
     """
     window = model.task.target_window
     found: list[NDArray[np.float32]] = []
-    for plane, inside in done.planes:
-        slab = plane.slab(done.ready.values, model.task.depth)
-        other = _through(model, slab, plane, done, device)
-        ours = plane.slab(done.fake, 1)[0]
+    for plane, inside in planes:
+        slab = plane.slab(view.ready.values, model.task.depth)
+        other = _through(model, slab, plane, view, device)
+        ours = plane.slab(view.fake, 1)[0]
         found.append(np.abs((other - ours).numpy())[inside])
     return _mean(found, (window.upper - window.lower) / 2.0)
 
 
 def cycle_information(
-    done: Translated, model: Model, reverse: Model, *, device: torch.device
+    view: View, planes: list[Seen], model: Model, reverse: Model, *, device: torch.device
 ) -> float | None:
     """How much the input shares with what ``reverse`` makes of the result, as ``shared`` has it.
 
-    Of all the planes' voxels in the body together; contrasts may differ. None where planes cannot
-    be cut, one of the two has no contrast, or ``reverse`` takes no fixed window of HU.
+    Of all the planes' voxels in the body together; contrasts may differ. None where there are no
+    planes, one of the two has no contrast, or ``reverse`` takes no fixed window of HU.
     """
     forward, backward = WindowScaling(model.task.target_window), reverse.task.source.scaling
     if isinstance(backward, Percentiles):
@@ -141,11 +143,11 @@ def cycle_information(
     back = WindowScaling(backward)
     given: list[NDArray[np.float32]] = []
     recovered: list[NDArray[np.float32]] = []
-    for plane, inside in done.planes:
-        slab = plane.slab(done.fake, reverse.task.depth)
-        scaled = torch.as_tensor(back(forward.inverse(slab)))
-        recovered.append(_through(reverse, scaled, plane, done, device).numpy()[inside])
-        given.append(plane.slab(done.ready.values, 1)[0].numpy()[inside])
+    for plane, inside in planes:
+        slab = plane.slab(view.fake, reverse.task.depth)
+        scaled = back(forward.inverse(slab))
+        recovered.append(_through(reverse, scaled, plane, view, device).numpy()[inside])
+        given.append(plane.slab(view.ready.values, 1)[0].numpy()[inside])
     return shared(np.concatenate(given), np.concatenate(recovered)) if given else None
 
 
@@ -155,27 +157,16 @@ def shared(first: NDArray[np.float32], second: NDArray[np.float32]) -> float | N
     0 if the one tells nothing of the other, 1 if each is a function of the other, whichever that
     is: so another contrast is no error as such. None if either has one value alone.
     """
-    one, other = (_binned(values) for values in (first, second))
-    counts = np.bincount(one * BINS + other, minlength=BINS**2).reshape(BINS, BINS)
-    apart = [_entropy(counts.sum(axis=axis)) for axis in (0, 1)]
-    return sum(apart) / _entropy(counts) - 1.0 if min(apart) > 0.0 else None
+    # what networks give beyond [-1, 1] counts at the border
+    one, other = (binned(values, BINS, within=(-1.0, 1.0)) for values in (first, second))
+    if not first.size or np.ptp(one) == 0 or np.ptp(other) == 0:
+        return None
+    return normalised_mutual_information(joint_histogram(one, other, BINS)) - 1.0
 
 
-def _binned(values: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Number the bins of values in [-1, 1]; what networks give beyond counts at the border."""
-    return np.asarray(np.clip((values + 1.0) * (BINS / 2.0), 0, BINS - 1), dtype=np.intp)
-
-
-def _entropy(counts: NDArray[np.intp]) -> float:
-    share = counts[counts > 0] / max(1.0, float(counts.sum()))
-    return float(-(share * np.log(share)).sum())
-
-
-def _through(
-    model: Model, slab: Tensor, plane: Plane, done: Translated, device: torch.device
-) -> Tensor:
+def _through(model: Model, slab: Tensor, plane: Plane, view: View, device: torch.device) -> Tensor:
     """Run a slab (depth, rows, columns) through a network; returns its middle plane."""
-    square = squared(slab, plane, done.ready.geometry)
+    square = squared(slab, plane, view.ready.geometry)
     made = run_slab(model.generator, square, device=device)
     return resized(made, tuple(slab.shape[1:]))[slab.shape[0] // 2]
 

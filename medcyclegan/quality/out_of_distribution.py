@@ -14,10 +14,16 @@ from medcyclegan.core.task import BodyPart
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import ModelRefused
 from medcyclegan.imaging.plausibility import BONE_HU
+from medcyclegan.inference.slab_orientation import View
 from medcyclegan.io.scan import Scan
 from medcyclegan.models.card import Card, Range, ReferenceRanges
 from medcyclegan.models.store import Model, find_model, load_model
-from medcyclegan.quality.consistency import Translated, cycle_information, view_disagreement_hu
+from medcyclegan.quality.consistency import (
+    Seen,
+    cycle_information,
+    planes_in,
+    view_disagreement_hu,
+)
 from medcyclegan.quality.input_features import Figures, figures_of
 
 
@@ -46,24 +52,25 @@ class RunFeatures:
 
 
 def features_of(
-    scan: Scan, made: Volume, done: Translated, model: Model, *, device: torch.device
+    scan: Scan, made: Volume, body: Volume, view: View, model: Model, *, device: torch.device
 ) -> RunFeatures:
     """Measure the features of a run.
 
     Parameters
     ----------
-    scan, made:
-        What was given and the result, on one grid, which ``done.body`` is on too.
-    done:
-        What the network was given and made in the first view.
+    scan, made, body:
+        What was given, the result and the body mask, on one grid.
+    view:
+        The first view: what the network was given in it, and made of it.
     """
-    looks = figures_of(scan.volume, done.body, made, model.task, is_plane=scan.is_plane)
+    looks = figures_of(scan.volume, body, made, model.task, is_plane=scan.is_plane)
     if scan.is_plane or not model.task.makes_ct_of_mr:
         return RunFeatures(looks)
-    cycle = _cycle(done, model, device)
+    planes = planes_in(view, body)
+    cycle = _cycle(view, planes, model, device)
     return RunFeatures(
         looks=looks,
-        view_disagreement_hu=view_disagreement_hu(done, model, device=device),
+        view_disagreement_hu=view_disagreement_hu(view, planes, model, device=device),
         cycle_information=cycle.information,
         cycle_note=cycle.note,
         reverse_sha256=cycle.sha256,
@@ -77,7 +84,7 @@ class _Cycle:
     sha256: str | None = None
 
 
-def _cycle(done: Translated, model: Model, device: torch.device) -> _Cycle:
+def _cycle(view: View, planes: list[Seen], model: Model, device: torch.device) -> _Cycle:
     if model.card.reverse is None:
         return _Cycle(note="the card names no reverse model")
     try:
@@ -88,7 +95,7 @@ def _cycle(done: Translated, model: Model, device: torch.device) -> _Cycle:
         return _Cycle(note=f"the reverse model {reverse.card.name} works on another grid")
     if reverse.task.source.unit != "HU":
         return _Cycle(note=f"the reverse model {reverse.card.name} takes no CT in HU")
-    information = cycle_information(done, model, reverse, device=device)
+    information = cycle_information(view, planes, model, reverse, device=device)
     if information is None:
         return _Cycle(note="too few slices, or nothing to compare")
     return _Cycle(information, sha256=reverse.card.weights_sha256)

@@ -87,6 +87,12 @@ def made_name(task: Task) -> str:
     return f"{'Synthetic' if is_other else 'Translated'} {_named(task.target)}"
 
 
+def task_said(task: Task) -> str:
+    """Return what is made of what, within a sentence: ``MR to synthetic CT``."""
+    made = made_name(task)
+    return f"{source_name(task)} to {made[0].lower()}{made[1:]}"
+
+
 def source_name(task: Task) -> str:
     """Return what the input is called in a report."""
     return _named(task.source)

@@ -212,7 +212,7 @@ def cell(value: float, metric: Metric) -> Cell:
 
 @dataclass(frozen=True)
 class SummaryCell:
-    """A score of a method in a group, in parts."""
+    """A score of a method in a group, in parts; ``sd`` is empty of one patient, who has none."""
 
     mean: str
     sd: str
@@ -233,6 +233,7 @@ def _summary_blocks(study: Study) -> list[tuple[str, int, list[tuple[str, list[S
                 mean, sd, median, low, high = (
                     cell(v, s.metric).text for v in (s.mean, s.sd, s.median, s.low, s.high)
                 )
+                sd = "" if math.isnan(s.sd) else sd
                 interval = "" if math.isnan(s.low) else f"{low} to {high}"
                 cells.append(SummaryCell(mean, sd, median, interval, s.n))
             rows.append((method, cells))

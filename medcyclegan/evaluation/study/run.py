@@ -23,6 +23,7 @@ from medcyclegan.evaluation.study.output import ensure_study_writable, write_stu
 from medcyclegan.evaluation.study.page import patient_viewer
 from medcyclegan.evaluation.study.patient import Copies, Patient, Refusal, read_groups, refuse_copy
 from medcyclegan.evaluation.study.plan import Plan, StudyRequest, make_plan
+from medcyclegan.evaluation.study.score_columns import metrics_of
 from medcyclegan.evaluation.study.signals import (
     MeasuredSignal,
     load_made_signal,
@@ -40,6 +41,7 @@ from medcyclegan.evaluation.study.statistics import (
     summarise,
 )
 from medcyclegan.evaluation.study.tables import Study
+from medcyclegan.evaluation.study.undefined import why_undefined
 from medcyclegan.evaluation.viewer import Viewer
 from medcyclegan.io.case_names import words
 from medcyclegan.io.held_files import held_files
@@ -126,6 +128,12 @@ class _Found:
         """Keep warnings of a patient."""
         self.warnings[case] = (*self.warnings.get(case, ()), *sentences)
 
+    def warn_undefined(self, result: Measured | MeasuredSignal, ref: Volume) -> None:
+        """Keep why scores of a patient are not defined."""
+        metrics = metrics_of(result.scores.protocol)
+        said = why_undefined(result, metrics, ref.geometry.shape)
+        self.warn(result.case, (f"{result.method}: {text}" for text in said))
+
     def all_notes(self, outside: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         """All sentences on each patient, with those on features outside the reference ranges."""
         return {
@@ -166,6 +174,7 @@ def _score_patient(patient: Patient, request: StudyRequest, found: _Found) -> Pa
             copies = found.copies.of(path, "synthetic CT", case)
             found.warn(case, (f"{method}: {said}" for said in copies))
             found.warn(case, (*_too_good(result), *_offset(result)))
+            found.warn_undefined(result, truth.ct)
     return PatientImages(case, truth.ct, truth.mask, truth.mr, scts) if scts else None
 
 
@@ -196,6 +205,7 @@ def _score_signals(patient: Patient, request: StudyRequest, found: _Found) -> Pa
             copies = found.copies.of(path, "translated image", case)
             scale = scale_warning(made, truth, intensities)
             found.warn(case, (f"{method}: {said}" for said in (*made.warnings, *copies, *scale)))
+            found.warn_undefined(result, truth.image)
     return PatientImages(case, truth.image, truth.mask, None, images) if images else None
 
 

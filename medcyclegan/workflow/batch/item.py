@@ -47,6 +47,7 @@ class Status(StrEnum):
 class Row(BaseModel):
     """What the record of a batch says of one input; paths are relative, and there is no header.
 
+    ``code`` is the exit code with which what stopped it ends the conversion of one image.
     Bytes of a name that are no UTF-8 are escaped, as ``path_text`` does it.
     """
 
@@ -69,6 +70,7 @@ class Row(BaseModel):
     series: str = ""
     status: Status
     reason: str = ""
+    code: int = 0
     contrast: Contrast = "other"
     output: str = ""
     report: str = ""

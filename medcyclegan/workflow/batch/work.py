@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from distributed import get_worker
 
-from medcyclegan.errors import InputRefused, MedcycleganError, ModelRefused
+from medcyclegan.errors import InputRefused, MedcycleganError, ModelRefused, exit_code_of
 from medcyclegan.evaluation.metrics import AIR_BELOW_HU, BONE_ABOVE_HU, no_reference
 from medcyclegan.imaging.enhancement import parse_step
 from medcyclegan.io.held_files import held_files
@@ -125,6 +125,7 @@ def qa_figures(scan: Scan, synthesis: Synthesis) -> dict[str, float]:
 # An input that was begun twice and ended neither time is given up.
 MOST_TRIES = 2
 DIED = "the worker process died while it had this input in hand"
+DIED_TWICE = f"{DIED}, twice"
 
 _log = logging.getLogger(__name__)
 
@@ -148,7 +149,7 @@ def work_alone(item: Item, settings: Settings) -> Row:
     if row := done_in_this_run(item, settings):
         return row
     if _tries(item, settings) >= MOST_TRIES:
-        return item.row(Status.FAILED, f"{DIED}, twice")
+        return item.row(Status.FAILED, DIED_TWICE)
     return _marked(item, settings, tries=MOST_TRIES)
 
 
@@ -176,7 +177,7 @@ def _marked(item: Item, settings: Settings, *, tries: int) -> Row:
                 write_record(item, row, settings)
     except Exception as error:
         _log.debug("%s", item.source, exc_info=True)
-        row = _row_of(error, item, settings)
+        row = row_of(error, item, settings)
     is_without_record = row.status is Status.FAILED and not was_there and output.exists()
     if not is_without_record:  # else the mark says to the next run that the output is ours
         remove_mark(item, settings)
@@ -280,17 +281,19 @@ def _row_done(item: Item, settings: Settings, done: Conversion, card: Card) -> R
     )
 
 
-def _row_of(error: Exception, item: Item, settings: Settings) -> Row:
+def row_of(error: Exception, item: Item, settings: Settings) -> Row:
     """Say why an item was not done; messages that are not ours may quote a header: left out."""
+    code = exit_code_of(error)
     if isinstance(error, MedcycleganError):
         status = Status.REFUSED if isinstance(error, InputRefused) else Status.FAILED
-        said = _without_roots(str(error), settings)
-        return item.row(status, said.removeprefix(f"{item.source}: "))
+        said = _without_roots(str(error), settings).removeprefix(f"{item.source}: ")
+        return item.row(status, said, code=code)
+    said = f"a fault of medcyclegan: {type(error).__name__}"
     if isinstance(error, MemoryError):
-        return item.row(Status.FAILED, "not enough memory for this scan")
-    if isinstance(error, OSError):
-        return item.row(Status.FAILED, f"the system refused: {error.strerror or 'no reason given'}")
-    return item.row(Status.FAILED, f"a fault of medcyclegan: {type(error).__name__}")
+        said = "not enough memory for this scan"
+    elif isinstance(error, OSError):
+        said = f"the system refused: {error.strerror or 'no reason given'}"
+    return item.row(Status.FAILED, said, code=code)
 
 
 def _without_roots(message: str, settings: Settings) -> str:
