@@ -6,6 +6,7 @@ The codes are listed for users in ``docs/errors.md``.
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
 
 
@@ -21,7 +22,7 @@ class ExitCode(IntEnum):
     DEVICE_OR_MEMORY = 6
     TRAINING_STOPPED = 7
     SOME_REFUSED = 8
-    DOUBTFUL = 9
+    OUT_OF_DISTRIBUTION = 9
     NOT_ALIGNED = 10
     INTERRUPTED = 130
     STDOUT_CLOSED = 141
@@ -108,3 +109,17 @@ class Terminated(Interrupted):
     """One that SIGTERM asked to stop, as cluster schedulers do."""
 
     exit_code = ExitCode.TERMINATED
+
+
+# Of the system: the disk or the quota is full, or a file at its limit.
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def exit_code_of(error: Exception) -> ExitCode:
+    """Return the exit code of what stopped a conversion, ours or of the system."""
+    if isinstance(error, MedcycleganError):
+        return error.exit_code
+    if isinstance(error, MemoryError):
+        return ExitCode.DEVICE_OR_MEMORY
+    is_full = isinstance(error, OSError) and error.errno in NO_ROOM
+    return ExitCode.CANNOT_WRITE if is_full else ExitCode.OUR_FAULT

@@ -13,7 +13,8 @@ from medcyclegan.cli.common import Voice, voice_options
 from medcyclegan.errors import ExitCode
 
 if TYPE_CHECKING:
-    from medcyclegan.workflow.align import Aligned, Row
+    from medcyclegan.workflow.align import Aligned
+    from medcyclegan.workflow.align_folders import Row
 
 NOTE = "Research use only: look at the picture before you use the aligned CT."
 
@@ -53,12 +54,8 @@ def align(
     Beside the image go the transform (.tfm), a record (.json) and a picture (.png).
     """
     from medcyclegan import __version__
-    from medcyclegan.workflow.align import (
-        AlignRequest,
-        align_files,
-        align_folders,
-        are_folders_of_patients,
-    )
+    from medcyclegan.workflow.align import AlignRequest, align_files
+    from medcyclegan.workflow.align_folders import align_folders, are_folders_of_patients
 
     def one(mr: Path, ct: Path, to: Path) -> Aligned:
         request = AlignRequest(
@@ -103,7 +100,7 @@ def _say(voice: Voice, done: Aligned) -> None:
 
 def _end_folder(voice: Voice, rows: tuple[Row, ...], out: Path) -> None:
     """Tell of each patient, and end with the code that the whole has."""
-    from medcyclegan.workflow.align import TABLE
+    from medcyclegan.workflow.align_folders import TABLE
 
     done = [row for row in rows if row.status in ("aligned", "kept")]
     bad = [row for row in rows if row.status not in ("aligned", "kept")]
@@ -121,5 +118,5 @@ def _end_folder(voice: Voice, rows: tuple[Row, ...], out: Path) -> None:
     if done and bad:
         sys.exit(ExitCode.SOME_REFUSED)
     if bad:
-        only_misfits = all(row.status in ("not aligned", "unmatched") for row in bad)
-        sys.exit(ExitCode.NOT_ALIGNED if only_misfits else ExitCode.INPUT_REFUSED)
+        codes = {row.code for row in bad if row.code}  # those without a partner have none
+        sys.exit(ExitCode(codes.pop()) if len(codes) == 1 else ExitCode.INPUT_REFUSED)

@@ -15,7 +15,7 @@ from medcyclegan.cli.common import Voice, voice_options
 from medcyclegan.cli.conversions import derive_option, untilt_option
 from medcyclegan.cli.paths import check_model
 from medcyclegan.errors import ModelRefused, UsageError
-from medcyclegan.io.input_path import refuse_no_tree
+from medcyclegan.io.discover import refuse_no_tree
 
 if TYPE_CHECKING:
     from medcyclegan.workflow.batch.item import Row
@@ -223,14 +223,15 @@ def batch(*, voice: Voice, patients: Path, task: str, dry_run: bool, **flags: An
     refuse_no_tree(patients)
     check_model(flags["model"])
     from medcyclegan.cli.conversions import default_provenance
+    from medcyclegan.workflow.batch.foresight import foreseen
     from medcyclegan.workflow.batch.run import plan_batch, refuse_all_set_aside, run_batch
     from medcyclegan.workflow.batch.workers import Crew
 
     crew = Crew(workers=flags["workers"], scheduler=flags["scheduler"])
     order = _order(patients, task, flags)
     if dry_run:
-        plan, _ = plan_batch(order, provenance=default_provenance())
-        show_plan(voice, plan)
+        plan, settings = plan_batch(order, provenance=default_provenance())
+        show_plan(voice, foreseen(plan, settings))
         refuse_all_set_aside(plan, order)
         return
     view = BatchView(voice)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import signal
@@ -29,10 +28,8 @@ from medcyclegan.cli.serve import serve
 from medcyclegan.cli.simulate import simulate
 from medcyclegan.cli.train import config, train
 from medcyclegan.cli.translate import denoise_ct, synth_ct, translate
-from medcyclegan.errors import ExitCode, MedcycleganError
+from medcyclegan.errors import NO_ROOM, ExitCode, MedcycleganError
 
-# Of writing to stdout, which may be a file: the disk is full, or the file at its limit.
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
 
 

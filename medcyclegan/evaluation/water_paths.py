@@ -34,6 +34,7 @@ STEP_MM = 1.0
 LEAST_PATH_MM = 10.0
 # Rays along the end of an image: half of what interpolation adds to them there.
 _EDGE_MM = 1.0
+_DIGITS_OF_COUNTS = 6
 # How far beyond the target a proton is followed that goes too deep.
 BEYOND_MM = 40.0
 P95 = 95.0
@@ -241,7 +242,9 @@ def _rays(
     blur_mm = max(geometry.spacing_mm)
     low[2], high[2] = body_low[2] - blur_mm, min(high[2] + BEYOND_MM, body_high[2] + blur_mm)
     spacing_mm = np.array([pitch_mm, pitch_mm, STEP_MM])
-    count = np.maximum(1, np.ceil((high - low) / spacing_mm)).astype(int)
+    # Rounding of the angles must not add a row: opposite beams have the same rays.
+    wanted = np.round((high - low) / spacing_mm, _DIGITS_OF_COUNTS)
+    count = np.maximum(1, np.ceil(wanted)).astype(int)
     first = (low + high) / 2.0 - spacing_mm * (count - 1) / 2.0
     to_index = np.linalg.inv(geometry.affine_ras)
     steps = to_index[:3, :3] @ (axes.T * spacing_mm)

@@ -8,21 +8,22 @@ stay; in another patient each wants to go elsewhere.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk  # noqa: N813  # the name that its users know
 
 from medcyclegan.core.geometry import FloatArray
 from medcyclegan.imaging.itk_images import AIR_HU, Level, itk_rigid
-from medcyclegan.imaging.registration import MIDDLE_MM, Rigid, refined, value_of
-from medcyclegan.imaging.similarity import (
+from medcyclegan.imaging.mutual_information import (
     Bins,
     binned,
     joint_histogram,
-    mutual_information_of,
+    mutual_information,
     normalised_mutual_information,
 )
+from medcyclegan.imaging.registration import MIDDLE_MM, Rigid, refined, value_of
 
 # Blocks are cubes of this edge, side by side; so far a block may move.
 _BLOCK_MM = 48.0
@@ -76,6 +77,13 @@ class Fit:
         found = {field.name: getattr(self, field.name) for field in fields(self)}
         return {**found, "gain": self.gain}
 
+    def is_better_than(self, other: Fit) -> bool:
+        """Whether a transform of more freedom is worth it: by information and by local shifts.
+
+        Both, as either is so by chance now and then.
+        """
+        return self.nmi_after > other.nmi_after and self.local_mm < other.local_mm
+
 
 @dataclass(frozen=True)
 class Limit:
@@ -120,29 +128,40 @@ def measure_fit(level: Level, rigid: Rigid, total: sitk.Transform) -> Fit:
 
     ``level`` is one of 2 mm.
     """
+    return Fit(
+        nmi_before=_nmi(level, sitk.Transform(3, sitk.sitkIdentity)),
+        spread_mm=float(np.median(rigid.apart_mm)) if rigid.apart_mm else 0.0,
+        mirror_ratio=_mirror_ratio(level, rigid),
+        **_of_transform(level, total),
+    )
+
+
+def refitted(level: Level, fit: Fit, total: sitk.Transform) -> Fit:
+    """Return the fit of another transform with the same rigid part."""
+    return replace(fit, **_of_transform(level, total))
+
+
+def _of_transform(level: Level, total: sitk.Transform) -> dict[str, Any]:
     shifts = local_shifts_mm(level, total)
     lengths = np.linalg.norm(shifts, axis=1)
     dice, seen = _overlap(level, total)
-    return Fit(
-        nmi_before=_nmi(level, sitk.Transform(3, sitk.sitkIdentity)),
-        nmi_after=_nmi(level, total),
-        nmi_apart=float(np.mean([_nmi(level, apart) for apart in _apart(total)])),
-        body_dice=dice,
-        seen_share=seen,
-        spread_mm=float(np.median(rigid.apart_mm)) if rigid.apart_mm else 0.0,
-        local_mm=float(np.median(lengths)) if len(lengths) else float(_REACH_MM),
-        local_p90_mm=float(np.percentile(lengths, 90)) if len(lengths) else float(_REACH_MM),
-        blocks=len(lengths),
-        mirror_ratio=_mirror_ratio(level, rigid),
-    )
+    return {
+        "nmi_after": _nmi(level, total),
+        "nmi_apart": float(np.mean([_nmi(level, apart) for apart in _apart(total)])),
+        "body_dice": dice,
+        "seen_share": seen,
+        "local_mm": float(np.median(lengths)) if len(lengths) else float(_REACH_MM),
+        "local_p90_mm": float(np.percentile(lengths, 90)) if len(lengths) else float(_REACH_MM),
+        "blocks": len(lengths),
+    }
 
 
 def _nmi(level: Level, transform: sitk.Transform) -> float:
     values, seen = level.moved(transform)
     inside = level.rim_mask
-    return normalised_mutual_information(
-        level.fixed_values[inside], np.where(seen, values, np.float32(AIR_HU))[inside]
-    )
+    moving = np.where(seen, values, np.float32(AIR_HU))[inside]
+    joint = joint_histogram(binned(level.fixed_values[inside]), binned(moving))
+    return normalised_mutual_information(joint)
 
 
 def _apart(total: sitk.Transform) -> Iterator[sitk.Transform]:
@@ -257,7 +276,7 @@ def _information_at(
         for c, s, n in zip(corner, steps, block.shape, strict=True)
     )
     joint = joint_histogram(block.ravel(), moving[there].ravel(), _BLOCK_BINS)
-    return mutual_information_of(joint)
+    return mutual_information(joint)
 
 
 def _vertex(values: list[float], best: int) -> float:

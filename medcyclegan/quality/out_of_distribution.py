@@ -54,7 +54,7 @@ class RunFeatures:
 def features_of(
     scan: Scan, made: Volume, body: Volume, view: View, model: Model, *, device: torch.device
 ) -> RunFeatures:
-    """Measure the signs of a run.
+    """Measure the features of a run.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def _opened(folder: Path) -> Model:
     return load_model(folder)
 
 
-# How far beyond its measured range a sign may lie, as a factor either way: the range of a few
+# How far beyond its measured range a feature may lie, as a factor either way: the range of a few
 # people and of simulated heads is narrower than that of all. docs/trust.md says what it flags.
 SLACK = 1.5
 # Ranks within the brain hardly vary from person to person, and contrasts lie close to each other.
@@ -153,7 +153,7 @@ class Feature:
         """Say what was found, and what the reference is."""
         even = f", {part.even_tissue} in {part.one}," if part.even_tissue else ""
         said = self.says.format(value, even=even)
-        return f"{said}; of what the model knows, {self.range_text(within)}."
+        return f"{said}; the model's reference range is {self.range_text(within)}."
 
     def number(self, value: float) -> str:
         """Format a value as the sentence does."""
@@ -248,7 +248,7 @@ FEATURES = {
 
 
 def out_of_distribution_warnings(features: RunFeatures, card: Card) -> tuple[str, ...]:
-    """Return a sentence for each sign that lies outside the reference ranges on the card.
+    """Return a sentence for each feature that lies outside the reference ranges on the card.
 
     The way back counts only where it was measured with the weights that the card names.
     """
@@ -265,24 +265,26 @@ def out_of_distribution_warnings(features: RunFeatures, card: Card) -> tuple[str
 
 
 def verdict_of(features: RunFeatures, out_of_distribution: tuple[str, ...]) -> str:
-    """Return in one sentence whether the model knows such an input."""
+    """Return in one sentence whether a run is within the reference ranges of its model."""
     count = len(features.figures())
     if out_of_distribution:
+        outside = len(out_of_distribution)
+        lie = "lies" if outside == 1 else "lie"
         return (
-            f"{len(out_of_distribution)} of {count} signs say that the model does not know such an "
-            "input: do not trust the result."
+            f"{outside} of {count} features {lie} outside the model's reference ranges "
+            "(out-of-distribution): do not trust the result."
         )
-    return f"{count} checked, all as in what the model knows"
+    return f"{count} checked, all within the model's reference ranges"
 
 
 def judged(features: RunFeatures, card: Card) -> tuple[tuple[str, str, str], ...]:
-    """Return each sign as (what it is, its value, its reference range on the card)."""
+    """Return each feature as (what it is, its value, its reference range on the card)."""
     known = card.reference_ranges.ranges if card.reference_ranges is not None else {}
     return tuple(
         (
             FEATURES[name].called,
             FEATURES[name].number(value),
-            FEATURES[name].range_text(known[name]) if name in known else "not known",
+            FEATURES[name].range_text(known[name]) if name in known else "none",
         )
         for name, value in features.figures().items()
     )

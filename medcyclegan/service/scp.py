@@ -20,7 +20,7 @@ from pynetdicom.transport import (
     ThreadedAssociationServer,
 )
 
-from medcyclegan.errors import CannotWrite
+from medcyclegan.errors import NO_ROOM, CannotWrite
 from medcyclegan.service.receiving import NotAnInstance, Receiving, TooMuch, Visit
 from medcyclegan.service.settings import ANY, DicomSettings, Limits
 
@@ -58,7 +58,7 @@ _NEGOTIATION_S = 30.0
 _STOP_S = 1.0
 # Connections that have not yet said who they are, beside the associations.
 _MORE_CONNECTIONS = 20
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE})
+_NO_ROOM = NO_ROOM | {errno.EMFILE}
 
 _log = logging.getLogger(__name__)
 

@@ -29,6 +29,7 @@ from medcyclegan.service.queue import Queue
 from medcyclegan.service.results import write_view
 from medcyclegan.service.settings import ServiceSettings
 from medcyclegan.service.store import Store
+from medcyclegan.service.turns import Turns
 from medcyclegan.workflow.batch.finding import find_candidates
 from medcyclegan.workflow.batch.item import (
     Item,
@@ -40,15 +41,16 @@ from medcyclegan.workflow.batch.item import (
     up_to_date,
 )
 from medcyclegan.workflow.batch.plan import Plan, Rule, make_plan
-from medcyclegan.workflow.batch.work import station
-from medcyclegan.workflow.batch.workers import Crew, work_on
+from medcyclegan.workflow.batch.work import DIED_TWICE, station
+from medcyclegan.workflow.batch.workers import Crew, work_by_itself, work_together
 from medcyclegan.workflow.convert import Provenance
 from medcyclegan.workflow.request import suffix_of
 
-# A job that failed is tried again after these times; then it waits for a person.
+# A job that failed is tried again after these times; then it waits for a person. One that brought
+# down its worker, and another worker by itself, waits at once.
 RETRY_AFTER_S = (60.0, 300.0)
 # So often a job may have been in hand when a process died, before it waits for a person, too.
-_MOST_BEGINNINGS = 10
+_MOST_ATTEMPTS = 10
 _RECONNECT_AFTER_S = 10.0
 _LOOK_EVERY_S = 1.0
 # Of the disk being full, as a rule: what is known is kept in memory and written later.
@@ -106,31 +108,19 @@ def view_job(settings: Settings, item: Item, to: Path) -> None:
         write_view(item, settings, place.model.task, to=to)
 
 
-class Translation:
-    """Plans what was received and translates what waits, until it is stopped."""
+class Background:
+    """A thread that looks for work until it is stopped, and at once when it is woken.
 
-    def __init__(
-        self,
-        store: Store,
-        queue: Queue,
-        settings: ServiceSettings,
-        model: Model,
-        connect: Callable[[], AbstractContextManager[Client]],
-    ) -> None:
-        self._store, self._queue, self._settings = store, queue, settings
-        self._card = model.card
-        self._threads = Crew(workers=settings.workers, scheduler=settings.scheduler).threads
-        self._connect = connect
+    ``name`` is that of the thread, which does not keep the process alive.
+    """
+
+    def __init__(self, name: str) -> None:
         self._stop = threading.Event()
         self._wake = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="translation", daemon=True)
-        self._tries: dict[str, int] = {}
-        self.is_connected = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Take up what a process before this one had in hand, and begin."""
-        if left := self._queue.put_back_running():
-            _log.warning("%d jobs are begun again", left)
+        """Begin."""
         self._thread.start()
 
     def wake(self) -> None:
@@ -141,6 +131,41 @@ class Translation:
         """Begin nothing more; what is in hand is done again at the next start."""
         self._stop.set()
         self._wake.set()
+
+    def _run(self) -> None:
+        """Look for work again and again, until ``_stop`` is set."""
+        raise NotImplementedError
+
+
+class Translation(Background):
+    """Plans what was received and translates what waits, until it is stopped."""
+
+    def __init__(
+        self,
+        store: Store,
+        queue: Queue,
+        settings: ServiceSettings,
+        model: Model,
+        connect: Callable[[], AbstractContextManager[Client]],
+    ) -> None:
+        super().__init__("translation")
+        self._store, self._queue, self._settings = store, queue, settings
+        self._card = model.card
+        self._threads = Crew(workers=settings.workers, scheduler=settings.scheduler).threads
+        self._connect = connect
+        self._tries: dict[str, int] = {}
+        self._turns = Turns()
+        self.is_connected = False
+
+    def start(self) -> None:
+        """Take up what a process before this one had in hand, and begin."""
+        if left := self._queue.put_back_running():
+            _log.warning("%d jobs are begun again", left)
+        super().start()
+
+    def stop(self) -> None:
+        """Begin nothing more; what is in hand is done again at the next start."""
+        super().stop()
         if self._thread.is_alive():
             self._thread.join(timeout=_RECONNECT_AFTER_S)
 
@@ -251,8 +276,8 @@ class Translation:
 
     def _do(self, job: Job, client: Client) -> None:
         item = item_of(job)
-        if job.attempts > _MOST_BEGINNINGS:
-            said = f"the service ended {_MOST_BEGINNINGS} times while it had this in hand"
+        if job.attempts > _MOST_ATTEMPTS:
+            said = f"the service ended {_MOST_ATTEMPTS} times while it had this in hand"
             return self._surely(
                 lambda: self._queue.end_job(job.id, item.row(Status.FAILED, said), ())
             )
@@ -276,7 +301,7 @@ class Translation:
         make_state(settings)
         done = up_to_date(item, settings)  # of a process that died after it had written it
         if done is None:
-            (done,) = work_on((item,), settings, client)
+            done = self._worked(item, settings, client)
         if done.status in (Status.DONE, Status.DOUBTFUL, Status.UP_TO_DATE):
             to = self.view_path(job)
             try:
@@ -287,9 +312,20 @@ class Translation:
             return done.model_copy(update={"status": Status.DONE})
         return done
 
+    def _worked(self, item: Item, settings: Settings, client: Client) -> Row:
+        """Convert it beside others; if its worker died, which others may be to blame for, alone."""
+        with self._turns.together():
+            (row,) = work_together((item,), settings, client)
+        if row.status is not Status.WAITING:
+            return row
+        _log.warning("a worker died: what it had in hand is tried once more, one by one")
+        with self._turns.alone():
+            return work_by_itself(item, settings, client)
+
     def _end(self, job: Job, row: Row) -> None:
         failed = row.status is Status.FAILED
-        if failed and job.attempts <= len(RETRY_AFTER_S):
+        may_go = row.reason != DIED_TWICE  # it would take workers down again and again
+        if failed and may_go and job.attempts <= len(RETRY_AFTER_S):
             after_s = RETRY_AFTER_S[job.attempts - 1]
             _log.warning("job %s: failed, tried again in %.0f s", job.id, after_s)
             self._surely(lambda: self._queue.put_back(job.id, after_s=after_s, result=row))

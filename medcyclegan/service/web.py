@@ -6,7 +6,6 @@ Everything comes from this process; no page loads anything from elsewhere.
 from __future__ import annotations
 
 import asyncio
-import errno
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager
@@ -27,7 +26,7 @@ from fastapi.responses import (
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from medcyclegan import __version__
-from medcyclegan.errors import InputRefused, MedcycleganError
+from medcyclegan.errors import NO_ROOM, InputRefused, MedcycleganError
 from medcyclegan.models.store import Model
 from medcyclegan.service import retention
 from medcyclegan.service.entries import Delivery, DeliveryState, Job, JobState, Send
@@ -37,7 +36,7 @@ from medcyclegan.service.results import as_dicom, as_nifti, read_view
 from medcyclegan.service.settings import ServiceSettings
 from medcyclegan.service.translation import item_of
 from medcyclegan.service.uploads import Uploads
-from medcyclegan.workflow.request import made_name, source_name
+from medcyclegan.workflow.request import made_name, source_name, task_said
 
 # The newest deliveries are shown; older ones are in the queue all the same.
 _MOST_SHOWN = 200
@@ -54,7 +53,6 @@ _ASSETS = {
     "viewer.js": ("medcyclegan.evaluation", "text/javascript"),
     "viewer_drawing.js": ("medcyclegan.evaluation", "text/javascript"),
 }
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass(frozen=True)
@@ -124,7 +122,7 @@ def _refused(request: Request, error: Exception) -> Response:
 
 
 def _system_refused(request: Request, error: Exception) -> Response:
-    is_full = getattr(error, "errno", None) in (None, *_NO_ROOM)
+    is_full = getattr(error, "errno", None) in (None, *NO_ROOM)
     said = "There is no room left in the store." if is_full else "The system refused to write."
     return JSONResponse({"error": said}, status_code=507 if is_full else 500)
 
@@ -157,6 +155,7 @@ def _page(name: str, request: Request, **values: Any) -> str:
         model=card.name,
         source=source_name(card.task),
         made=made_name(card.task),
+        task=task_said(card.task),
         destinations=[destination.name for destination in context.settings.destinations],
         csrf=context.known.csrf,
         has_token=bool(context.known.token),

@@ -1,11 +1,8 @@
-"""Bring the CT of a patient onto the grid of the MR: one pair of files, or a folder of patients."""
+"""Bring the CT of a patient onto the grid of the MR: one pair of files."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +10,9 @@ import SimpleITK as sitk  # noqa: N813  # the name that its users know
 
 from medcyclegan.core.text import path_text
 from medcyclegan.core.volume import Volume
-from medcyclegan.errors import InputRefused, MedcycleganError, NotAligned, UsageError
-from medcyclegan.evaluation.alignment_picture import alignment_png
+from medcyclegan.errors import InputRefused, NotAligned, UsageError
 from medcyclegan.evaluation.metrics import LOWEST_HU
-from medcyclegan.evaluation.study.plan import Images, find_images
+from medcyclegan.evaluation.pictures import alignment_png
 from medcyclegan.imaging.body_mask import body_mask_ct, body_mask_mr
 from medcyclegan.imaging.itk_images import Level, itk_rigid, level_of, resampled
 from medcyclegan.imaging.plausibility import refuse_ct, refuse_no_ct, refuse_noise
@@ -29,17 +25,16 @@ from medcyclegan.imaging.registration import (
     register_deformable,
     register_rigid,
 )
-from medcyclegan.imaging.registration_fit import LIMITS, Fit, broken_limits, measure_fit
+from medcyclegan.imaging.registration_fit import LIMITS, Fit, broken_limits, measure_fit, refitted
 from medcyclegan.io.atomic import atomic_file, ensure_writable
 from medcyclegan.io.leftovers import sidecar_path
 from medcyclegan.io.naming import is_folder, is_picture, named_beside
 from medcyclegan.io.read import read_scan, refuse_unknown
 from medcyclegan.io.scan import Scan
-from medcyclegan.io.sidecar import Sidecar, files_of, sha256_of
+from medcyclegan.io.sidecar import Sidecar, files_of, sha256_of_source
 from medcyclegan.io.write import write_scan
 
 SCHEMA = "medcyclegan-alignment 1"
-TABLE = "align.csv"
 # What lies outside the CT's field of view is air, as in scores.
 OUTSIDE_HU = LOWEST_HU
 # With less than this along an axis, turns about the others cannot be told.
@@ -80,7 +75,8 @@ class Alignment:
     """A registered pair: the CT on the MR's grid, the transform, and how well it sits.
 
     ``matrix_ras`` (4, 4) is the rigid part, from fixed to moving points. ``folded_share`` and
-    ``inverse_mm`` are of the B-spline, None without.
+    ``inverse_mm`` are of the B-spline, None without; ``left_out`` is the fit with a B-spline that
+    was asked for, and not kept as it sits no better than the rigid transform.
     """
 
     image: Volume
@@ -89,6 +85,12 @@ class Alignment:
     fit: Fit
     folded_share: float | None = None
     inverse_mm: float | None = None
+    left_out: Fit | None = None
+
+    @property
+    def kind(self) -> str:
+        """What the transform is."""
+        return "rigid" if self.folded_share is None else "B-spline"
 
     def figures(self) -> dict[str, float]:
         """All figures by name."""
@@ -155,14 +157,19 @@ def align_volumes(
     level = level_of(mr, body_mask_mr(mr), ct, body_mask_ct(ct), spacing_mm=FINE_MM)
     rigid = register_rigid(level, progress=progress)
     stiff = itk_rigid(rigid.matrix_ras)
-    total, folded, inverse_mm = stiff, None, None
+    total, folded, inverse_mm, left_out = stiff, None, None, None
+    fit = measure_fit(level, rigid, stiff)
     if deformable:
-        total, folded, inverse_mm = _bent(level.coarser(MIDDLE_MM), stiff)
-    fit = measure_fit(level, rigid, total)
+        bent, bent_folded, bent_mm = _bent(level.coarser(MIDDLE_MM), stiff)
+        bent_fit = refitted(level, fit, bent)
+        if bent_fit.is_better_than(fit):
+            fit, total, folded, inverse_mm = bent_fit, bent, bent_folded, bent_mm
+        else:
+            left_out = bent_fit
     still = sitk.Transform(3, sitk.sitkIdentity)
     image, _ = resampled(ct, mr.geometry, total, fill=OUTSIDE_HU)
     before, _ = resampled(ct, mr.geometry, still, fill=OUTSIDE_HU)
-    return Alignment(image, rigid.matrix_ras, total, fit, folded, inverse_mm), before
+    return Alignment(image, rigid.matrix_ras, total, fit, folded, inverse_mm, left_out), before
 
 
 def _bent(level: Level, stiff: sitk.Euler3DTransform) -> tuple[sitk.Transform, float, float]:
@@ -186,13 +193,21 @@ def _broken(alignment: Alignment) -> tuple[str, ...]:
 
 
 def _warnings_of(alignment: Alignment) -> tuple[str, ...]:
-    unseen = 1.0 - alignment.fit.seen_share
-    if unseen <= _TOLD_SHARE:
-        return ()
-    return (
-        f"{unseen:.0%} of the body in the MR lies outside the CT's field of view, and is "
-        f"{OUTSIDE_HU:g} HU in the output.",
-    )
+    said = []
+    fit, bent = alignment.fit, alignment.left_out
+    unseen = 1.0 - fit.seen_share
+    if unseen > _TOLD_SHARE:
+        said.append(
+            f"{unseen:.0%} of the body in the MR lies outside the CT's field of view, and is "
+            f"{OUTSIDE_HU:g} HU in the output."
+        )
+    if bent is not None:
+        said.append(
+            "The B-spline sits no better than the rigid transform, and was left out: the result is "
+            f"rigid (shift left {fit.local_mm:.2f} mm, with the B-spline {bent.local_mm:.2f} mm; "
+            f"information {fit.nmi_after:.4f}, with it {bent.nmi_after:.4f})."
+        )
+    return tuple(said)
 
 
 def _refuse_output(request: AlignRequest) -> None:
@@ -251,9 +266,9 @@ def _record(
         "schema": SCHEMA,
         "version": version,
         "fixed": path_text(request.fixed.name),
-        "fixed_sha256": sha256_of(files_of(fixed)),
+        "fixed_sha256": sha256_of_source(files_of(fixed)),
         "transform": path_text(request.outputs["transform"].name),
-        "kind": "B-spline" if request.deformable else "rigid",
+        "kind": alignment.kind,
         "fixed_to_moving_ras": alignment.matrix_ras.tolist(),
         "outside_hu": OUTSIDE_HU,
         "figures": {name: round(value, 5) for name, value in alignment.figures().items()},
@@ -293,104 +308,3 @@ def _write(
         overwrite=overwrite,
         sidecar=record if has_sidecar else None,
     )
-
-
-@dataclass(frozen=True, eq=False)
-class Row:
-    """A patient of a folder: aligned, kept (of an earlier run), not aligned, refused, unmatched."""
-
-    case: str
-    status: str
-    reason: str = ""
-    output: Path | None = None
-    figures: dict[str, float] | None = None
-
-
-def are_folders_of_patients(fixed: Path, moving: Path) -> bool:
-    """Whether both are folders, and not each a DICOM series by itself."""
-    if not (fixed.is_dir() and moving.is_dir()):
-        return False
-    return not (find_images(fixed, role="mr").alone and find_images(moving, role="ref").alone)
-
-
-def align_folders(
-    fixed: Path,
-    moving: Path,
-    out: Path,
-    *,
-    one: Callable[[Path, Path, Path], Aligned],
-    overwrite: bool = False,
-) -> tuple[Row, ...]:
-    """Register the CT of each patient of two folders, or of one folder of patients.
-
-    Images belong together by names of files and folders, as in ``evaluate``. ``one`` registers a
-    pair. One that fails is a row and does not stop the others; images that an earlier run made
-    are kept. The table ``align.csv`` is written in the end, also of a run that is broken off.
-
-    Raises
-    ------
-    InputRefused
-        If a folder holds no images, or no patient has both.
-    """
-    mrs, cts = find_images(fixed, role="mr"), find_images(moving, role="ref")
-    both = [case for case in mrs.by_case if case in cts.by_case]
-    if not both:
-        raise InputRefused(
-            f"No patient of {fixed} ({_some(mrs)}) has a CT in {moving} ({_some(cts)})",
-            rule="images belong together by the names of their files or folders, without words "
-            "such as mr, t1 or ct",
-            remedy="name them alike",
-        )
-    rows = [
-        *_unmatched(mrs, cts, "no CT of this name"),
-        *_unmatched(cts, mrs, "no MR of this name"),
-    ]
-    out.mkdir(parents=True, exist_ok=True)
-    try:
-        for case in both:
-            target = out / f"{case.replace('/', '_')}_ct.nii.gz"
-            if target.exists() and not overwrite:
-                rows.append(Row(case, "kept", output=target))
-                continue
-            rows.append(_row(case, partial(one, mrs.by_case[case], cts.by_case[case], target)))
-    finally:
-        _write_table(out / TABLE, rows)
-    return tuple(rows)
-
-
-def _row(case: str, align: Callable[[], Aligned]) -> Row:
-    try:
-        done = align()
-    except NotAligned as error:
-        return Row(case, "not aligned", path_text(str(error)), figures=error.figures)
-    except MedcycleganError as error:
-        return Row(case, "refused", path_text(str(error)))
-    said = " ".join(done.warnings)
-    return Row(case, "aligned", said, done.outputs["image"], done.alignment.figures())
-
-
-def _unmatched(ours: Images, theirs: Images, reason: str) -> list[Row]:
-    known = {*theirs.by_case, *theirs.unclear}
-    rows = [Row(case, "unmatched", reason) for case in ours.by_case if case not in known]
-    return rows + [Row(case, "unmatched", why) for case, why in ours.unclear.items()]
-
-
-def _some(images: Images) -> str:
-    return ", ".join(sorted(images.by_case)[:5]) or "none"
-
-
-def _write_table(path: Path, rows: list[Row]) -> None:
-    names = sorted({name for row in rows for name in row.figures or {}})
-    with atomic_file(path, overwrite=True) as part, part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["case", "status", "output", *names, "reason"])
-        writer.writeheader()
-        for row in rows:
-            writer.writerow(
-                {
-                    "case": row.case,
-                    "status": row.status,
-                    "output": row.output.name if row.output else "",
-                    "reason": row.reason,
-                    **{name: f"{value:.5g}" for name, value in (row.figures or {}).items()},
-                }
-            )

@@ -16,16 +16,14 @@ from medcyclegan.io.dicom.api import MapMaker, MapSource, ensure_highdicom, is_d
 from medcyclegan.io.naming import Format, is_folder, output_path
 from medcyclegan.io.read import read_scan, refuse_unknown
 from medcyclegan.io.scan import DicomSourceHeader, Scan
+from medcyclegan.workflow.ct_source import DerivedFrom
 from medcyclegan.workflow.quantities import (
     SKULL,
-    SKULL_WARNING,
-    DerivedFrom,
     Wanted,
     derive_map,
     read_curve,
-    skull_paths,
-    write_skull,
 )
+from medcyclegan.workflow.skull_output import skull_paths, skull_warning, write_skull
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ def derive_file(request: Request, *, maker: MapMaker) -> Derived:
     if request.wanted.name == SKULL:
         skull = find_skull(scan.volume)
         write_skull(skull, outputs, ct, version=version, overwrite=overwrite)
-        return Derived(outputs, skull.thickness, None, skull, (*scan.warnings, SKULL_WARNING))
+        return Derived(outputs, skull.thickness, None, skull, (*scan.warnings, skull_warning(ct)))
     found = derive_map(
         ct,
         request.wanted,

@@ -15,7 +15,7 @@ from medcyclegan.evaluation.pictures import Stages
 from medcyclegan.imaging.enhancement import Step, enhance
 from medcyclegan.io.atomic import ensure_writable
 from medcyclegan.io.dicom.api import Derivation, DerivedSeries, derive_series, is_dicom
-from medcyclegan.io.input_path import refuse_irregular
+from medcyclegan.io.discover import refuse_irregular
 from medcyclegan.io.naming import suffix_for
 from medcyclegan.io.read import read_scan
 from medcyclegan.io.scan import DicomSourceHeader, RasterSourceHeader, Scan
@@ -24,7 +24,7 @@ from medcyclegan.models.store import Model
 from medcyclegan.workflow.convert import Provenance, Request, finish, open_scan
 from medcyclegan.workflow.synthesize import Synthesis, synthesize
 
-SUFFIX = "_enhanced"
+ENHANCED_SUFFIX = "_enhanced"
 _PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 _WRITTEN = (".png", ".tif", ".tiff")
 # Characters: leaves room in a header for what a model did.
@@ -58,7 +58,8 @@ class Recipe:
     @property
     def suffix(self) -> str:
         """What follows the input's name in that of the output."""
-        return SUFFIX if self.model is None else SUFFIX + suffix_for(self.model.card.name)
+        translated = "" if self.model is None else suffix_for(self.model.card.name)
+        return ENHANCED_SUFFIX + translated
 
 
 def output_for(source: Path, *, suffix: str) -> Path:

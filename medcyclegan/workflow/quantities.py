@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from medcyclegan.core.text import path_text
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused, UsageError
 from medcyclegan.imaging.hu_curves import (
@@ -21,20 +18,20 @@ from medcyclegan.imaging.hu_curves import (
     schneider_2000,
     through,
 )
-from medcyclegan.imaging.skull import Region, Skull, find_skull
-from medcyclegan.io.atomic import atomic_file, ensure_writable
+from medcyclegan.imaging.skull import find_skull
+from medcyclegan.io.atomic import ensure_writable
 from medcyclegan.io.dicom.api import (
     MapMaker,
     MapMeaning,
-    MapSource,
     ensure_highdicom,
     write_map,
 )
 from medcyclegan.io.naming import companion_path, is_folder, is_picture
-from medcyclegan.io.scan import Scan
-from medcyclegan.io.sidecar import Sidecar, sha256_of, sidecar_if_nifti
+from medcyclegan.io.sidecar import Sidecar, sha256_of_source, sidecar_if_nifti
 from medcyclegan.io.table import read_table
 from medcyclegan.io.write import write_scan
+from medcyclegan.workflow.ct_source import DerivedFrom
+from medcyclegan.workflow.skull_output import skull_paths, skull_warning, write_skull
 
 _COLUMNS = ("hu", "value")
 _RULE = "a curve is a CSV table with the columns hu and value, HU rising from row to row"
@@ -48,12 +45,6 @@ SKULL = "skull"
 NAMES = (*QUANTITIES, SKULL)
 # The simulated CTs that the shipped models learned from are diagnostic CTs of this voltage.
 USUAL_KVP = 120
-SKULL_WARNING = (
-    "A density ratio is no better than the HU inside bone. Those of a synthetic CT are a model's "
-    "guess: its card tells its mean error in HU, and no ratio of it was compared with one of a CT. "
-    "It is not for choosing patients."
-)
-_DIGITS = {"thickness_mean_mm": 2, "thickness_p5_mm": 2, "thickness_p95_mm": 2, "sdr": 3}
 
 
 @dataclass(frozen=True)
@@ -114,12 +105,6 @@ def parse_wanted(text: str) -> Wanted:
     return Wanted(name, Path(curve) if sign else None)
 
 
-def skull_paths(mask: Path) -> tuple[Path, Path, Path]:
-    """Return where mask, thickness and table of a skull go."""
-    thickness = companion_path(mask, "_thickness")
-    return mask, thickness, companion_path(mask, "", ending=".csv")
-
-
 def ensure_derivable(
     wanted: tuple[Wanted, ...], output: Path, *, source: Path, unit: str, overwrite: bool
 ) -> None:
@@ -148,19 +133,6 @@ def ensure_derivable(
             ensure_writable(path, source=source, overwrite=overwrite, folder=is_series)
 
 
-@dataclass(frozen=True, eq=False)
-class DerivedFrom:
-    """A CT in HU: its voxels, the scan that it is or was made from, and the file that holds it.
-
-    ``slices`` are those of the CT where it is DICOM, None else.
-    """
-
-    image: Volume
-    scan: Scan
-    file: Path
-    slices: MapSource | None = None
-
-
 def derive_beside(
     ct: DerivedFrom, wanted: Wanted, *, maker: MapMaker, overwrite: bool
 ) -> tuple[tuple[Path, ...], tuple[str, ...]]:
@@ -169,7 +141,7 @@ def derive_beside(
     if wanted.name == SKULL:
         skull = find_skull(ct.image)
         write_skull(skull, paths, ct, version=maker.version, overwrite=overwrite)
-        return paths, (SKULL_WARNING,)
+        return paths, (skull_warning(ct),)
     found = derive_map(ct, wanted, paths[0], maker=maker, overwrite=overwrite, told_kvp=None)
     return paths, found.warnings
 
@@ -219,7 +191,7 @@ def _sidecar_of_map(ct: DerivedFrom, wanted: Wanted, made: DerivedMap, *, versio
         "version": version,
         "quantity": quantity.name,
         "curve": curve.name,
-        "curve_sha256": "" if wanted.curve is None else sha256_of((wanted.curve,)),
+        "curve_sha256": "" if wanted.curve is None else sha256_of_source((wanted.curve,)),
         "kvp": curve.kvp,
         "curve_edges_hu": list(curve.edges_hu),
         "curve_offsets": list(curve.offsets),
@@ -227,17 +199,12 @@ def _sidecar_of_map(ct: DerivedFrom, wanted: Wanted, made: DerivedMap, *, versio
         "warnings": [*ct.scan.warnings, *made.warnings],
     }
     return Sidecar(
-        f"Map of {quantity.title}, derived from the HU of {_named(ct)}. Research use only.",
+        f"Map of {quantity.title}, derived from the HU of {ct.name}. Research use only.",
         scan=ct.scan,
         unit=quantity.unit,
         version=version,
         facts=facts,
     )
-
-
-def _named(ct: DerivedFrom) -> str:
-    """The CT: what was read, or what was made of it."""
-    return "a CT" if ct.file == ct.scan.source else f"the synthetic CT {path_text(ct.file.name)}"
 
 
 def curve_of(wanted: Wanted, *, told_kvp: float | None) -> tuple[Curve, tuple[str, ...]]:
@@ -259,8 +226,8 @@ def curve_of(wanted: Wanted, *, told_kvp: float | None) -> tuple[Curve, tuple[st
         return curve, (said,)
     if told_kvp is None:
         return carney_2006(USUAL_KVP), (
-            f"The input does not say its tube voltage: {USUAL_KVP} kVp is assumed, as the shipped "
-            "models make; --kvp of derive says another.",
+            f"The input does not say its tube voltage: {USUAL_KVP} kVp is assumed, that of the CTs "
+            "that the shipped models learned from; --kvp of derive says another.",
         )
     return carney_2006(round(told_kvp)), ()
 
@@ -294,46 +261,6 @@ def apply_curve(ct: Volume, curve: Curve, quantity: Quantity) -> tuple[Volume, t
 def _share(count: int, ct: Volume) -> str:
     share = f"({count / ct.voxels.size:.2%})"
     return f"{count} voxel {share} lies" if count == 1 else f"{count} voxels {share} lie"
-
-
-def write_skull(
-    skull: Skull, paths: tuple[Path, ...], ct: DerivedFrom, *, version: str, overwrite: bool
-) -> None:
-    """Write mask, thickness and table; NaN becomes an empty cell."""
-    mask, thickness, table = paths
-    parts = (("Mask of the skull", skull.mask, mask), ("Thickness", skull.thickness, thickness))
-    for title, volume, path in parts:
-        told = Sidecar(
-            f"{title}, found in the HU of {_named(ct)}. Research use only.",
-            scan=ct.scan,
-            unit=volume.unit,
-            version=version,
-            facts={"version": version, "warnings": [*ct.scan.warnings, SKULL_WARNING]},
-        )
-        write_scan(
-            volume,
-            source_header=ct.scan.source_header,
-            to=path,
-            overwrite=overwrite,
-            sidecar=sidecar_if_nifti(path, told),
-        )
-    with atomic_file(table, overwrite=overwrite) as part:
-        part.write_text(_csv(skull.regions), encoding="utf-8")
-
-
-def _csv(regions: tuple[Region, ...]) -> str:
-    text = io.StringIO(newline="")
-    rows = [{name: _cell(name, value) for name, value in vars(one).items()} for one in regions]
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _cell(name: str, value: object) -> object:
-    if not isinstance(value, float):
-        return value
-    return "" if math.isnan(value) else f"{value:.{_DIGITS.get(name, 0)}f}"
 
 
 def read_curve(path: Path) -> Curve:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from medcyclegan.core.task import Domain, Task
 from medcyclegan.io.dicom.api import Deidentifier, KindName
-from medcyclegan.io.naming import SUFFIX, Format, suffix_for
+from medcyclegan.io.naming import SCT_SUFFIX, Format, suffix_for
 from medcyclegan.models.card import Card
 from medcyclegan.workflow.quantities import Wanted
 
@@ -90,6 +90,12 @@ def made_name(task: Task) -> str:
     return f"{'Synthetic' if is_other else 'Translated'} {_named(task.target)}"
 
 
+def task_said(task: Task) -> str:
+    """Return what is made of what, within a sentence: ``MR to synthetic CT``."""
+    made = made_name(task)
+    return f"{source_name(task)} to {made[0].lower()}{made[1:]}"
+
+
 def source_name(task: Task) -> str:
     """Return what the input is called in a report."""
     return _named(task.source)
@@ -98,7 +104,7 @@ def source_name(task: Task) -> str:
 def suffix_of(card: Card) -> str:
     """Return what follows the input's name in that of the output: ``_sct``, or the model's name."""
     is_sct = card.task.source.modality == "MR" and card.task.target.unit == "HU"
-    return SUFFIX if is_sct else suffix_for(card.name)
+    return SCT_SUFFIX if is_sct else suffix_for(card.name)
 
 
 def _named(domain: Domain) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -18,6 +20,7 @@ from medcyclegan.evaluation.water_paths import (
     true_paths,
 )
 from medcyclegan.imaging.hu_curves import proton_stopping_power, through
+from medcyclegan.simulate.head_pairs import rotation
 
 WATER = through("a curve by hand", (-1000.0, 0.0, 1000.0), (0.0, 1.0, 1.6))
 GRID = geometry_from_spacing((80, 70, 40), (1.0, 1.0, 1.5))
@@ -99,6 +102,34 @@ def test_the_published_curve_gives_its_own_values() -> None:
     tissue, dense = float(curve.at(0.0)), float(curve.at(1000.0))
     assert np.median(found.ct_mm) == pytest.approx(40.0 * tissue, abs=0.02)
     assert np.median(found.wepl_mm) == pytest.approx(10.0 * (dense - tissue), abs=0.02)
+
+
+def _lopsided() -> tuple[Volume, Volume]:
+    """A body without any symmetry, of bone and soft tissue, on a turned grid."""
+    grid = geometry_from_spacing(
+        (60, 56, 24), (1.5, 1.5, 2.5), rotation(np.array([4.0, -3.0, 7.0]))
+    )
+    place = places(grid)
+    inside = np.linalg.norm((place - (3.0, -2.0, 1.0)) / (34.0, 28.0, 24.0), axis=-1) < 1.0
+    inside |= np.linalg.norm((place - (20.0, 14.0, 5.0)) / (17.0, 12.0, 13.0), axis=-1) < 1.0
+    hu = np.where(inside, 30.0, -1000.0)
+    hu[np.linalg.norm(place - (-10.0, 8.0, -3.0), axis=-1) < 9.0] = 900.0
+    ct = phantom(hu, grid)
+    return ct, ct.with_voxels(inside.astype(np.float32), unit="mask")
+
+
+@pytest.mark.parametrize("make", [water, _lopsided])
+@pytest.mark.parametrize("angle", [0.0, 30.0, 60.0, 90.0, 120.0, 150.0])
+def test_opposite_beams_have_the_same_rays_mirrored(
+    make: Callable[[], tuple[Volume, Volume]], angle: float
+) -> None:
+    ct, body = make()
+    paths = true_paths(ct, body, options(angle, angle + 180.0))
+    first, second = paths.beams
+    assert first.rays.shape == second.rays.shape
+    here, there = (np.full(beam.counts.shape, np.nan) for beam in paths.beams)
+    here[first.counts], there[second.counts] = first.ct_mm, second.ct_mm
+    assert np.allclose(here, there[::-1], rtol=0.0, atol=1e-3, equal_nan=True)
 
 
 def test_anisotropic_turned_and_flipped_grids_have_the_same_path() -> None:

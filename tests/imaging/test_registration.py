@@ -24,6 +24,7 @@ from medcyclegan.imaging.registration_fit import (
     broken_limits,
     local_shifts_mm,
     measure_fit,
+    refitted,
 )
 from tests.moved_pairs import error_mm, mirrored, moved_pair
 
@@ -113,6 +114,10 @@ def test_a_spline_takes_back_a_bend_and_does_not_fold(right: tuple[Level, Rigid]
     total = register_deformable(bent, stiff)
     after = np.linalg.norm(local_shifts_mm(bent, total), axis=1)
     assert np.percentile(after, 75) < 0.7 * np.percentile(before, 75)
+    stiff_fit, total_fit = (refitted(bent, SITS, transform) for transform in (stiff, total))
+    assert total_fit.is_better_than(stiff_fit)
+    assert not stiff_fit.is_better_than(total_fit)
+    assert not stiff_fit.is_better_than(stiff_fit)
     assert folded_share(bent, total) == 0.0
     points = bent.points_lps_mm(200)
     assert inverse_consistency_mm(stiff, stiff.GetInverse(), points) < 1e-6

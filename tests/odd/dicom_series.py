@@ -77,6 +77,11 @@ def _rescaled(ds: Dataset, k: int) -> None:
     ds.RescaleSlope, ds.RescaleIntercept, ds.RescaleType = str(slope / 2), "0", "US"
 
 
+def _scaled_apart(ds: Dataset, k: int) -> None:
+    block = ds.private_block(0x2005, "Philips MR Imaging DD 001", create=True)
+    block.add_new(0x0E, "FL", 0.25 if k > 6 else 0.5)
+
+
 def _inverted(ds: Dataset, k: int) -> None:
     ds.PhotometricInterpretation = "MONOCHROME1"
     ds.PixelData = (4095 - np.frombuffer(ds.PixelData, "<u2")).astype("<u2").tobytes()
@@ -200,6 +205,16 @@ READ = (
         "SliceThickness differs from slice to slice",
     ),
     _is(
+        "slices of two study dates and accession numbers, in one study",
+        series(third(StudyDate="20240301", AccessionNumber="A2")),
+        "The slices differ in StudyDate, AccessionNumber",
+    ),
+    _is(
+        "slices that Philips's private slope scales apart",
+        series(_scaled_apart),
+        "The Philips ScaleSlope differs from slice to slice",
+    ),
+    _is(
         "a header that counts more slices than there are",
         series(every(ImagesInAcquisition="13")),
         "slices may be missing at the ends",
@@ -260,6 +275,7 @@ REFUSED = (
     ),
     _third("two time points", "several time points", TemporalPositionIdentifier="2"),
     _third("slices of two patients (ID)", _ONE_PATIENT, PatientID="Other-7"),
+    _third("one ID of two issuers", _ONE_PATIENT, IssuerOfPatientID="Other Hospital"),
     _third("slices of two patients (name)", _ONE_PATIENT, PatientName="Other^Name"),
     _third("two IDs that differ in case alone", _ONE_PATIENT, PatientID="id-4711"),
     _third("slices of two patients (sex)", _ONE_PATIENT, PatientSex="F"),

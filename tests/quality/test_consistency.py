@@ -1,4 +1,4 @@
-"""Other views and the way back: planes lie where they should, known networks give known signs."""
+"""Other views and the way back: planes lie where they should, known networks give known figures."""
 
 from __future__ import annotations
 

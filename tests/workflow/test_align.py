@@ -13,18 +13,14 @@ from PIL import Image
 
 from medcyclegan import read_scan
 from medcyclegan.core.volume import Volume
-from medcyclegan.errors import InputRefused, NotAligned
+from medcyclegan.errors import CannotWrite, InputRefused, NotAligned
+from medcyclegan.imaging.registration import Rigid
 from medcyclegan.io.nifti.image import write_nifti
 from medcyclegan.io.scan import ItkSourceHeader
 from medcyclegan.simulate.non_heads import abdomen
 from medcyclegan.workflow import align as workflow
-from medcyclegan.workflow.align import (
-    Aligned,
-    AlignRequest,
-    align_files,
-    align_folders,
-    are_folders_of_patients,
-)
+from medcyclegan.workflow.align import Aligned, AlignRequest, align_files
+from medcyclegan.workflow.align_folders import align_folders, are_folders_of_patients
 from tests.cli.conversion_inputs import Run, runner, tree_hash
 from tests.dicom_factory import make_series
 from tests.moved_pairs import error_mm, moved_pair
@@ -156,6 +152,33 @@ def test_bad_input_is_refused_by_name_before_any_work(
     assert tree_hash(tmp_path) == before
 
 
+def test_a_spline_that_sits_worse_than_the_rigid_transform_is_left_out_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The CT was moved as a whole: a B-spline follows noise, and leads away from the truth."""
+    pair = moved_pair()
+    truth = Rigid(pair.truth_ras, (0.1,), 1)
+    monkeypatch.setattr(workflow, "register_rigid", lambda level, progress: truth)
+    save(pair.mr, tmp_path / "mr.nii.gz")
+    save(pair.ct, tmp_path / "ct.nii.gz")
+    names = [tmp_path / name for name in ("mr.nii.gz", "ct.nii.gz", "out.nii.gz")]
+    made = align_files(AlignRequest(*names, deformable=True), version="0.0.1")
+    bent, fit = made.alignment.left_out, made.alignment.fit
+    assert bent is not None
+    assert bent.local_mm > fit.local_mm
+    (said,) = (text for text in made.warnings if "B-spline" in text)
+    assert f"{fit.local_mm:.2f} mm, with the B-spline {bent.local_mm:.2f} mm" in said
+    record = json.loads(made.outputs["record"].read_text())["medcyclegan"]
+    assert record["kind"] == "rigid"
+    assert said in record["warnings"]
+    assert "folded_share" not in record["figures"]
+    transform = sitk.ReadTransform(str(made.outputs["transform"]))
+    points = pair.mr.geometry.to_world(np.array([[10.0, 10, 10], [30, 40, 50]]))
+    mapped = np.array([transform.TransformPoint((p * (-1, -1, 1)).tolist()) for p in points])
+    wanted = (pair.truth_ras @ np.c_[points, [1, 1]].T).T[:, :3] * (-1, -1, 1)
+    assert np.allclose(mapped, wanted, atol=1e-3)
+
+
 def test_another_part_of_the_body_is_refused(tmp_path: Path) -> None:
     belly = abdomen(5.0)
     save(belly, tmp_path / "mr.nii.gz")
@@ -197,6 +220,26 @@ def test_folders_of_patients_go_by_name_and_one_failure_stands_alone(tmp_path: P
     assert len(calls) == 3  # p1 once more, p2 not
     with pytest.raises(InputRefused, match="name them alike"):
         align_folders(patients / "p3", patients / "p4", out, one=one)
+
+
+@pytest.mark.parametrize(
+    ("second", "code"), [(CannotWrite("no space"), 4), (InputRefused("no MR"), 3)]
+)
+def test_a_folder_of_which_nothing_could_be_written_ends_with_4(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, second: Exception, code: int
+) -> None:
+    patients = tmp_path / "patients"
+    for case in ("p1", "p2"):
+        save(moved_pair().mr, patients / case / "mr.nii.gz")
+        save(moved_pair().ct, patients / case / "ct.nii.gz")
+    errors = iter([CannotWrite("no space"), second])
+
+    def fails(*_: object, **__: object) -> None:
+        raise next(errors)
+
+    monkeypatch.setattr(workflow, "align_files", fails)
+    given = ("--fixed", patients, "--moving", patients, "--out", tmp_path / "out")
+    assert run("align", *given)[0] == code
 
 
 class _Figures:

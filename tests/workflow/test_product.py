@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from medcyclegan.workflow.request import kind_of_target, method_of, series_label, suffix_of
+from medcyclegan.workflow.request import (
+    kind_of_target,
+    method_of,
+    series_label,
+    suffix_of,
+    task_said,
+)
 from tests.tiny_model import tiny_card
 from tests.tiny_tasks import task_of
 
@@ -45,3 +51,12 @@ def test_the_method_says_what_of_what() -> None:
     assert method_of(task_of("xr-ct")) == (
         "Synthetic picture of a CT from radiograph by a 2.5D convolutional network"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("mr-ct", "MR to synthetic CT"), ("ct-ct", "CT to translated CT"),
+     ("mr-mr", "MR to translated MR"), ("xr-ct", "radiograph to synthetic picture of a CT")],
+)  # fmt: skip
+def test_what_is_made_of_what_is_said_within_a_sentence(name: str, said: str) -> None:
+    assert task_said(task_of(name)) == said

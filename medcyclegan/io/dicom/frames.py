@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
 from pydicom.sequence import Sequence
 
 from medcyclegan.errors import InputRefused
@@ -92,7 +92,9 @@ def _frame_dataset(file: DicomFile, own: Dataset, common: Dataset) -> Dataset:
     ds = Dataset({element.tag: element for element in file.header.elements()})
     ds.file_meta = file.header.file_meta
     ds.set_original_encoding(file.implicit, file.little_endian, file.header.original_character_set)
-    ds.PerFrameFunctionalGroupsSequence = Sequence([own])
+    # An element of its own: the header's is that of all frames.
+    name = "PerFrameFunctionalGroupsSequence"
+    ds[name] = DataElement(name, "SQ", Sequence([own]))
     for group, keywords in _PROMOTED.items():
         items = _items(own, group, file) or _items(common, group, file)
         for keyword in keywords:

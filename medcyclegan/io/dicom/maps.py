@@ -7,6 +7,10 @@ Scanners and workstations store diffusion, perfusion, relaxation and materials a
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from pydicom import Dataset
+
 from medcyclegan.io.dicom.attribute_access import text
 from medcyclegan.io.dicom.frames import SliceView
 from medcyclegan.io.dicom.header import DicomFile
@@ -49,11 +53,15 @@ def quantity_warning(view: SliceView) -> tuple[str, ...]:
 
 
 def is_made_from_an_image(file: DicomFile) -> bool:
-    """Whether the header says that the image is synthetic, whatever it is called.
+    """Whether the header of a file says that the image is synthetic, whatever it is called."""
+    return is_made_by_a_program(file.header, file.path)
+
+
+def is_made_by_a_program(header: Dataset, path: Path) -> bool:
+    """Whether a header says that the image is synthetic.
 
     Our phantoms, which no model made, stand for acquired images in trials.
     """
-    header, path = file.header, file.path
     is_phantom = text(header, "Manufacturer", path) == OUR_MANUFACTURER and not text(
         header, "ManufacturerModelName", path
     )

@@ -19,7 +19,7 @@ from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
 from medcyclegan.core.geometry import Geometry
 from medcyclegan.core.task import modality_of
-from medcyclegan.core.volume import FloatVoxels, Volume
+from medcyclegan.core.volume import FloatVoxels, Unit, Volume
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.attribute_access import text
 from medcyclegan.io.dicom.find import (
@@ -34,7 +34,8 @@ from medcyclegan.io.dicom.geometry import plane_of_grid, sort_slices
 from medcyclegan.io.dicom.header import DicomFile, load_header
 from medcyclegan.io.dicom.kinds import HU_RANGE
 from medcyclegan.io.dicom.maps import quantity_warning, synthetic_warning
-from medcyclegan.io.dicom.pixels import layouts_of, read_voxels, unit_of
+from medcyclegan.io.dicom.mixed_series import scale_warnings, shared_warning
+from medcyclegan.io.dicom.pixels import Layouts, layouts_of, read_voxels, unit_of
 from medcyclegan.io.dicom.radiograph import is_radiograph, radiograph_geometry
 from medcyclegan.io.dicom.series import choose_series, drop_duplicates
 from medcyclegan.io.dicom.series_consistency import check_alike, check_one_kind, component_warning
@@ -74,21 +75,29 @@ def untilted(volume: Volume, source_header: DicomSourceHeader) -> tuple[Volume, 
     InputRefused
         If the slices are stacked more than 45 degrees off their normal.
     """
-    degrees = tilt_degrees(volume.geometry)
+    geometry, axes, moved = _straightened(volume.geometry, source_header)
+    fill = float(HU_RANGE[0]) if volume.unit == "HU" else float(volume.voxels.min())
+    voxels = volume.voxels
+    for axis, moves in enumerate(axes):
+        voxels = _moved(voxels, axis, moves, fill)
+    return Volume(voxels, geometry, volume.unit), moved
+
+
+def _straightened(
+    tilted: Geometry, source_header: DicomSourceHeader
+) -> tuple[Geometry, tuple[_Axis, _Axis], DicomSourceHeader]:
+    """The rectangular grid, how slices move onto it, and their headers there."""
+    degrees = tilt_degrees(tilted)
     if degrees > MOST_DEGREES:
         raise InputRefused(
             f"The slices are stacked {degrees:.1f} degrees off their normal",
             rule=f"a gantry tilts by less than {MOST_DEGREES:g}",
             remedy="check the positions of the slices",
         )
-    fill = float(HU_RANGE[0]) if volume.unit == "HU" else float(volume.voxels.min())
-    geometry, axes = _rectangular(volume.geometry)
-    voxels = volume.voxels
-    for axis, moves in enumerate(axes):
-        voxels = _moved(voxels, axis, moves, fill)
+    geometry, axes = _rectangular(tilted)
     slices = tuple(_at(ds, geometry, k) for k, ds in enumerate(source_header.slices))
     moved = DicomSourceHeader(slices, source_header.frame_numbers, is_resampled=True)
-    return Volume(voxels, geometry, volume.unit), moved
+    return geometry, axes, moved
 
 
 def _rectangular(tilted: Geometry) -> tuple[Geometry, tuple[_Axis, _Axis]]:
@@ -149,7 +158,7 @@ def _at(source: Dataset, geometry: Geometry, k: int) -> Dataset:
     return ds
 
 
-__all__ = ["is_dicom", "read_dicom", "read_files", "read_series"]
+__all__ = ["is_dicom", "read_dicom", "read_files", "read_headers", "read_series"]
 
 
 def read_dicom(
@@ -206,13 +215,17 @@ def read_series(paths: tuple[Path, ...], *, source: Path, untilt: bool = False) 
     InputRefused
         If a file is no DICOM, or if they are no regular volume that we would vouch for.
     """
+    return read_files(_loaded(paths), source=source, untilt=untilt)
+
+
+def _loaded(paths: tuple[Path, ...]) -> list[DicomFile]:
     files: list[DicomFile] = []
     for path in paths:
         file = load_header(path)
         if file is None:
             raise InputRefused(f"{path} is no DICOM file", rule="it was one when it was found")
         files.append(file)
-    return read_files(files, source=source, untilt=untilt)
+    return files
 
 
 def read_files(
@@ -223,6 +236,58 @@ def read_files(
     untilt: bool = False,
 ) -> Scan:
     """Read files that are known to be one series, or one slice of it, as ``read_dicom`` does."""
+    series = _in_order(files, untilt=untilt, warnings=warnings)
+    voxels, about_pixels = read_voxels(
+        series.slices, series.layouts, modality=series.modality, unit=series.unit
+    )
+    geometry, warnings = series.geometry, series.warnings
+    volume = Volume(voxels, geometry, series.unit)
+    source_header = _source_header(series.slices)
+    if untilt and geometry.is_sheared:
+        volume, source_header = untilted(volume, source_header)
+        warnings += (_untilted_said(geometry, volume.geometry),)
+    return Scan(
+        volume=volume,
+        source_header=source_header,
+        source=source,
+        modality=modality_of(series.modality),
+        warnings=warnings + about_pixels,
+        files=tuple(file.path for file in series.files),
+    )
+
+
+def read_headers(
+    paths: tuple[Path, ...], *, untilt: bool = False
+) -> tuple[Geometry, DicomSourceHeader]:
+    """Check all of a series that can be checked without its pixels; its grid, and its headers.
+
+    Raises
+    ------
+    InputRefused
+        As ``read_series`` does, but for what is wrong with pixels.
+    """
+    series = _in_order(_loaded(paths), untilt=untilt, warnings=())
+    source_header = _source_header(series.slices)
+    if untilt and series.geometry.is_sheared:
+        straight, _, source_header = _straightened(series.geometry, source_header)
+        return straight, source_header
+    return series.geometry, source_header
+
+
+@dataclass(frozen=True, eq=False)
+class _Series:
+    """A series that was checked by its headers: slices by ascending k, and their grid."""
+
+    files: list[DicomFile]
+    slices: list[SliceView]
+    geometry: Geometry
+    layouts: Layouts
+    modality: str
+    unit: Unit
+    warnings: tuple[str, ...]
+
+
+def _in_order(files: list[DicomFile], *, untilt: bool, warnings: tuple[str, ...]) -> _Series:
     files, twice = drop_duplicates(files)
     warnings += twice
     views = [view for file in files for view in views_of(file)]
@@ -234,25 +299,15 @@ def read_files(
         check_one_kind(views)
     layouts = layouts_of(views)
     modality = text(views[0].dataset, "Modality", views[0].path)
+    warnings += shared_warning(views) + scale_warnings(views, modality)
     ordered, geometry, about_geometry = (
         (views, *radiograph_geometry(views))
         if plane
         else sort_slices(views, may_be_tilted=untilt and modality == "CT")
     )
     unit, about_values = unit_of(ordered, modality)
-    voxels, about_pixels = read_voxels(ordered, layouts, modality=modality, unit=unit)
-    volume, source_header = Volume(voxels, geometry, unit), _source_header(ordered)
-    if untilt and geometry.is_sheared:
-        volume, source_header = untilted(volume, source_header)
-        about_geometry += (_untilted_said(geometry, volume.geometry),)
-    return Scan(
-        volume=volume,
-        source_header=source_header,
-        source=source,
-        modality=modality_of(modality),
-        warnings=warnings + about_geometry + about_values + about_pixels,
-        files=tuple(file.path for file in files),
-    )
+    warnings += about_geometry + about_values
+    return _Series(files, ordered, geometry, layouts, modality, unit, warnings)
 
 
 def _untilted_said(before: Geometry, after: Geometry) -> str:

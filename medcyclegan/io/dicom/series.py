@@ -21,13 +21,13 @@ from medcyclegan.io.dicom.frames import views_of
 from medcyclegan.io.dicom.header import DicomFile
 from medcyclegan.io.dicom.pixels import layouts_of, read_voxels, unit_of
 
-PATIENT = ("PatientID", "PatientName", "PatientBirthDate")
+PATIENT = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate")
 PATIENT_PARTS = len(PATIENT)
 _PLACE = ("ImagePositionPatient", "ImageOrientationPatient")
 
 
 def patient_of(file: DicomFile) -> tuple[str, ...]:
-    """What tells the patient of a file: ID, name and date of birth, as ``patient_named`` has them.
+    """What tells the patient of a file: ID, its issuer, name, birth, as ``patient_named`` has them.
 
     Raises
     ------
@@ -38,14 +38,15 @@ def patient_of(file: DicomFile) -> tuple[str, ...]:
 
 
 def patient_named(header: Dataset, path: Path) -> tuple[str, ...]:
-    """ID, name and date of birth of a header, equal for one patient: the one rule for all of us.
+    """ID, issuer, name and date of birth of a header, equal for one patient: the one rule for all.
 
-    Capitals and empty components of a name say nothing (PS3.5 6.2.1): ``Doe^Jane^^^`` is
-    ``DOE^Jane``. An ID counts letter for letter.
+    Two hospitals may give one ID to two patients: its issuer tells them apart. Capitals and empty
+    components of a name say nothing (PS3.5 6.2.1): ``Doe^Jane^^^`` is ``DOE^Jane``. An ID counts
+    letter for letter.
     """
-    number, name, born = (text(header, keyword, path) for keyword in PATIENT)
+    number, issuer, name, born = (text(header, keyword, path) for keyword in PATIENT)
     groups = ("^".join(map(str.strip, group.split("^"))).rstrip("^") for group in name.split("="))
-    return number, "=".join(groups).rstrip("=").upper(), born
+    return number, issuer, "=".join(groups).rstrip("=").upper(), born
 
 
 def difference(first: DicomFile, other: DicomFile) -> str:

@@ -98,15 +98,22 @@ class Outcome:
 
     @property
     def exit_code(self) -> ExitCode:
-        """SOME_REFUSED or INPUT_REFUSED if some or all were, else DOUBTFUL if some are, else DONE.
+        """SOME_REFUSED if some were refused or failed, else OUT_OF_DISTRIBUTION or DONE.
 
-        What failed counts as refused.
+        Where none could be done: the code of what stopped them, if that is one, else INPUT_REFUSED.
         """
         found = {row.status for row in self.rows}
         if found & {Status.REFUSED, Status.FAILED}:
-            is_good = found & {Status.DONE, Status.UP_TO_DATE, Status.DOUBTFUL}
-            return ExitCode.SOME_REFUSED if is_good else ExitCode.INPUT_REFUSED
-        return ExitCode.DOUBTFUL if Status.DOUBTFUL in found else ExitCode.DONE
+            if found & {Status.DONE, Status.UP_TO_DATE, Status.DOUBTFUL}:
+                return ExitCode.SOME_REFUSED
+            bad = [row for row in self.rows if row.status in (Status.REFUSED, Status.FAILED)]
+            codes = {row.code for row in bad}
+            return (
+                ExitCode(codes.pop() or ExitCode.INPUT_REFUSED)
+                if len(codes) == 1
+                else ExitCode.INPUT_REFUSED
+            )
+        return ExitCode.OUT_OF_DISTRIBUTION if Status.DOUBTFUL in found else ExitCode.DONE
 
 
 def plan_batch(order: Order, *, provenance: Provenance, threads: int = 0) -> tuple[Plan, Settings]:

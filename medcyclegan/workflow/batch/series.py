@@ -26,7 +26,7 @@ from medcyclegan.io.dicom.api import (
     text,
     whole,
 )
-from medcyclegan.io.links import named
+from medcyclegan.io.discover import named
 from medcyclegan.workflow.batch.candidate import (
     SYNTHETIC_BY_HEADER,
     Candidate,
@@ -51,8 +51,11 @@ _LONG_TE_MS, _SHORT_TE_MS = 60.0, 30.0
 _LONG_TR_MS, _FLAIR_TI_MS = 1500.0, 1600.0
 
 
-def why_not(file: DicomFile, label: str) -> str:
+def why_not(file: DicomFile, label: str, types: set[str]) -> str:
     """Why a series is set aside: localizer, map, echo-planar; empty if nothing speaks against it.
+
+    ``types`` are the values of ImageType in all of its files. A localizer or map among the slices
+    of a volume makes it a mixture, which is refused by name.
 
     Raises
     ------
@@ -61,14 +64,21 @@ def why_not(file: DicomFile, label: str) -> str:
     """
     if is_made_from_an_image(file):
         return SYNTHETIC_BY_HEADER
-    kind = text(file.header, "ImageType", file.path).upper().split("\\")
-    if _LOCALIZERS & set(kind):
-        return "a localizer, by ImageType"
-    if _MAPS & set(kind):
-        return f"a derived map or functional series, by ImageType ({sorted(_MAPS & set(kind))[0]})"
+    by_type = [_why_not_type(values) for values in sorted(types)]
+    if all(by_type):
+        return by_type[0]
     if "EP" in text(file.header, "ScanningSequence", file.path).split("\\"):
         return "echo-planar, by ScanningSequence"
     return why_no_anatomy(label)
+
+
+def _why_not_type(image_type: str) -> str:
+    values = set(image_type.upper().split("\\"))
+    if _LOCALIZERS & values:
+        return "a localizer, by ImageType"
+    if _MAPS & values:
+        return f"a derived map or functional series, by ImageType ({sorted(_MAPS & values)[0]})"
+    return ""
 
 
 def is_derived(file: DicomFile) -> bool:
@@ -105,7 +115,8 @@ _Key = tuple[str, ...]
 class _Series:
     """What the files of one series have in common, and how many slices they are.
 
-    ``images`` has the first file of each SOPInstanceUID, relative to the tree.
+    ``images`` has the first file of each SOPInstanceUID, relative to the tree; ``modalities`` and
+    ``types`` (ImageType) are those of all files.
     """
 
     first: DicomFile
@@ -114,6 +125,8 @@ class _Series:
     files: list[Path] = field(default_factory=list)
     slices: int = 0
     images: dict[str, Path] = field(default_factory=dict)
+    modalities: set[str] = field(default_factory=set)
+    types: set[str] = field(default_factory=set)
 
 
 class SeriesCollector:
@@ -162,6 +175,8 @@ class SeriesCollector:
                 return
             series = self._of((*key, str(path.parent)), path, file)
         series.files.append(path)
+        series.modalities.add(text(file.header, "Modality", path))
+        series.types.add(text(file.header, "ImageType", path))
         series.slices += whole(file.header, "NumberOfFrames", path, default=1)
 
     def _of(self, key: _Key, path: Path, file: DicomFile) -> _Series:
@@ -276,6 +291,12 @@ class SeriesCollector:
                 f"{len(links)} of its files are links out of the folder of the inputs "
                 f"({named(links)}); put the files in their place (cp -L)"
             )
+        if len(series.modalities) > 1 and self._modality in series.modalities:
+            found = " and ".join(sorted(name or "no modality" for name in series.modalities))
+            return (
+                f"its images are of several modalities ({found}); put those of one into a folder "
+                "of their own"
+            )
         damaged = [self._damaged[f] for f in sorted(_folders(series)) if f in self._damaged]
         return damaged[0] + "; it might be a slice of the series" if damaged else ""
 
@@ -284,10 +305,10 @@ class SeriesCollector:
         header, path = series.first.header, series.first.path
         label = text(header, "SeriesDescription", path) or text(header, "ProtocolName", path)
         modality = text(header, "Modality", path)
-        is_other = modality != self._modality
+        is_other = self._modality not in series.modalities
         aside = self._other_said(modality) if is_other else ""
-        if not is_other:
-            aside = why_not(series.first, label)
+        if not is_other and len(series.modalities) == 1:
+            aside = why_not(series.first, label, series.types)
         part = self._part
         if not aside and not may_be_short and series.slices < part.least_slices:
             found = counted(series.slices, "slice")

@@ -22,9 +22,10 @@ import numpy as np
 import torch
 from distributed import get_worker
 
-from medcyclegan.errors import InputRefused, MedcycleganError, ModelRefused
+from medcyclegan.errors import InputRefused, MedcycleganError, ModelRefused, exit_code_of
 from medcyclegan.evaluation.metrics import AIR_BELOW_HU, BONE_ABOVE_HU, no_reference
 from medcyclegan.imaging.enhancement import parse_step
+from medcyclegan.io.held_files import held_files
 from medcyclegan.io.read import read_mask
 from medcyclegan.io.scan import Scan
 from medcyclegan.models.card import Card
@@ -96,7 +97,7 @@ def _open(name: str, model_sha256: str, threads: int) -> Station:
 
 def qa_figures(scan: Scan, synthesis: Synthesis) -> dict[str, float]:
     """Return extremes, the body's volume, for HU its median and shares of air and bone, and the
-    signs of ``no_reference`` and those of doubt; without what is not defined.
+    figures of ``no_reference`` and the features of the run; without what is not defined.
     """
     image = synthesis.image
     inside = image.voxels[synthesis.body.voxels > 0]
@@ -117,13 +118,14 @@ def qa_figures(scan: Scan, synthesis: Synthesis) -> dict[str, float]:
         figures |= {name: round(value, 4) for name, value in synthesis.features.figures().items()}
     features = asdict(no_reference(scan.volume, image, synthesis.body))
     return figures | {
-        name: round(sign, 3) for name, sign in features.items() if math.isfinite(sign)
+        name: round(figure, 3) for name, figure in features.items() if math.isfinite(figure)
     }
 
 
 # An input that was begun twice and ended neither time is given up.
 MOST_TRIES = 2
 DIED = "the worker process died while it had this input in hand"
+DIED_TWICE = f"{DIED}, twice"
 
 _log = logging.getLogger(__name__)
 
@@ -147,7 +149,7 @@ def work_alone(item: Item, settings: Settings) -> Row:
     if row := done_in_this_run(item, settings):
         return row
     if _tries(item, settings) >= MOST_TRIES:
-        return item.row(Status.FAILED, f"{DIED}, twice")
+        return item.row(Status.FAILED, DIED_TWICE)
     return _marked(item, settings, tries=MOST_TRIES)
 
 
@@ -175,7 +177,7 @@ def _marked(item: Item, settings: Settings, *, tries: int) -> Row:
                 write_record(item, row, settings)
     except Exception as error:
         _log.debug("%s", item.source, exc_info=True)
-        row = _row_of(error, item, settings)
+        row = row_of(error, item, settings)
     is_without_record = row.status is Status.FAILED and not was_there and output.exists()
     if not is_without_record:  # else the mark says to the next run that the output is ours
         remove_mark(item, settings)
@@ -201,15 +203,17 @@ def _translate(item: Item, settings: Settings, place: Station, request: Request)
     assert model is not None  # an order without one has methods
     is_shared = item.series_uid or settings.format == "dicom" or settings.report or item.mask
     files = place.files if is_shared else nullcontext()
-    with files:
-        digest = hash_input(item, settings.root)
-        opened = open_scan(request, model, provenance=provenance)
-        options = _options(item, settings)
-    result = synthesize(opened.scan, model, options=options, turn=place.network)
-    with files:
-        done = finish(opened, result, model, provenance=provenance)
-        if settings.report:
-            write_preview(done, thumbnail_path(item, settings))
+    with held_files() as held:
+        with files:
+            digest = hash_input(item, settings.root)
+            opened = open_scan(request, model, provenance=provenance)
+            options = _options(item, settings)
+        held.let_go()
+        result = synthesize(opened.scan, model, options=options, turn=place.network)
+        with files:
+            done = finish(opened, result, model, provenance=provenance)
+            if settings.report:
+                write_preview(done, thumbnail_path(item, settings))
     return digest, _row_done(item, settings, done, model.card)
 
 
@@ -218,7 +222,7 @@ def _enhance(item: Item, settings: Settings, place: Station, request: Request) -
     steps = tuple(parse_step(method) for method in settings.methods)
     recipe = Recipe(settings.methods, steps, place.model)
     to, overwrite = settings.out / item.output, request.overwrite
-    with place.network, place.files:
+    with place.network, place.files, held_files():
         digest = hash_input(item, settings.root)
         done = enhance_file(
             request.source, recipe, to=to, provenance=settings.provenance, overwrite=overwrite
@@ -277,17 +281,19 @@ def _row_done(item: Item, settings: Settings, done: Conversion, card: Card) -> R
     )
 
 
-def _row_of(error: Exception, item: Item, settings: Settings) -> Row:
+def row_of(error: Exception, item: Item, settings: Settings) -> Row:
     """Say why an item was not done; messages that are not ours may quote a header: left out."""
+    code = exit_code_of(error)
     if isinstance(error, MedcycleganError):
         status = Status.REFUSED if isinstance(error, InputRefused) else Status.FAILED
-        said = _without_roots(str(error), settings)
-        return item.row(status, said.removeprefix(f"{item.source}: "))
+        said = _without_roots(str(error), settings).removeprefix(f"{item.source}: ")
+        return item.row(status, said, code=code)
+    said = f"a fault of medcyclegan: {type(error).__name__}"
     if isinstance(error, MemoryError):
-        return item.row(Status.FAILED, "not enough memory for this scan")
-    if isinstance(error, OSError):
-        return item.row(Status.FAILED, f"the system refused: {error.strerror or 'no reason given'}")
-    return item.row(Status.FAILED, f"a fault of medcyclegan: {type(error).__name__}")
+        said = "not enough memory for this scan"
+    elif isinstance(error, OSError):
+        said = f"the system refused: {error.strerror or 'no reason given'}"
+    return item.row(Status.FAILED, said, code=code)
 
 
 def _without_roots(message: str, settings: Settings) -> str:

@@ -17,7 +17,14 @@ from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
 
 from medcyclegan.errors import DeviceError, UsageError
 from medcyclegan.workflow.batch.item import Item, Row, Settings, Status, read_mark
-from medcyclegan.workflow.batch.work import DIED, MOST_TRIES, SCANS_IN_MEMORY, work, work_alone
+from medcyclegan.workflow.batch.work import (
+    DIED,
+    DIED_TWICE,
+    MOST_TRIES,
+    SCANS_IN_MEMORY,
+    work,
+    work_alone,
+)
 
 _CONNECT_S = 30
 _LOCAL = {
@@ -195,9 +202,6 @@ def result_of(future: Future[Row], presence: Presence) -> Row:
             presence.look()
 
 
-# How often it is looked whether the worker that has an item alone is still there.
-
-
 def work_on(items: tuple[Item, ...], settings: Settings, client: Client) -> Iterator[Row]:
     """Yield the row of each item as it ends; items whose worker died come last, one at a time.
 
@@ -206,22 +210,27 @@ def work_on(items: tuple[Item, ...], settings: Settings, client: Client) -> Iter
     DeviceError
         If the scheduler is lost, or all workers are.
     """
+    by_output = {item.row(Status.WAITING).output: item for item in items}
+    orphans = []
+    for row in work_together(items, settings, client):
+        if row.status is Status.WAITING:
+            orphans.append(by_output[row.output])
+        else:
+            yield row
+    for item in orphans:
+        yield work_by_itself(item, settings, client)
+
+
+def work_together(items: tuple[Item, ...], settings: Settings, client: Client) -> Iterator[Row]:
+    """Yield the row of each item as it ends; it says ``waiting`` of those whose worker died."""
     presence = Presence(client)
     keys = [f"{settings.run}-{item.key}" for item in items]
     futures = client.map(work, items, settings=settings, key=keys, pure=False)
     by_key = {future.key: item for future, item in zip(futures, items, strict=True)}
-    orphans = []
     ended = as_completed(futures)
     del futures  # a result is let go when its row has been taken
     for future in as_they_end(ended, presence):
-        item = by_key[future.key]
-        row = _row_of(future, item, client, presence)
-        if row.status is Status.WAITING:
-            orphans.append(item)
-        else:
-            yield row
-    for item in orphans:
-        yield _alone(item, settings, client, presence)
+        yield _row_of(future, by_key[future.key], client, presence)
 
 
 def _row_of(future: Future[Row], item: Item, client: Client, presence: Presence) -> Row:
@@ -243,8 +252,12 @@ def _row_of(future: Future[Row], item: Item, client: Client, presence: Presence)
         return item.row(Status.FAILED, f"{reason}; have the same versions on all workers")
 
 
-def _alone(item: Item, settings: Settings, client: Client, presence: Presence) -> Row:
-    """Try an item once more with nothing beside it, and give it up if that worker dies too."""
+def work_by_itself(item: Item, settings: Settings, client: Client) -> Row:
+    """Try an item once more, and give it up if that worker dies too.
+
+    The caller sees to it that nothing else is worked on.
+    """
+    presence = Presence(client)
     key = f"{settings.run}-{item.key}-alone"
     future = client.submit(work_alone, item, settings, key=key, pure=False)
     while not future.done():
@@ -257,6 +270,6 @@ def _alone(item: Item, settings: Settings, client: Client, presence: Presence) -
                 continue
             if mark.worker not in client.nthreads():
                 future.cancel()
-                return item.row(Status.FAILED, f"{DIED}, twice")
+                return item.row(Status.FAILED, DIED_TWICE)
     row = _row_of(future, item, client, presence)
-    return item.row(Status.FAILED, f"{DIED}, twice") if row.status is Status.WAITING else row
+    return item.row(Status.FAILED, DIED_TWICE) if row.status is Status.WAITING else row

@@ -154,7 +154,7 @@ def test_what_a_batch_warned_of_is_told_where_its_outputs_are_scored(cohort: Pat
     (cohort / "good" / BATCH_RECORD).write_text(json.dumps({"unit": "HU", "rows": [row]}))
     study = study_on(cohort)
     assert told_everywhere(cohort, study, "P01", "good: warned of when it was made: Codes are 0")
-    assert study.notes_on("P01").count("good: doubtful: Odd.") == 1
+    assert study.notes_on("P01").count("good: out-of-distribution: Odd.") == 1
     assert not any("when it was made: Odd" in warning for warning in study.warnings)
 
 
@@ -208,3 +208,51 @@ def test_two_images_with_one_offset_are_told_though_they_agree(cohort: Path) -> 
     study = study_on(cohort, methods=request_on(cohort).methods[:1])
     assert told_everywhere(cohort, study, "P02", "reference CT", "offset of 1000 or 1024")
     assert not any("P01" in said and "offset" in said for said in study.warnings)
+
+
+def thin(root: Path, slices: int, *, first: int = 10) -> None:
+    """Keep some slices through the middle of every image, as of a thick-slice head."""
+    for path in root.rglob("*.nii.gz"):
+        image = nibabel.load(path)
+        kept = image.get_fdata(dtype=np.float32)[:, :, first : first + slices]
+        nibabel.save(nibabel.Nifti1Image(kept, image.affine), path)
+
+
+def test_a_similarity_that_a_few_slices_do_not_have_is_told_with_the_reason(
+    run: Run, tmp_path: Path
+) -> None:
+    make_cohort(tmp_path, (1,))
+    thin(tmp_path, 6)
+    given = ("--pred", tmp_path / "good", "--ref", tmp_path / "ct", "--out", tmp_path / "study")
+    code, out, err = run("evaluate", *given)
+    words = "SSIM is not defined: it needs 7 voxels and more along each axis, slices among them"
+    assert code == 0
+    assert f"P01: good: {words}, and the reference has 26 x 30 x 6" in err
+    assert "SSIM" not in out
+    about = json.loads((tmp_path / "study" / "study.json").read_text(encoding="utf-8"))
+    assert any(words in note for note in about["notes"]["P01"])
+    page = (tmp_path / "study" / "report.html").read_text(encoding="utf-8")
+    assert words in page
+    # Of one patient there is no standard deviation, and no sign that waits for one.
+    assert "\N{PLUS-MINUS SIGN} \N{EN DASH}" not in page
+
+
+def test_with_seven_slices_nothing_is_missing(tmp_path: Path) -> None:
+    make_cohort(tmp_path, (1, 2))
+    thin(tmp_path, 7)
+    study = study_on(tmp_path)
+    assert not any("not defined" in said for said in study.warnings)
+    page = (tmp_path / "study" / "report.html").read_text(encoding="utf-8")
+    assert "</b> \N{PLUS-MINUS SIGN} " in page
+
+
+def test_an_overlap_of_bone_where_there_is_none_is_told(tmp_path: Path) -> None:
+    make_cohort(tmp_path, (1,))
+    for path in (*(tmp_path / "ct").iterdir(), *(tmp_path / "good").iterdir()):
+        image = nibabel.load(path)
+        hu = np.minimum(image.get_fdata(dtype=np.float32), 200.0)
+        nibabel.save(nibabel.Nifti1Image(hu, image.affine), path)
+    study = study_on(tmp_path)
+    said = " ".join(study.warnings)
+    assert "good: Bone Dice is not defined: neither image has bone, above 250 HU" in said
+    assert "good: its errors in bone are not defined: the reference has none in the mask" in said

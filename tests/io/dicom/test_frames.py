@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.sequence import Sequence
+from pydicom.uid import ImplicitVRLittleEndian
 
 from medcyclegan.errors import InputRefused
+from medcyclegan.io.dicom.frames import views_of
+from medcyclegan.io.dicom.header import load_header
 from medcyclegan.io.dicom.read import read_dicom
+from tests.dicom_encoding import save
 from tests.dicom_enhanced import ORDER, SHAPE, make_enhanced
 from tests.dicom_factory import axial_affine, pattern
 
@@ -91,3 +95,27 @@ def test_one_frame_that_is_a_mosaic_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(InputRefused, match="Siemens mosaic"):
         read_dicom(make_enhanced(tmp_path, edit=edit))
+
+
+def test_a_view_keeps_the_groups_of_its_frame_and_the_file_those_of_all(tmp_path: Path) -> None:
+    file = load_header(make_enhanced(tmp_path))
+    assert file is not None
+    for _ in range(2):  # as often as it is asked for
+        views = views_of(file)
+        slopes = [
+            float(
+                view.dataset.PerFrameFunctionalGroupsSequence[0]
+                .PixelValueTransformationSequence[0]
+                .RescaleSlope
+            )
+            for view in views
+        ]
+        assert slopes == [k + 1 for k in ORDER]
+
+
+def test_a_copy_in_another_encoding_is_passed_over(tmp_path: Path) -> None:
+    path = make_enhanced(tmp_path)
+    save(dcmread(path), path.with_name("two.dcm"), transfer_syntax=ImplicitVRLittleEndian)
+    scan = read_dicom(path.parent)
+    assert scan.volume.geometry.shape == SHAPE
+    assert "Files that repeat a SOP instance were passed over: 1." in scan.warnings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import gzip
 import hashlib
 import json
@@ -17,16 +18,17 @@ import pytest
 from filelock import FileLock
 
 from medcyclegan.core.task import Domain, Window
-from medcyclegan.errors import CannotWrite, ExitCode, InputRefused, UsageError
+from medcyclegan.errors import CannotWrite, DeviceError, ExitCode, InputRefused, UsageError
 from medcyclegan.evaluation.study.batch_records import records_of, refuse_no_hu
 from medcyclegan.evaluation.study.plan import Method, StudyRequest
 from medcyclegan.io.dicom.read import is_dicom
 from medcyclegan.io.read import read_scan
 from medcyclegan.models.store import save_model
 from medcyclegan.workflow.batch import run as batch_run
-from medcyclegan.workflow.batch.item import Extras, Row
+from medcyclegan.workflow.batch.item import Extras, Row, Status
 from medcyclegan.workflow.batch.run import Order, Outcome, plan_batch, run_batch
 from medcyclegan.workflow.batch.table import counts_said
+from medcyclegan.workflow.batch.work import row_of
 from medcyclegan.workflow.batch.workers import Crew, connected
 from medcyclegan.workflow.request import suffix_of
 from medcyclegan.workflow.synthesize import Options
@@ -106,7 +108,7 @@ def test_a_patient_that_the_model_does_not_know_is_set_apart_and_stays_so(
         assert len(rows) == worked_on
         (row,) = outcome.rows
         assert row.status.value == "doubtful"
-        assert outcome.exit_code is ExitCode.DOUBTFUL
+        assert outcome.exit_code is ExitCode.OUT_OF_DISTRIBUTION
         assert (out / row.output).is_file()
     assert "The body in view" in row.doubts[0]
     assert row.qa["body_litres"] == pytest.approx(0.9, abs=0.1)
@@ -251,6 +253,47 @@ def test_none_could_be_done_is_code_3(model: Path, tmp_path: Path, address: str)
     (tmp_path / "in" / "a.nii.gz").write_bytes(b"no image")
     outcome, _ = go(order(tmp_path / "in", tmp_path / "out", model), address)
     assert outcome.exit_code is ExitCode.INPUT_REFUSED
+
+
+def test_none_could_be_written_is_code_4(model: Path, tmp_path: Path, address: str) -> None:
+    """One that is there is not replaced: nothing is wrong with the inputs."""
+    root, out = tmp_path / "in", tmp_path / "out"
+    for name in ("a", "b"):
+        small_nifti(root / name / "t1.nii.gz")
+        small_nifti(out / name / "t1_sct.nii.gz")
+    outcome, _ = go(order(root, out, model), address)
+    assert {(row.status.value, row.code) for row in outcome.rows} == {("failed", 4)}
+    assert outcome.exit_code is ExitCode.CANNOT_WRITE
+    with (out / "batch.csv").open() as file:
+        assert [row["code"] for row in csv.DictReader(file)] == ["4", "4"]
+
+
+_FULL = OSError(errno.ENOSPC, "No space left on device")
+_BAD, _FINE = InputRefused("bad"), None
+
+
+@pytest.mark.parametrize(
+    ("errors", "code"),
+    [
+        ((_FULL, CannotWrite("x"), _FULL), 4),
+        ((MemoryError(), DeviceError("no memory")), 6),
+        ((KeyError("of ours"),), 1),
+        ((_FULL, _BAD), 3),
+        ((_BAD, _BAD), 3),
+        ((OSError(errno.EIO, "Input/output error"), _FULL), 3),
+        ((_FULL, _FINE), 8),
+        ((_FINE,), 0),
+    ],
+)
+def test_the_exit_code_says_what_stopped_all(
+    model: Path, tmp_path: Path, errors: tuple[Exception | None, ...], code: int
+) -> None:
+    small_nifti(tmp_path / "in" / "t1.nii.gz")
+    plan, settings = plan_batch(order(tmp_path / "in", tmp_path / "o", model),
+                                provenance=provenance())  # fmt: skip
+    (item,) = plan.items
+    rows = [item.row(Status.DONE) if e is None else row_of(e, item, settings) for e in errors]
+    assert Outcome(tuple(rows)).exit_code == code
 
 
 def test_the_lock_is_freed_by_death(tmp_path: Path) -> None:
