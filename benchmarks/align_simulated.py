@@ -2,6 +2,7 @@
 
     python -m benchmarks.align_simulated --subjects 1 20 --out DIR
     python -m benchmarks.align_simulated --subjects 1 0 --labels LABELMAPS --heads 2 5 --out DIR
+    python -m benchmarks.align_simulated --picture align.png --labels LABELMAPS --heads 2
 
 Of each subject the MR (T1, T2, FLAIR and PD in turn; slices of 2.4 and 4 mm) and the CT (slices of
 2.4 and 3 mm) are simulated on grids of their own, oblique to each other, and the CT is turned by up
@@ -18,14 +19,17 @@ import csv
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from io import BytesIO
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from benchmarks.heads import read_head
 from medcyclegan.core.geometry import FloatArray, Geometry, geometry_from_spacing
 from medcyclegan.core.volume import Volume
+from medcyclegan.evaluation.pictures import alignment_png
 from medcyclegan.evaluation.study.load import onto_grid
 from medcyclegan.imaging.body_mask import body_mask_mr
 from medcyclegan.imaging.registration_fit import broken_limits
@@ -38,6 +42,7 @@ CONTRASTS = ("t1", "t2", "flair", "pd")
 MR_MM, CT_MM = (200.0, 250.0, 250.0), (230.0, 270.0, 260.0)
 NOISE_HU = 12.0
 LIMIT_MM = 1.0
+PICTURE_PX, COLOURS = 1400, 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +153,16 @@ def summary(rows: list[dict[str, object]]) -> Iterator[str]:
         yield f"| {kind} | {len(same)} | {refused} | {shown} |"
 
 
+def draw(pair: Moved, to: Path) -> None:
+    """Write the picture of one right pair, before and after, in few colours."""
+    alignment, before = align_volumes(pair.mr, pair.ct)
+    with Image.open(BytesIO(alignment_png(pair.mr, before, alignment.image))) as picture:
+        small = picture.convert("RGB").resize(
+            (PICTURE_PX, PICTURE_PX * picture.height // picture.width)
+        )
+    small.quantize(COLOURS).save(to, optimize=True)
+
+
 def main() -> None:
     """Parse the arguments, simulate, register, print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -158,8 +173,15 @@ def main() -> None:
     parser.add_argument("--labels", type=Path)
     parser.add_argument("--heads", type=int, nargs="*", default=[], help="counted from 1")
     parser.add_argument("--prepared", type=Path, help="folder of heads kept by medcyclegan train")
-    parser.add_argument("--out", type=Path, required=True)
+    wanted = parser.add_mutually_exclusive_group(required=True)
+    wanted.add_argument("--out", type=Path)
+    wanted.add_argument("--picture", type=Path, help="draw the first of --heads, and end")
     arguments = parser.parse_args()
+    if arguments.picture is not None:
+        first = arguments.heads[0]
+        pair = moved_label_head(arguments.labels, first, prepared=arguments.prepared)
+        draw(pair, arguments.picture)
+        return
     arguments.out.mkdir(parents=True, exist_ok=True)
     first, last = arguments.subjects
     phantoms = (moved_phantom(number) for number in range(first, last + 1))
