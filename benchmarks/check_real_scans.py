@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from medcyclegan import load_model, read_scan, synthesize
 from medcyclegan.errors import MedcycleganError
-from medcyclegan.evaluation.pictures import save_panel
+from medcyclegan.evaluation.pictures import panel_png
 from medcyclegan.models.store import Model
 from medcyclegan.workflow.synthesize import Synthesis
 
@@ -33,7 +33,7 @@ def facts(path: Path, model: Model, out: Path) -> str:
     except MedcycleganError as error:
         return f"| {path.name} | refused: {error} |"
     picture = out / f"{path.parent.name}_{path.name.split('.')[0]}.png"
-    save_panel(picture, mr=scan.volume, sct=result.image)
+    picture.write_bytes(panel_png(mr=scan.volume, sct=result.image))
     same = result.image.geometry.same_grid(scan.volume.geometry)
     return f"| {path.parent.name}/{path.name} | {same} | {_figures(result)} |"
 

@@ -17,11 +17,11 @@ from skimage.exposure import match_histograms
 
 from medcyclegan import read_scan
 from medcyclegan.core.task import Domain, Percentiles
+from medcyclegan.evaluation.similarity import plane_ssim, psnr_db
 from medcyclegan.imaging.preprocessing import fit_window
 from medcyclegan.io.scan import RasterSourceHeader
 from medcyclegan.quality.input_checks import find_body
 from medcyclegan.training.data.config import OUTPUT_WINDOW
-from medcyclegan.training.validation import plane_ssim, psnr_db
 
 MR = Domain(modality="MR", unit="a.u.", scaling=Percentiles(lower=0.5, upper=99.5))
 # Images whose histograms are pooled: more change nothing that could be seen.
@@ -81,7 +81,7 @@ def score(case: str, method: str, image: Shown, truth: Shown) -> Score:
         case=case,
         method=method,
         mae_percent=100.0 * float(np.abs(x - y)[body].mean()),
-        psnr_db=psnr_db(x, y, body, data_range=1.0),
+        psnr_db=psnr_db(x[body], y[body], data_range=1.0),
         ssim=plane_ssim(x, y, body, data_range=1.0),
     )
 

@@ -22,6 +22,7 @@ from tests.architecture_rules import (
     room_of,
     too_large,
 )
+from tests.repeated_code import repeated
 
 ALL = modules(Path(medcyclegan.__file__).parent)
 TESTS = Path(__file__).parent
@@ -128,6 +129,39 @@ def test_too_much_is_caught() -> None:
     assert too_large(f"{PACKAGE}.cli.x", command) == []
     assert prints("def f():\n    print(1)")
     assert not prints("# print(1)\nclick.echo('print(')")
+
+
+def test_no_six_lines_of_code_stand_twice() -> None:
+    assert repeated(ALL) == []
+    assert len(repeated(ALL, least=3)) > 10  # the search did see the code
+
+
+TWIN = """
+def mean_of(values, weights):
+    total, count = 0.0, 0
+    for value, weight in zip(values, weights, strict=True):
+        if weight <= 0.0:
+            continue
+        total += value * weight
+        count += weight
+    return total / count
+"""
+
+
+def test_a_made_up_pair_is_found_and_what_is_no_code_is_not() -> None:
+    found = repeated({"a": TWIN, "b": "import os\n" + TWIN.replace("mean_of", "other")})
+    assert found == ["a:3 ~ b:4"]
+    assert repeated({"a": TWIN + TWIN.replace("mean_of", "other")}) == ["a:3 ~ a:12"]
+    commented = TWIN.replace("0.0, 0", "0.0,  0  # nothing yet\n")
+    assert repeated({"a": TWIN, "b": commented}) == ["a:2 ~ b:2"]
+    assert repeated({"a": TWIN, "b": TWIN.replace("value * weight", "value")}) == []
+    for text in (
+        "from a import (\n" + "".join(f"    name{n},\n" for n in range(9)) + ")\n",
+        'def f{0}():\n    """' + "One line.\n" * 9 + '"""\n',
+        "@option(\n" + "".join(f"    'a{n}',\n" for n in range(9)) + ")\ndef f{0}(): ...\n",
+        "x{0} = [\n" + "    [\n    ],\n" * 9 + "]\n",
+    ):
+        assert repeated({"a": text.format(1), "b": text.format(2)}) == []
 
 
 def test_reading_and_scoring_need_no_torch() -> None:

@@ -15,7 +15,7 @@ from medcyclegan.cli.common import Voice, voice_options
 from medcyclegan.cli.conversions import derive_option, untilt_option
 from medcyclegan.cli.paths import check_model
 from medcyclegan.errors import ModelRefused, UsageError
-from medcyclegan.io.input_path import refuse_no_tree
+from medcyclegan.io.discover import refuse_no_tree
 
 if TYPE_CHECKING:
     from medcyclegan.workflow.batch.item import Row

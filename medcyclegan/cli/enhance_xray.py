@@ -133,9 +133,9 @@ def _enhance_folder(voice: Voice, order: Order, recipe: Recipe, *, contact_sheet
 
 
 def _write_sheet(sheet: Path, stages: list[Stages], recipe: Recipe, *, overwrite: bool) -> Path:
-    from medcyclegan.evaluation.pictures import save_contact_sheet
+    from medcyclegan.evaluation.pictures import contact_sheet_png
     from medcyclegan.io.atomic import atomic_file
 
     with atomic_file(sheet, overwrite=overwrite) as part:
-        save_contact_sheet(part, stages, titles=recipe.titles)
+        part.write_bytes(contact_sheet_png(stages, titles=recipe.titles))
     return sheet

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,14 +12,18 @@ import click
 
 from medcyclegan.cli.common import Voice, voice_options
 from medcyclegan.cli.paths import check_inputs, check_named_inputs, check_out
-from medcyclegan.errors import ExitCode
+from medcyclegan.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from medcyclegan.evaluation.signal_scores import IntensityRange
     from medcyclegan.evaluation.study.patient import Refusal
-    from medcyclegan.evaluation.study.plan import Method
+    from medcyclegan.evaluation.study.plan import Kind, Method
     from medcyclegan.evaluation.study.tables import Study
+    from medcyclegan.evaluation.water_paths import WaterPathOptions
 
 AUTO = "auto"
+KINDS: dict[str, Kind | None] = {"auto": None, "ct": "ct", "mr": "mr", "picture": "picture"}
+_FIXED = re.compile(r"([-+\d.eE]+):([-+\d.eE]+)")
 
 EXAMPLES = """\b
 Examples:
@@ -102,7 +107,6 @@ def evaluate(
     from datetime import datetime
 
     from medcyclegan import __version__
-    from medcyclegan.cli.evaluate_options import KINDS, Paths, intensities_of, water_paths_of
     from medcyclegan.evaluation.study.plan import StudyRequest
     from medcyclegan.evaluation.study.run import evaluate_study
 
@@ -201,3 +205,84 @@ def _lines(study: Study, method: str) -> list[tuple[str, list[str]]]:
 
 def _sentence(kind: str, refusal: Refusal) -> str:
     return f"{kind}: {refusal.case} of {refusal.method}: {refusal.reason.rstrip('.')}."
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The options on water-equivalent paths, as they were given."""
+
+    wepl: bool
+    beams: str | None
+    curve: Path | None
+    target: Path | None
+
+
+def intensities_of(text: str | None) -> IntensityRange | None:
+    """Take ``each``, ``reference`` or ``LOW:HIGH``; None leaves it to the kind of images."""
+    from medcyclegan.evaluation.signal_scores import IntensityRange
+
+    if text is None:
+        return None
+    if text == "each":
+        return IntensityRange("each")
+    if text == "reference":
+        return IntensityRange("reference")
+    if found := _FIXED.fullmatch(text):
+        try:
+            return IntensityRange("fixed", float(found[1]), float(found[2]))
+        except ValueError:
+            pass
+    raise UsageError(
+        f"--range {text}",
+        rule="it is each, reference, or two numbers LOW:HIGH",
+        remedy="give --range 0:255, for one",
+    )
+
+
+def water_paths_of(given: Paths) -> WaterPathOptions | None:
+    """Return along which beams and by which curve paths are taken; None without ``--wepl``.
+
+    Raises
+    ------
+    UsageError
+        If there are options on paths without ``--wepl``, or angles that are no numbers.
+    InputRefused
+        If the curve's file is none.
+    """
+    from medcyclegan.evaluation.water_paths import GANTRY_DEG, WaterPathOptions
+    from medcyclegan.imaging.hu_curves import proton_stopping_power
+    from medcyclegan.workflow.quantities import read_curve
+
+    if not given.wepl:
+        _refuse_alone(given)
+        return None
+    angles = GANTRY_DEG if given.beams is None else _angles(given.beams)
+    if given.curve is not None:
+        return WaterPathOptions(read_curve(given.curve), angles)
+    return WaterPathOptions(proton_stopping_power(), angles, kvp=USUAL_KVP)
+
+
+# The voltage of the CTs that the shipped models learned from; the density's publication names none.
+USUAL_KVP = "120 kVp assumed, as the curve is not told apart by voltage"
+
+
+def _refuse_alone(given: Paths) -> None:
+    options = {"--beams": given.beams, "--curve": given.curve, "--target": given.target}
+    alone = [name for name, value in options.items() if value is not None]
+    if alone:
+        raise UsageError(
+            f"{' and '.join(alone)} without --wepl",
+            rule="they are of water-equivalent paths",
+            remedy="add --wepl",
+        )
+
+
+def _angles(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise UsageError(
+            f"--beams {text}",
+            rule="gantry angles are numbers with commas between them",
+            remedy="give --beams 0,90,270, for one",
+        ) from error

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from medcyclegan.errors import CannotWrite, UsageError
-from medcyclegan.io.input_path import refuse_irregular
+from medcyclegan.io.discover import refuse_irregular
 from medcyclegan.models.folders import find_model
 
 

@@ -187,7 +187,7 @@ def _write_all(subject: PhantomSubject, out: Path, voice: Voice) -> tuple[list[P
     from medcyclegan.cli.conversions import default_provenance
 
     pass
-    from medcyclegan.evaluation.pictures import save_panel
+    from medcyclegan.evaluation.pictures import panel_png
     from medcyclegan.io.atomic import atomic_file
     from medcyclegan.models.store import load_model
     from medcyclegan.workflow.convert import Request, convert
@@ -209,7 +209,7 @@ def _write_all(subject: PhantomSubject, out: Path, voice: Voice) -> tuple[list[P
     sct = done[0].synthesis.image
     picture = out / "picture.png"
     with atomic_file(picture, overwrite=False) as part:
-        save_panel(part, mr=subject.mr, sct=sct, ct=subject.ct)
+        part.write_bytes(panel_png(mr=subject.mr, sct=sct, ct=subject.ct))
     return [*written, *(one.output for one in done), picture], sct
 
 

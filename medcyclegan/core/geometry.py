@@ -20,6 +20,13 @@ FloatArray = NDArray[np.float64]
 # any scanner's precision and far above the rounding of the DS strings and float32 of headers.
 SHEAR_TOLERANCE = 1e-3
 
+# Voxels this close coincide: 0.001 mm is below any header's precision.
+SAME_PLACE_MM = 1e-3
+# Full width at half maximum of a Gaussian in standard deviations.
+_FWHM = 2.355
+# A Gaussian narrower than this many voxels changes nothing but the run time.
+_LEAST_SIGMA_VOXELS = 0.2
+
 _AXIS_LETTERS = (("L", "R"), ("P", "A"), ("I", "S"))
 
 
@@ -159,6 +166,45 @@ def closest_axes(directions_ras: FloatArray) -> list[tuple[int, int]]:
         strength[world, :] = -1.0
         strength[:, axis] = -1.0
     return [assigned[axis] for axis in range(3)]
+
+
+def index_map(source: Geometry, target: Geometry) -> FloatArray:
+    """(4, 4) from voxel indices of ``target`` to those of ``source``."""
+    return np.asarray(np.linalg.solve(source.affine_ras, target.affine_ras), dtype=np.float64)
+
+
+def whole_steps(source: Geometry, target: Geometry) -> FloatArray | None:
+    """(4, 4) map of target to source indices, if it is a flip, an order of axes and a whole shift.
+
+    None where voxels of the two grids do not coincide.
+    """
+    exact = index_map(source, target)
+    whole = np.round(exact)
+    turn = np.abs(whole[:3, :3])
+    if not (np.array_equal(turn.sum(axis=0), (1, 1, 1)) and np.array_equal(turn.sum(1), (1, 1, 1))):
+        return None
+    ends = np.array([[0, 0, 0, 1], [*(n - 1 for n in target.shape), 1]], dtype=float).T
+    apart = np.abs((exact - whole) @ ends)[:3].max(axis=1) * source.spacing_mm
+    return whole if apart.max() < SAME_PLACE_MM else None
+
+
+def smoothing_sigma(old: FloatArray, new: FloatArray) -> FloatArray:
+    """Standard deviation of the Gaussian that takes samples ``old`` apart to a resolution ``new``.
+
+    In the unit of the two, so that noise and fine edges do not alias; 0 where ``new`` is no
+    coarser. The widths of two blurs in a row add up in squares.
+    """
+    return np.asarray(np.sqrt(np.maximum(new**2 - old**2, 0.0)) / _FWHM)
+
+
+def smoothing_voxels(source: Geometry, target: Geometry) -> FloatArray:
+    """(3,) ``smoothing_sigma`` along the axes of ``source``, in its voxels, before it is sampled on
+    ``target``; 0 along all where it is next to nothing."""
+    overlap = np.abs(source.directions_ras.T @ target.directions_ras)
+    target_mm = np.asarray(target.spacing_mm)[overlap.argmax(axis=1)]
+    ratio = target_mm / np.asarray(source.spacing_mm)
+    sigma = smoothing_sigma(np.ones(3), ratio)
+    return sigma if sigma.max() >= _LEAST_SIGMA_VOXELS else np.zeros(3)
 
 
 def geometry_from_spacing(

@@ -21,7 +21,12 @@ from numpy.typing import NDArray
 from medcyclegan.core.geometry import FloatArray
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused, UsageError
-from medcyclegan.evaluation.similarity import ms_ssim, ssim
+from medcyclegan.evaluation.similarity import ms_ssim, psnr_db, ssim
+from medcyclegan.imaging.mutual_information import (
+    binned_by_edges,
+    joint_histogram,
+    normalised_mutual_information,
+)
 from medcyclegan.imaging.plausibility import BONE_HU
 
 # Bins a side of the joint histogram of input and output.
@@ -58,12 +63,11 @@ def no_reference(source: Volume, made: Volume, body: Volume) -> NoReference:
     inside = body.voxels > 0
     if not inside.any():
         return NoReference(math.nan, math.nan)
-    # It loads scipy.stats, which takes half a second that a run without a report can spare.
-    from skimage.metrics import normalized_mutual_information
-
-    both = (source.voxels[inside], made.voxels[inside])
-    varied = all(np.ptp(values) > 0 for values in both)
-    shared = float(normalized_mutual_information(*both, bins=BINS)) if varied else math.nan
+    given, got = source.voxels[inside], made.voxels[inside]
+    shared = math.nan
+    if np.ptp(given) > 0 and np.ptp(got) > 0:
+        joint = joint_histogram(binned_by_edges(given, BINS), binned_by_edges(got, BINS), BINS)
+        shared = normalised_mutual_information(joint)
     return NoReference(shared, _continuity(made, inside))
 
 
@@ -170,7 +174,7 @@ def score(pred: Volume, ref: Volume, mask: Volume, *, protocol: Protocol) -> Sco
     return Scores(
         protocol=protocol,
         mae_hu=_mean(np.abs(error_hu)),
-        psnr_db=_psnr_db(pred_hu, ref_hu, highest_hu=HIGHEST_HU[protocol]),
+        psnr_db=_psnr_db(pred_hu, ref_hu, HIGHEST_HU[protocol]),
         ssim=similarity if protocol == "synthrad2023" else None,
         ms_ssim=similarity if protocol == "synthrad2025" else None,
         dice_bone=_dice(pred_hu > BONE_ABOVE_HU, ref_hu > BONE_ABOVE_HU),
@@ -267,13 +271,9 @@ def _shifted(ct: Volume, inside: BoolArray, highest_hu: float) -> FloatArray:
     return np.where(inside, clipped - LOWEST_HU, 0.0)
 
 
-def _psnr_db(pred_hu: FloatArray, ref_hu: FloatArray, *, highest_hu: float) -> float:
-    pred_hu = np.clip(pred_hu, LOWEST_HU, highest_hu)
-    ref_hu = np.clip(ref_hu, LOWEST_HU, highest_hu)
-    mean_square = float(np.mean((ref_hu - pred_hu) ** 2))
-    if mean_square == 0.0:
-        return float("inf")
-    return float(10.0 * np.log10((highest_hu - LOWEST_HU) ** 2 / mean_square))
+def _psnr_db(pred_hu: FloatArray, ref_hu: FloatArray, highest_hu: float) -> float:
+    clipped = (np.clip(values, LOWEST_HU, highest_hu) for values in (pred_hu, ref_hu))
+    return psnr_db(*clipped, data_range=highest_hu - LOWEST_HU)
 
 
 def _dice(a: BoolArray, b: BoolArray) -> float:

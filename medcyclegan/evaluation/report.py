@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -198,19 +197,14 @@ class ScanReport:
     uncertainty_name: str = "Expected error"
 
 
-def write_report(report: ScanReport, to: Path) -> None:
-    """Write the report as HTML; an existing file is replaced, and the write is not atomic.
+def render_report(report: ScanReport) -> str:
+    """Return the report as the text of an HTML file.
 
     Raises
     ------
     InputRefused
         If the volumes are not on one grid.
     """
-    to.write_text(render_report(report), encoding="utf-8")
-
-
-def render_report(report: ScanReport) -> str:
-    """Return the report as the text of an HTML file."""
     more = []
     if report.uncertainty is not None:
         more = [uncertainty_column(report.uncertainty_name, report.uncertainty, report.mr)]

@@ -14,13 +14,17 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.metrics import normalized_mutual_information, structural_similarity
 
 from medcyclegan.core.geometry import FloatArray
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused, UsageError
 from medcyclegan.evaluation.metrics import check_same_grid
-from medcyclegan.evaluation.similarity import K1, K2, MARGIN, WINDOW, ssim
+from medcyclegan.evaluation.similarity import MARGIN, WINDOW, plane_ssim, psnr_db, ssim
+from medcyclegan.imaging.mutual_information import (
+    binned_by_edges,
+    joint_histogram,
+    normalised_mutual_information,
+)
 
 BoolArray = NDArray[np.bool_]
 RangeKind = Literal["each", "reference", "fixed"]
@@ -126,12 +130,10 @@ def score_signal(
         pred_high = _high(pred, inside, intensities, name="translated image")
     x = _scaled(pred, inside, intensities.low, pred_high)
     y = _scaled(ref, inside, intensities.low, ref_high)
-    error = x[inside] - y[inside]
-    mean_square = float(np.mean(error**2))
     return SignalScores(
         protocol=intensities.name,
-        mae_percent=100.0 * float(np.abs(error).mean()),
-        psnr_db=math.inf if mean_square == 0.0 else -10.0 * math.log10(mean_square),
+        mae_percent=100.0 * float(np.abs(x[inside] - y[inside]).mean()),
+        psnr_db=psnr_db(x[inside], y[inside], data_range=1.0),
         ssim=_similarity(x, y, inside),
         nmi=_mutual_information(x[inside], y[inside]),
         ref_high=ref_high,
@@ -164,21 +166,12 @@ def _similarity(x: FloatArray, y: FloatArray, inside: BoolArray) -> float:
     if min(x.shape) >= WINDOW:
         return ssim(x, y, inside, data_range=1.0)
     thin = int(np.argmin(x.shape))
-    planes = (np.moveaxis(values, thin, 0) for values in (x, y, inside))
-    total, count = 0.0, 0
-    for one, other, here in zip(*planes, strict=True):
-        valid = here[MARGIN:-MARGIN, MARGIN:-MARGIN]
-        if min(here.shape) < WINDOW or not valid.any():
-            continue
-        _, similar = structural_similarity(
-            one, other, win_size=WINDOW, data_range=1.0, K1=K1, K2=K2, full=True
-        )
-        total += float(similar[MARGIN:-MARGIN, MARGIN:-MARGIN][valid].sum())
-        count += int(valid.sum())
-    return total / count if count else math.nan
+    x, y = np.moveaxis(x, thin, 0), np.moveaxis(y, thin, 0)
+    return plane_ssim(x, y, np.moveaxis(inside, thin, 0), data_range=1.0, margin_px=MARGIN)
 
 
 def _mutual_information(x: FloatArray, y: FloatArray) -> float:
     if np.ptp(x) == 0.0 or np.ptp(y) == 0.0:
         return math.nan
-    return float(normalized_mutual_information(x, y, bins=BINS))
+    joint = joint_histogram(binned_by_edges(x, BINS), binned_by_edges(y, BINS), BINS)
+    return normalised_mutual_information(joint)

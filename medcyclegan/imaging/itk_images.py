@@ -13,7 +13,7 @@ import SimpleITK as sitk  # noqa: N813  # the name that its users know
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from medcyclegan.core.geometry import FloatArray, Geometry
+from medcyclegan.core.geometry import FloatArray, Geometry, smoothing_sigma
 from medcyclegan.core.volume import FloatVoxels, Volume
 from medcyclegan.imaging.body_mask import BoolArray
 
@@ -28,8 +28,6 @@ _MR_PERCENTILES = (0.5, 99.5)
 _RIM_MM = 12.0
 # Stands for: not in the field of view. No image has it.
 _UNSEEN = -30_000.0
-# Full width at half maximum of a Gaussian in standard deviations.
-_FWHM = 2.355
 
 
 def itk_image(volume: Volume, voxels: NDArray[np.generic] | None = None) -> sitk.Image:
@@ -81,7 +79,7 @@ def resampled(
     """
     old, new = np.asarray(moving.geometry.spacing_mm), np.asarray(geometry.spacing_mm)
     along = np.abs(moving.geometry.directions_ras.T @ geometry.directions_ras).argmax(axis=1)
-    sigma_mm = np.sqrt(np.maximum(new[along] ** 2 - old**2, 0.0)) / _FWHM
+    sigma_mm = smoothing_sigma(old, new[along])
     smooth = ndimage.gaussian_filter(moving.voxels, sigma_mm / old, mode="nearest", truncate=3.0)
     grid = itk_image(Volume(np.zeros(geometry.shape, np.float32), geometry, "mask"))
     ones = itk_image(moving, np.ones(moving.geometry.shape, np.uint8))
@@ -204,7 +202,7 @@ def _points(body: sitk.Image) -> FloatArray:
 def _coarse(image: sitk.Image, spacing_mm: float) -> sitk.Image:
     """Smooth and resample the axes that are finer than ``spacing_mm``; the others stay."""
     old, size = np.asarray(image.GetSpacing()), np.asarray(image.GetSize())
-    sigma_mm = np.sqrt(np.maximum(spacing_mm**2 - old**2, 0.0)) / _FWHM
+    sigma_mm = smoothing_sigma(old, np.full(3, spacing_mm))
     smooth = sitk.GetImageFromArray(
         ndimage.gaussian_filter(
             sitk.GetArrayFromImage(image).astype(np.float32),

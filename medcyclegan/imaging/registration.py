@@ -22,7 +22,7 @@ from medcyclegan.core.geometry import FloatArray
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused
 from medcyclegan.imaging.itk_images import Level, matrix_of, moved_points
-from medcyclegan.imaging.similarity import mutual_information
+from medcyclegan.imaging.mutual_information import binned, joint_histogram, mutual_information
 
 BINS = 32
 SEARCH_MM, MIDDLE_MM, FINE_MM = 8.0, 4.0, 2.0
@@ -162,7 +162,8 @@ def value_of(level: Level, transform: sitk.Transform) -> float:
     share = float(both.sum() / inside.sum())
     if share < LEAST_SEEN:
         return 0.0
-    return mutual_information(level.fixed_values[both], values[both]) * share
+    joint = joint_histogram(binned(level.fixed_values[both]), binned(values[both]))
+    return mutual_information(joint) * share
 
 
 def _consensus(

@@ -16,14 +16,14 @@ import SimpleITK as sitk  # noqa: N813  # the name that its users know
 
 from medcyclegan.core.geometry import FloatArray
 from medcyclegan.imaging.itk_images import AIR_HU, Level, itk_rigid
-from medcyclegan.imaging.registration import MIDDLE_MM, Rigid, refined, value_of
-from medcyclegan.imaging.similarity import (
+from medcyclegan.imaging.mutual_information import (
     Bins,
     binned,
     joint_histogram,
-    mutual_information_of,
+    mutual_information,
     normalised_mutual_information,
 )
+from medcyclegan.imaging.registration import MIDDLE_MM, Rigid, refined, value_of
 
 # Blocks are cubes of this edge, side by side; so far a block may move.
 _BLOCK_MM = 48.0
@@ -159,9 +159,9 @@ def _of_transform(level: Level, total: sitk.Transform) -> dict[str, Any]:
 def _nmi(level: Level, transform: sitk.Transform) -> float:
     values, seen = level.moved(transform)
     inside = level.rim_mask
-    return normalised_mutual_information(
-        level.fixed_values[inside], np.where(seen, values, np.float32(AIR_HU))[inside]
-    )
+    moving = np.where(seen, values, np.float32(AIR_HU))[inside]
+    joint = joint_histogram(binned(level.fixed_values[inside]), binned(moving))
+    return normalised_mutual_information(joint)
 
 
 def _apart(total: sitk.Transform) -> Iterator[sitk.Transform]:
@@ -276,7 +276,7 @@ def _information_at(
         for c, s, n in zip(corner, steps, block.shape, strict=True)
     )
     joint = joint_histogram(block.ravel(), moving[there].ravel(), _BLOCK_BINS)
-    return mutual_information_of(joint)
+    return mutual_information(joint)
 
 
 def _vertex(values: list[float], best: int) -> float:

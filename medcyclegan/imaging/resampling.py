@@ -1,4 +1,8 @@
-"""Model grids, and resampling onto them: the one place where voxels are interpolated."""
+"""Model grids, and resampling onto them with MONAI, as all preprocessing of the networks.
+
+Scores are taken with ``evaluation.study.regrid``, which says why. Which voxels coincide, and how
+much is smoothed for a coarser grid, ``core.geometry`` tells both.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +12,17 @@ from monai.data import MetaTensor
 from monai.transforms import GaussianSmooth, SpatialResample
 from numpy.typing import NDArray
 
-from medcyclegan.core.geometry import FloatArray, Geometry, closest_axes
+from medcyclegan.core.geometry import (
+    FloatArray,
+    Geometry,
+    closest_axes,
+    smoothing_voxels,
+    whole_steps,
+)
 from medcyclegan.core.task import Task
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused
 
-# Voxels this close coincide: 0.001 mm is below any header's precision.
-SAME_GRID_MM = 1e-3
-# Full width at half maximum of a Gaussian in standard deviations.
-_FWHM = 2.355
 # As far as MONAI's Gaussian reaches, in standard deviations.
 _SMOOTHED_SIGMAS = 4.0
 
@@ -37,7 +43,7 @@ def to_geometry(volume: Volume, geometry: Geometry, *, fill: float) -> Volume:
     fill:
         Value, in the volume's unit, outside the volume's field of view.
     """
-    steps = _whole_steps(volume.geometry, geometry)
+    steps = whole_steps(volume.geometry, geometry)
     if steps is not None:
         return Volume(_reordered(volume, geometry, steps, fill), geometry, volume.unit)
     voxels = _smooth_for(volume, geometry)
@@ -62,25 +68,10 @@ def mask_on(mask: Volume, geometry: Geometry) -> Volume:
     return moved.with_voxels((moved.voxels >= 0.5).astype(np.float32))
 
 
-def _whole_steps(source: Geometry, target: Geometry) -> FloatArray | None:
-    """(4, 4) map of target to source indices, if it is a flip, an order of axes and a whole shift.
-
-    None where voxels of the two grids do not coincide.
-    """
-    exact = np.linalg.solve(source.affine_ras, target.affine_ras)
-    whole = np.round(exact)
-    turn = np.abs(whole[:3, :3])
-    if not (np.array_equal(turn.sum(axis=0), (1, 1, 1)) and np.array_equal(turn.sum(1), (1, 1, 1))):
-        return None
-    ends = np.array([[0, 0, 0, 1], [*(n - 1 for n in target.shape), 1]], dtype=float).T
-    apart = np.abs((exact - whole) @ ends)[:3].max(axis=1) * source.spacing_mm
-    return whole if apart.max() < SAME_GRID_MM else None
-
-
 def _reordered(
     volume: Volume, geometry: Geometry, steps: FloatArray, fill: float
 ) -> NDArray[np.float32]:
-    """Copy voxels to a grid on which they coincide; ``steps`` as ``_whole_steps`` gives it."""
+    """Copy voxels to a grid on which they coincide; ``steps`` as ``whole_steps`` gives it."""
     order = np.abs(steps[:3, :3]).argmax(axis=0)  # the source axis of each target axis
     signs = steps[order, range(3)].astype(int)
     voxels = volume.voxels.transpose(order)[tuple(slice(None, None, sign) for sign in signs)]
@@ -98,11 +89,8 @@ def _reordered(
 
 def _smooth_for(volume: Volume, geometry: Geometry) -> NDArray[np.float32]:
     """Return the voxels, smoothed along the axes that the new grid samples more coarsely."""
-    overlap = np.abs(volume.geometry.directions_ras.T @ geometry.directions_ras)
-    target_mm = np.asarray(geometry.spacing_mm)[overlap.argmax(axis=1)]
-    ratio = target_mm / np.asarray(volume.geometry.spacing_mm)
-    sigma = np.sqrt(np.maximum(ratio**2 - 1.0, 0.0)) / _FWHM
-    if sigma.max() < 0.2:
+    sigma = smoothing_voxels(volume.geometry, geometry)
+    if not sigma.any():
         return np.array(volume.voxels)
     # Edge voxels are repeated, as MONAI takes what lies outside for 0: a rim in every image.
     reach = np.ceil(_SMOOTHED_SIGMAS * sigma).astype(int)

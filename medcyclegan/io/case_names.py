@@ -15,6 +15,7 @@ from pathlib import PurePath
 from typing import Literal
 
 from medcyclegan.core.text import path_text
+from medcyclegan.io.discover import VOLUME_ENDINGS, without_ending
 
 Role = Literal["pred", "ref", "mask", "mr"]
 
@@ -36,10 +37,6 @@ NEUTRAL_WORDS = frozenset(
     ("dicom", "dcm", "nifti", "nii", "series", "img", "image", "body", "desc")
 )  # fmt: skip
 
-IMAGE_ENDINGS = (
-    ".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr", ".hdr.gz", ".hdr",
-)  # fmt: skip
-
 _SEPARATORS = re.compile(r"[_\-. ]+")
 _ROLE_WORDS = frozenset().union(*WORDS.values(), OTHER_WORDS, NEUTRAL_WORDS)
 
@@ -51,11 +48,7 @@ def composed(name: str) -> str:
 
 def stem(name: str) -> str:
     """Return a file's name, composed, without the ending of an image format."""
-    name = composed(name)
-    for ending in IMAGE_ENDINGS:
-        if name.lower().endswith(ending):
-            return name[: -len(ending)]
-    return name
+    return without_ending(composed(name), VOLUME_ENDINGS)
 
 
 def words(name: str) -> list[str]:

@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from medcyclegan.io.discover import NIFTI_WRITTEN, ending_of, without_ending
+
 
 def flush_tree(folder: Path) -> None:
     """Flush all files and folders under a folder, and itself."""
@@ -62,7 +64,6 @@ _NAME_CHARACTERS = 60
 _TOKEN_BYTES = 6
 # What is on its way out, while another takes its place: a folder, or an image and its sidecar.
 OLD = ".old"
-_WITH_SIDECAR = (".nii.gz", ".nii")
 
 _log = logging.getLogger(__name__)
 
@@ -115,10 +116,9 @@ def clear_leftovers(target: Path) -> None:
 
 def sidecar_path(image: Path) -> Path | None:
     """Return where the sidecar of a NIfTI file goes, by the rule of BIDS; None for other files."""
-    for ending in _WITH_SIDECAR:
-        if image.name.lower().endswith(ending):
-            return image.with_name(f"{image.name[: -len(ending)]}.json")
-    return None
+    if not ending_of(image.name, NIFTI_WRITTEN):
+        return None
+    return image.with_name(f"{without_ending(image.name, NIFTI_WRITTEN)}.json")
 
 
 def _leftovers(target: Path, *, only_old: bool = False) -> list[Path]:

@@ -12,17 +12,20 @@ from medcyclegan.io.bids import derivative_name, derivative_path
 from medcyclegan.io.dicom.header import load_header
 from medcyclegan.io.dicom.radiograph import is_radiograph
 from medcyclegan.io.dicom.read import is_dicom
+from medcyclegan.io.discover import (
+    ITK_WRITTEN,
+    NIFTI_WRITTEN,
+    PAIR_ENDINGS,
+    PICTURES_WRITTEN,
+    without_ending,
+)
 
 Format = Literal["nifti", "dicom"]
 SUFFIX = "_sct"
-_NIFTI_ENDINGS = (".nii.gz", ".nii")
-_ITK_ENDINGS = (".mha", ".mhd", ".nrrd")
-_PLANE_ENDINGS = (".png", ".tif", ".tiff")
-_PAIRS = (".hdr.gz", ".img.gz", ".hdr", ".img")
 # Endings of files that are not written. Any other name is a folder, as those of series have dots in
 # them: "1.2.840", "T1 2.5 mm".
 NOT_WRITTEN = (".dcm", ".ima", ".hdr", ".img", ".nhdr", ".gz", ".zip", ".jpg", ".jpeg")
-_ENDINGS = (*_NIFTI_ENDINGS, *_ITK_ENDINGS, *_PLANE_ENDINGS, *_PAIRS, *NOT_WRITTEN)
+_ENDINGS = (*NIFTI_WRITTEN, *ITK_WRITTEN, *PICTURES_WRITTEN, *PAIR_ENDINGS, *NOT_WRITTEN)
 
 
 def output_path(
@@ -72,7 +75,7 @@ def is_folder(output: Path) -> bool:
 
 def is_picture(output: Path) -> bool:
     """Whether an output is a PNG or TIFF, by its name."""
-    return output.name.lower().endswith(_PLANE_ENDINGS)
+    return output.name.lower().endswith(PICTURES_WRITTEN)
 
 
 def is_png(output: Path) -> bool:
@@ -118,20 +121,20 @@ def _kind_of_ending(out: Path | None) -> str | None:
     if out is None:
         return None
     name = out.name.lower()
-    if name.endswith(_NIFTI_ENDINGS):
+    if name.endswith(NIFTI_WRITTEN):
         return "nifti"
-    if name.endswith(_PLANE_ENDINGS):
+    if name.endswith(PICTURES_WRITTEN):
         return "plane"
-    return "itk" if name.endswith(_ITK_ENDINGS) else None
+    return "itk" if name.endswith(ITK_WRITTEN) else None
 
 
 def _kind_of_input(source: Path) -> str:
     if source.is_dir() or (source.is_file() and is_dicom(source)):
         return "dicom"
     name = source.name.lower()
-    if name.endswith((*_PLANE_ENDINGS, ".jpg", ".jpeg")):
+    if name.endswith((*PICTURES_WRITTEN, ".jpg", ".jpeg")):
         return "plane"
-    return "itk" if name.endswith((*_ITK_ENDINGS, ".nhdr")) else "nifti"
+    return "itk" if name.endswith((*ITK_WRITTEN, ".nhdr")) else "nifti"
 
 
 def _beside(source: Path, wanted: str, suffix: str) -> Path:
@@ -143,7 +146,7 @@ def _beside(source: Path, wanted: str, suffix: str) -> Path:
     if wanted == "itk":
         ending = {".mhd": ".mhd", ".nrrd": ".nrrd", ".nhdr": ".nrrd"}.get(source.suffix, ".mha")
     elif wanted == "plane":
-        ending = source.suffix if source.suffix.lower() in _PLANE_ENDINGS else ".png"
+        ending = source.suffix if source.suffix.lower() in PICTURES_WRITTEN else ".png"
     elif source.name.lower().endswith(".nii"):
         ending = ".nii"
     return named.with_name(named.name + ending)
@@ -168,7 +171,4 @@ def _is_slice(path: Path) -> bool:
 
 
 def _stem(path: Path) -> str:
-    for ending in _ENDINGS:
-        if path.name.lower().endswith(ending):
-            return path.name[: -len(ending)]
-    return path.name
+    return without_ending(path.name, _ENDINGS)

@@ -10,14 +10,14 @@ from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.byte_source import content_name, open_bytes
 from medcyclegan.io.dicom.read import is_dicom, read_dicom
-from medcyclegan.io.input_path import refuse_irregular
+from medcyclegan.io.discover import ITK_WRITTEN, NIFTI_WRITTEN, PAIR_ENDINGS, refuse_irregular
 from medcyclegan.io.itk.image import read_itk
 from medcyclegan.io.nifti.image import read_nifti
 from medcyclegan.io.raster.image import SIGNATURES, read_raster
 from medcyclegan.io.scan import RasterSourceHeader, Scan
 
-_NIFTI_ENDINGS = (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz")
-_ITK_ENDINGS = (".mha", ".mhd", ".nrrd", ".nhdr")
+_NIFTI_ENDINGS = (*NIFTI_WRITTEN, *PAIR_ENDINGS)
+_ITK_ENDINGS = (*ITK_WRITTEN, ".nhdr")
 _NIFTI_SIZES = (348, 540)  # the first number of a header, by which NIfTI is told
 _FORMATS = (
     "a folder or file of DICOM, .nii, .nii.gz, .hdr with .img, .mha, .mhd, .nrrd, .nhdr, .png, "

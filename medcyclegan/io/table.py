@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medcyclegan.errors import InputRefused
-from medcyclegan.io.input_path import refuse_irregular
+from medcyclegan.io.discover import refuse_irregular
 
 # A table of names has some kilobytes; this keeps an image given by mistake out of memory.
 MOST_BYTES = 10_000_000

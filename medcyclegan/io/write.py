@@ -11,15 +11,13 @@ from medcyclegan.core.volume import Volume
 from medcyclegan.errors import UsageError
 from medcyclegan.io.dicom.derive import Derivation, DerivedSeries, derive_series
 from medcyclegan.io.dicom.write import write_derived
+from medcyclegan.io.discover import ITK_WRITTEN, NIFTI_WRITTEN, PICTURES_WRITTEN
 from medcyclegan.io.itk.image import write_itk
 from medcyclegan.io.naming import NOT_WRITTEN, is_picture
 from medcyclegan.io.nifti.image import write_nifti
-from medcyclegan.io.raster.image import WRITTEN_ENDINGS, spread, write_raster
+from medcyclegan.io.raster.image import spread, write_raster
 from medcyclegan.io.scan import Scan, SourceHeader
 from medcyclegan.io.voxel_rules import HU_RANGE
-
-_NIFTI_ENDINGS = (".nii", ".nii.gz")
-_ITK_ENDINGS = (".mha", ".mhd", ".nrrd")
 
 
 def write_scan(
@@ -46,13 +44,13 @@ def write_scan(
     """
     to = Path(to)
     name = to.name.lower()
-    if name.endswith(_NIFTI_ENDINGS):
+    if name.endswith(NIFTI_WRITTEN):
         write_nifti(
             volume, source_header=source_header, to=to, overwrite=overwrite, sidecar=sidecar
         )
-    elif name.endswith(_ITK_ENDINGS):
+    elif name.endswith(ITK_WRITTEN):
         write_itk(volume, source_header=source_header, to=to, overwrite=overwrite)
-    elif name.endswith(WRITTEN_ENDINGS):
+    elif name.endswith(PICTURES_WRITTEN):
         write_raster(volume, source_header=source_header, to=to, overwrite=overwrite)
     elif name.endswith(NOT_WRITTEN):
         raise UsageError(

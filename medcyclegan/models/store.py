@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from medcyclegan.core.task import Task
 from medcyclegan.errors import ModelRefused
 from medcyclegan.io.atomic import atomic_file, atomic_folder
-from medcyclegan.io.targets import COMPLETION_RECORD
+from medcyclegan.io.targets import COMPLETION_RECORD, make_parents
 from medcyclegan.models.card import Card
 from medcyclegan.models.folders import CARD_NAME, WEIGHTS_NAME, find_model, shipped_models
 from medcyclegan.networks.factory import GeneratorConfig, least_weights, make_generator
@@ -185,23 +185,30 @@ def _check_shapes(wanted: dict[str, Tensor], found: dict[str, Tensor], path: Pat
 def save_model(folder: Path, *, card: Card, weights: dict[str, Tensor]) -> Card:
     """Write a model folder, weights in half precision; returns the card with the new sha256.
 
-    The folder must not exist yet.
+    The folder must not exist yet, and appears once it is whole.
 
     Raises
     ------
     ModelRefused
         If a weight is not finite in half precision.
+    CannotWrite
+        If the folder exists, or the system refuses.
     """
     halves = {name: value.half().contiguous() for name, value in weights.items()}
     for name, value in halves.items():
         if not torch.isfinite(value).all():
             raise ModelRefused(f"{name} is not finite in half precision", rule="|w| < 65504")
-    folder.mkdir(parents=True, exist_ok=False)
     content = save(halves)
-    (folder / WEIGHTS_NAME).write_bytes(content)
     signed = card.model_copy(update={"weights_sha256": hashlib.sha256(content).hexdigest()})
-    (folder / CARD_NAME).write_text(signed.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    make_parents(folder)
+    with atomic_folder(folder, overwrite=False, record=False) as part:
+        (part / WEIGHTS_NAME).write_bytes(content)
+        (part / CARD_NAME).write_text(_text_of(signed), encoding="utf-8")
     return signed
+
+
+def _text_of(card: Card) -> str:
+    return card.model_dump_json(indent=2) + "\n"
 
 
 def write_card(folder: Path, card: Card) -> None:
@@ -213,7 +220,7 @@ def write_card(folder: Path, card: Card) -> None:
         If the system refuses.
     """
     with atomic_file(folder / CARD_NAME, overwrite=True) as part:
-        part.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        part.write_text(_text_of(card), encoding="utf-8")
 
 
 def copy_with_card(folder: Path, card: Card, *, to: Path, overwrite: bool = False) -> None:
@@ -226,8 +233,7 @@ def copy_with_card(folder: Path, card: Card, *, to: Path, overwrite: bool = Fals
     """
     with atomic_folder(to, overwrite=overwrite) as part:
         shutil.copyfile(folder / WEIGHTS_NAME, part / WEIGHTS_NAME)
-        text = card.model_dump_json(indent=2) + "\n"
-        (part / CARD_NAME).write_text(text, encoding="utf-8")
+        (part / CARD_NAME).write_text(_text_of(card), encoding="utf-8")
         # by this list the folder is known as ours, and may be replaced
         record = {"written_by": "medcyclegan", "files": [CARD_NAME, WEIGHTS_NAME]}
         (part / COMPLETION_RECORD).write_text(json.dumps(record) + "\n", encoding="utf-8")

@@ -20,6 +20,11 @@ from torch.nn import functional
 from medcyclegan.core.geometry import Geometry, closest_axes
 from medcyclegan.core.task import Percentiles
 from medcyclegan.core.volume import Volume
+from medcyclegan.imaging.mutual_information import (
+    binned,
+    joint_histogram,
+    normalised_mutual_information,
+)
 from medcyclegan.imaging.preprocessing import Prepared, WindowScaling
 from medcyclegan.inference.sliding_slabs import run_slab
 from medcyclegan.models.store import Model
@@ -155,20 +160,11 @@ def shared(first: NDArray[np.float32], second: NDArray[np.float32]) -> float | N
     0 if the one tells nothing of the other, 1 if each is a function of the other, whichever that
     is: so another contrast is no error as such. None if either has one value alone.
     """
-    one, other = (_binned(values) for values in (first, second))
-    counts = np.bincount(one * BINS + other, minlength=BINS**2).reshape(BINS, BINS)
-    apart = [_entropy(counts.sum(axis=axis)) for axis in (0, 1)]
-    return sum(apart) / _entropy(counts) - 1.0 if min(apart) > 0.0 else None
-
-
-def _binned(values: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Number the bins of values in [-1, 1]; what networks give beyond counts at the border."""
-    return np.asarray(np.clip((values + 1.0) * (BINS / 2.0), 0, BINS - 1), dtype=np.intp)
-
-
-def _entropy(counts: NDArray[np.intp]) -> float:
-    share = counts[counts > 0] / max(1.0, float(counts.sum()))
-    return float(-(share * np.log(share)).sum())
+    # what networks give beyond [-1, 1] counts at the border
+    one, other = (binned(values, BINS, within=(-1.0, 1.0)) for values in (first, second))
+    if not first.size or np.ptp(one) == 0 or np.ptp(other) == 0:
+        return None
+    return normalised_mutual_information(joint_histogram(one, other, BINS)) - 1.0
 
 
 def _through(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import random
 import sqlite3
-import threading
 from pathlib import Path
 from ssl import SSLContext
 
@@ -22,7 +21,7 @@ from medcyclegan.service.entries import Send
 from medcyclegan.service.queue import Queue
 from medcyclegan.service.settings import Destination, ServiceSettings
 from medcyclegan.service.store import Store
-from medcyclegan.service.translation import item_of
+from medcyclegan.service.translation import Background, item_of
 
 # The first wait after a failure, doubled at each, and the longest.
 FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 600.0
@@ -66,35 +65,19 @@ class NotAccepted(Exception):
     """A destination did not take all instances; the text says why, without a UID in it."""
 
 
-class Sender:
-    """Sends what waits for one destination."""
+class Sender(Background):
+    """Sends what waits for one destination; what is in hand is sent again at the next start."""
 
     def __init__(
         self, destination: Destination, store: Store, queue: Queue, settings: ServiceSettings
     ) -> None:
+        super().__init__(f"to {destination.ae_title}")
         self._destination, self._store, self._queue = destination, store, queue
         self._title = settings.dicom.ae_title
         tls = settings.sending_tls if destination.tls else None
         self._tls = tls.client_context() if tls else None
-        self._stop = threading.Event()
-        self._wake = threading.Event()
-        name = f"to {destination.ae_title}"
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.instances = 0
         self.failures = 0
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Look for work now."""
-        self._wake.set()
-
-    def stop(self) -> None:
-        """Begin nothing more; a series that is being sent is sent again at the next start."""
-        self._stop.set()
-        self._wake.set()
 
     def _run(self) -> None:
         while not self._stop.is_set():

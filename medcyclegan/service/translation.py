@@ -108,32 +108,19 @@ def view_job(settings: Settings, item: Item, to: Path) -> None:
         write_view(item, settings, place.model.task, to=to)
 
 
-class Translation:
-    """Plans what was received and translates what waits, until it is stopped."""
+class Background:
+    """A thread that looks for work until it is stopped, and at once when it is woken.
 
-    def __init__(
-        self,
-        store: Store,
-        queue: Queue,
-        settings: ServiceSettings,
-        model: Model,
-        connect: Callable[[], AbstractContextManager[Client]],
-    ) -> None:
-        self._store, self._queue, self._settings = store, queue, settings
-        self._card = model.card
-        self._threads = Crew(workers=settings.workers, scheduler=settings.scheduler).threads
-        self._connect = connect
+    ``name`` is that of the thread, which does not keep the process alive.
+    """
+
+    def __init__(self, name: str) -> None:
         self._stop = threading.Event()
         self._wake = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="translation", daemon=True)
-        self._tries: dict[str, int] = {}
-        self._turns = Turns()
-        self.is_connected = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Take up what a process before this one had in hand, and begin."""
-        if left := self._queue.put_back_running():
-            _log.warning("%d jobs are begun again", left)
+        """Begin."""
         self._thread.start()
 
     def wake(self) -> None:
@@ -144,6 +131,41 @@ class Translation:
         """Begin nothing more; what is in hand is done again at the next start."""
         self._stop.set()
         self._wake.set()
+
+    def _run(self) -> None:
+        """Look for work again and again, until ``_stop`` is set."""
+        raise NotImplementedError
+
+
+class Translation(Background):
+    """Plans what was received and translates what waits, until it is stopped."""
+
+    def __init__(
+        self,
+        store: Store,
+        queue: Queue,
+        settings: ServiceSettings,
+        model: Model,
+        connect: Callable[[], AbstractContextManager[Client]],
+    ) -> None:
+        super().__init__("translation")
+        self._store, self._queue, self._settings = store, queue, settings
+        self._card = model.card
+        self._threads = Crew(workers=settings.workers, scheduler=settings.scheduler).threads
+        self._connect = connect
+        self._tries: dict[str, int] = {}
+        self._turns = Turns()
+        self.is_connected = False
+
+    def start(self) -> None:
+        """Take up what a process before this one had in hand, and begin."""
+        if left := self._queue.put_back_running():
+            _log.warning("%d jobs are begun again", left)
+        super().start()
+
+    def stop(self) -> None:
+        """Begin nothing more; what is in hand is done again at the next start."""
+        super().stop()
         if self._thread.is_alive():
             self._thread.join(timeout=_RECONNECT_AFTER_S)
 

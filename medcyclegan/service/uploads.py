@@ -22,6 +22,7 @@ from typing import IO
 from medcyclegan.core.text import counted
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.api import dicom_start, load_header
+from medcyclegan.io.discover import ending_of
 from medcyclegan.service.entries import Delivery, DeliveryState
 from medcyclegan.service.queue import Queue
 from medcyclegan.service.receiving import HEADERS
@@ -236,13 +237,7 @@ class Uploads:
         with self._store.part() as path, archive.open(member) as packed, _private(path) as file:
             _copy(packed, file, most)
             file.flush()
-            self._add(entry, path, ending_of(member.filename))
-
-
-def ending_of(name: str) -> str:
-    """Return which of the known endings a name has; empty if none, as DICOM files have any."""
-    lower = name.lower()
-    return next((e for e in IMAGE_ENDINGS if lower.endswith(e)), "")
+            self._add(entry, path, ending_of(member.filename, IMAGE_ENDINGS))
 
 
 def _copy(packed: IO[bytes], to: IO[bytes], most: int) -> None:

@@ -13,6 +13,7 @@ from medcyclegan.core.text import counted
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused, UsageError
 from medcyclegan.io.atomic import atomic_folder
+from medcyclegan.io.discover import NIFTI_WRITTEN, ending_of, visible_in
 from medcyclegan.io.nifti.image import write_nifti
 from medcyclegan.io.raster.image import write_raster
 from medcyclegan.io.read import read_scan
@@ -105,7 +106,7 @@ def read_heads(folder: Path, split: Split, *, progress: Progress | None = None) 
     UsageError
         If there are too few for groups that share no head.
     """
-    paths = sorted(path for path in folder.glob("*") if path.name.endswith((".nii", ".nii.gz")))
+    paths = label_maps_in(folder)
     if not paths:
         raise InputRefused(
             f"{folder} holds no label maps", rule="they are .nii or .nii.gz files", remedy=_REMEDY
@@ -114,7 +115,7 @@ def read_heads(folder: Path, split: Split, *, progress: Progress | None = None) 
     needed = sorted(set(dealt))
     prepared: dict[int, HeadAnatomy] = {}
     for done, number in enumerate(needed, start=1):
-        prepared[number] = _prepare(paths[number])
+        prepared[number] = read_head(paths[number])
         if progress is not None:
             progress(done, len(needed))
     return DealtHeads(
@@ -122,7 +123,20 @@ def read_heads(folder: Path, split: Split, *, progress: Progress | None = None) 
     )
 
 
-def _prepare(path: Path) -> HeadAnatomy:
+def label_maps_in(folder: Path) -> list[Path]:
+    """The label maps of a folder by name, those that are hidden left out; none if it is missing."""
+    inside = visible_in(folder) if folder.is_dir() else []
+    return [path for path in inside if ending_of(path.name, NIFTI_WRITTEN)]
+
+
+def read_head(path: Path) -> HeadAnatomy:
+    """Read a label map, and prepare its head for sampling.
+
+    Raises
+    ------
+    InputRefused
+        If it cannot be read, or is no label map of a head.
+    """
     labels = read_scan(path).volume
     try:
         return prepare_head(Volume(labels.voxels, labels.geometry, "label"))

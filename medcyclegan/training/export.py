@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from medcyclegan.core.text import counted, parse_json
 from medcyclegan.errors import CannotWrite, UsageError
-from medcyclegan.io.targets import refusals_of
 from medcyclegan.models.card import Card, DataSource, Score, Training
 from medcyclegan.models.store import save_model
 from medcyclegan.training.checkpoint import BEST, newest_checkpoint, read_checkpoint
@@ -99,7 +95,7 @@ def export_run(
     card = (changes or CardChanges()).on(card)
     scores = _scores(last_validation(folder, direction, step=content["step"]))
     weights = content["averages"][direction]
-    return _save_whole(out, card.model_copy(update={"scores": scores}), weights)
+    return save_model(out, card=card.model_copy(update={"scores": scores}), weights=weights)
 
 
 def _best(folder: RunFolder) -> dict[str, Any]:
@@ -111,20 +107,6 @@ def _best(folder: RunFolder) -> dict[str, Any]:
             remedy="export the last ones",
         )
     return read_checkpoint(path)
-
-
-def _save_whole(out: Path, card: Card, weights: dict[str, torch.Tensor]) -> Card:
-    """Save beside ``out`` under a temporary name first, so that ``out`` is whole once there."""
-    temporary = out.with_name(f".{out.name}.part")
-    with refusals_of(out):
-        shutil.rmtree(temporary, ignore_errors=True)
-        try:
-            signed = save_model(temporary, card=card, weights=weights)
-            temporary.rename(out)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
-    return signed
 
 
 def _card(

@@ -17,10 +17,15 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from skimage.metrics import normalized_mutual_information, structural_similarity
 from torch import Tensor, nn
 
 from medcyclegan.core.task import Task, Window
+from medcyclegan.evaluation.similarity import plane_ssim, psnr_db
+from medcyclegan.imaging.mutual_information import (
+    binned_by_edges,
+    joint_histogram,
+    normalised_mutual_information,
+)
 from medcyclegan.inference.sliding_slabs import translate
 from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.data.check import as_picture
@@ -131,8 +136,7 @@ def _middle(volume: Tensor, depth: int) -> Tensor:
     return volume[..., wanted, :, :]
 
 
-# SSIM's window in pixels, and bins a side of the joint histogram for the mutual information.
-WINDOW_PX = 7
+# Bins a side of the joint histogram for the mutual information.
 BINS = 64
 # What counts as bone.
 BONE_HU = 250.0
@@ -187,28 +191,6 @@ def validate(
 def mean_error(results: Sequence[Validation]) -> float:
     """The one number that the best checkpoint is chosen by; lower is better."""
     return float(np.mean([result.error for result in results]))
-
-
-def plane_ssim(fake: Image, real: Image, mask: Mask, *, data_range: float) -> float:
-    """Mean SSIM (Wang et al. 2004) of slices (D, H, W) inside the mask; windows of 7 x 7.
-
-    NaN if slices are smaller than a window.
-    """
-    if min(fake.shape[1:]) < WINDOW_PX:
-        return float("nan")
-    maps = [
-        structural_similarity(x, y, win_size=WINDOW_PX, data_range=data_range, full=True)[1]
-        for x, y in zip(fake, real, strict=True)
-    ]
-    return float(np.stack(maps)[mask].mean())
-
-
-def psnr_db(fake: Image, real: Image, mask: Mask, *, data_range: float) -> float:
-    """Peak signal to noise ratio inside the mask, in dB; infinite for equal images."""
-    mean_square = float(np.square(fake[mask].astype(np.float64) - real[mask]).mean())
-    if mean_square == 0.0:
-        return float("inf")
-    return float(10.0 * np.log10(data_range**2 / mean_square))
 
 
 def correlation(fake: Image, real: Image, mask: Mask) -> float:
@@ -300,7 +282,7 @@ def _of_channel(fake: Tensor, real: Tensor, mask: Mask, task: Task) -> dict[str,
         bone = {"bone_dice": float(2.0 * (bones[0] & bones[1]).sum() / both)}
     return bone | {
         "mae": float(np.abs(x - y)[mask].mean()),
-        "psnr_db": psnr_db(x, y, mask, data_range=width),
+        "psnr_db": psnr_db(x[mask], y[mask], data_range=width),
         "ssim": plane_ssim(x, y, mask, data_range=width),
         "correlation": correlation(x, y, mask),
     }
@@ -313,7 +295,8 @@ def _cycle(again: Tensor, source: Tensor, mask: Mask, window: Window) -> dict[st
 
 
 def _nmi(source: Tensor, fake: Tensor, mask: Mask) -> float:
-    return float(normalized_mutual_information(source.numpy()[mask], fake.numpy()[mask], bins=BINS))
+    one, other = (binned_by_edges(values.numpy()[mask], BINS) for values in (source, fake))
+    return normalised_mutual_information(joint_histogram(one, other, BINS))
 
 
 def _physical(values: Tensor, window: Window) -> Image:

@@ -11,8 +11,8 @@ import SimpleITK as sitk  # noqa: N813  # the name that its users know
 from medcyclegan.core.text import path_text
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused, NotAligned, UsageError
-from medcyclegan.evaluation.alignment_picture import alignment_png
 from medcyclegan.evaluation.metrics import LOWEST_HU
+from medcyclegan.evaluation.pictures import alignment_png
 from medcyclegan.imaging.body_mask import body_mask_ct, body_mask_mr
 from medcyclegan.imaging.itk_images import Level, itk_rigid, level_of, resampled
 from medcyclegan.imaging.plausibility import refuse_ct, refuse_no_ct, refuse_noise

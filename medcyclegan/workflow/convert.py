@@ -14,7 +14,7 @@ from pydicom import Dataset
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused, UsageError
 from medcyclegan.evaluation.pictures import Names
-from medcyclegan.evaluation.report import ScanReport, write_report
+from medcyclegan.evaluation.report import ScanReport, render_report
 from medcyclegan.inference.channels import with_channels
 from medcyclegan.inference.sliding_slabs import Progress
 from medcyclegan.io.atomic import atomic_file, ensure_writable
@@ -301,8 +301,9 @@ def finish(
     seconds = {"read": opened.seconds, **result.seconds, "write": written - started}
     if outputs.report is not None:
         total, version = sum(seconds.values()), provenance.version
+        report = report_of(scan, result, model, seconds=total, version=version)
         with atomic_file(outputs.report, overwrite=overwrite) as part:
-            write_report(report_of(scan, result, model, seconds=total, version=version), part)
+            part.write_text(render_report(report), encoding="utf-8")
         seconds["report"] = time.perf_counter() - written
     return Conversion(
         scan, result, outputs.image, outputs.report, seconds, outputs.uncertainty, image, derived

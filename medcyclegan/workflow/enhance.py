@@ -15,7 +15,7 @@ from medcyclegan.evaluation.pictures import Stages
 from medcyclegan.imaging.enhancement import Step, enhance
 from medcyclegan.io.atomic import ensure_writable
 from medcyclegan.io.dicom.api import Derivation, DerivedSeries, derive_series, is_dicom
-from medcyclegan.io.input_path import refuse_irregular
+from medcyclegan.io.discover import refuse_irregular
 from medcyclegan.io.naming import suffix_for
 from medcyclegan.io.read import read_scan
 from medcyclegan.io.scan import DicomSourceHeader, RasterSourceHeader, Scan

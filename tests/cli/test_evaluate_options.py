@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from medcyclegan.cli.evaluate_options import Paths, intensities_of, water_paths_of
+from medcyclegan.cli.evaluate import Paths, intensities_of, water_paths_of
 from medcyclegan.errors import InputRefused, UsageError
 
 NOTHING = Paths(wepl=False, beams=None, curve=None, target=None)

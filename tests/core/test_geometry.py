@@ -7,7 +7,14 @@ import dataclasses
 import numpy as np
 import pytest
 
-from medcyclegan.core.geometry import Geometry, closest_axes, geometry_from_spacing
+from medcyclegan.core.geometry import (
+    Geometry,
+    closest_axes,
+    geometry_from_spacing,
+    smoothing_sigma,
+    smoothing_voxels,
+    whole_steps,
+)
 from medcyclegan.errors import InputRefused
 from tests.image_factory import OBLIQUE, all_axis_orders
 
@@ -132,3 +139,52 @@ def test_geometry_from_spacing_is_centred() -> None:
         assert geometry.spacing_mm == pytest.approx((1.0, 2.0, 3.0))
         np.testing.assert_allclose(geometry.corners_ras_mm().mean(axis=0), 0.0, atol=1e-12)
     np.testing.assert_allclose(geometry.directions_ras, rotation, atol=1e-12)
+
+
+def moved(geometry: Geometry, shift_mm: float, *, flip: bool = False) -> Geometry:
+    affine = geometry.affine_ras.copy()
+    if flip:
+        affine[:3, 3] += affine[:3, 1] * (geometry.shape[1] - 1)
+        affine[:3, 1] *= -1.0
+    affine[:3, 3] += affine[:3, 0] * (shift_mm / geometry.spacing_mm[0])
+    return Geometry(geometry.shape, affine)
+
+
+@pytest.mark.parametrize("spacing", [(0.4, 0.5, 0.6), (2.0, 2.0, 5.0)])
+def test_voxels_coincide_up_to_a_thousandth_of_a_millimetre(spacing: tuple[float, ...]) -> None:
+    turned_axes = OBLIQUE[:3, :3] / np.linalg.norm(OBLIQUE[:3, :3], axis=0)
+    grid = geometry_from_spacing((20, 30, 10), spacing, turned_axes)
+    for flip in (False, True):
+        steps = whole_steps(grid, moved(grid, 3.0 * spacing[0] + 0.0005, flip=flip))
+        assert steps is not None
+        assert np.array_equal(steps[:3, :3], np.diag([1.0, -1.0 if flip else 1.0, 1.0]))
+        assert steps[:3, 3].tolist() == [3.0, 29.0 if flip else 0.0, 0.0]
+        assert whole_steps(grid, moved(grid, 0.002, flip=flip)) is None
+    turn = np.diag([np.cos(1e-3), np.cos(1e-3), 1.0])
+    turn[0, 1], turn[1, 0] = -np.sin(1e-3), np.sin(1e-3)
+    turned = geometry_from_spacing((20, 30, 10), spacing, turn @ turned_axes)
+    assert whole_steps(grid, turned) is None
+    assert (
+        whole_steps(grid, geometry_from_spacing((20, 30, 5), (1.0, 1.0, 1.0), turned_axes)) is None
+    )
+
+
+def test_a_coarser_grid_is_smoothed_for_along_its_own_axes() -> None:
+    fine = geometry_from_spacing((40, 40, 40), (1.0, 0.5, 1.0))
+    coarse = geometry_from_spacing((8, 8, 8), (3.0, 2.0, 1.02), np.eye(3)[:, [1, 0, 2]])
+    # j of the fine grid runs along i of the coarse one
+    expected = [
+        np.sqrt(4.0 - 1.0) / 2.355,
+        np.sqrt(36.0 - 1.0) / 2.355,
+        np.sqrt(1.02**2 - 1) / 2.355,
+    ]
+    assert smoothing_voxels(fine, coarse) == pytest.approx(expected)
+    assert not smoothing_voxels(coarse, fine)[:2].any()
+    near = geometry_from_spacing((40, 40, 40), (1.05, 0.52, 1.0))
+    assert not smoothing_voxels(fine, near).any()  # less than a fifth of a voxel
+    # Two blurs in a row are one whose width is the root of their squares.
+    first, second = (
+        smoothing_sigma(np.ones(1), np.full(1, 2.0)),
+        smoothing_sigma(np.full(1, 2.0), np.full(1, 5.0)),
+    )
+    assert np.hypot(first, second) == pytest.approx(smoothing_sigma(np.ones(1), np.full(1, 5.0)))

@@ -11,7 +11,14 @@ from scipy.ndimage import gaussian_filter, uniform_filter
 from scipy.signal import fftconvolve
 from skimage.metrics import structural_similarity
 
-from medcyclegan.evaluation.similarity import LEVEL_WEIGHTS, ms_ssim, ssim
+from medcyclegan.evaluation.similarity import (
+    LEVEL_WEIGHTS,
+    MARGIN,
+    ms_ssim,
+    plane_ssim,
+    psnr_db,
+    ssim,
+)
 
 Array = NDArray[np.float64]
 RANGE = 4095.0
@@ -98,3 +105,45 @@ def test_what_lies_far_outside_the_mask_does_not_count() -> None:
 def test_no_window_fits_gives_nan(shape: tuple[int, int, int]) -> None:
     image = np.full(shape, 1000.0)
     assert math.isnan(ssim(image, image, np.ones(shape, dtype=np.bool_), data_range=RANGE))
+
+
+def test_psnr_by_hand() -> None:
+    x, y = np.zeros(4, np.float32), np.full(4, 0.5, np.float32)
+    assert psnr_db(x, y, data_range=5.0) == pytest.approx(20.0)
+    assert psnr_db(x, x, data_range=5.0) == math.inf
+
+
+@pytest.mark.parametrize("data_range", [1.0, 4024.0])
+def test_psnr_is_ten_logarithms_of_peak_square_by_mean_square(data_range: float) -> None:
+    pred, ref = data_range * np.random.default_rng(6).random((2, 5000))
+    found = psnr_db(pred, ref, data_range=data_range)
+    square = sum((x - y) ** 2 for x, y in zip(pred.tolist(), ref.tolist(), strict=True)) / 5000
+    assert found == pytest.approx(-10.0 * math.log10(square / data_range**2), rel=1e-12)
+    # The control: in float32 the mean square is another.
+    assert psnr_db(pred.astype(np.float32), ref, data_range=data_range) != found
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_ssim_of_planes_is_the_mean_of_their_maps_inside_the_mask(dtype: type) -> None:
+    x, y = np.random.default_rng(1).random((2, 3, 20, 21)).astype(dtype)
+    mask = np.random.default_rng(2).random(x.shape) < 0.4
+    mask[2] = False
+    pairs = zip(x, y, strict=True)
+    maps = np.stack([structural_similarity(a, b, data_range=2.0, full=True)[1] for a, b in pairs])
+    found = plane_ssim(x, y, mask, data_range=2.0)
+    assert found == pytest.approx(float(maps[mask].mean()), rel=1e-6)
+    inner = (slice(None), slice(3, -3), slice(3, -3))
+    whole = plane_ssim(x, y, mask, data_range=2.0, margin_px=MARGIN)
+    assert whole == pytest.approx(float(maps[inner][mask[inner]].mean()), rel=1e-6)
+    assert whole != pytest.approx(found, rel=1e-3)
+
+
+def test_ssim_of_planes_without_a_window_or_a_mask_is_not_defined() -> None:
+    small = np.ones((3, 6, 6))
+    assert math.isnan(plane_ssim(small, small, small > 0, data_range=2.0))
+    plane = np.ones((1, 20, 20))
+    assert math.isnan(plane_ssim(plane, plane, plane > 1, data_range=2.0))
+    border = np.zeros(plane.shape, dtype=np.bool_)
+    border[:, :2] = True
+    assert math.isnan(plane_ssim(plane, plane, border, data_range=2.0, margin_px=MARGIN))
+    assert plane_ssim(plane, plane, border, data_range=2.0) == pytest.approx(1.0)

@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from medcyclegan.errors import ExitCode, ModelRefused
+from medcyclegan.errors import CannotWrite, ExitCode, ModelRefused
 from medcyclegan.models.store import (
     CARD_NAME,
     WEIGHTS_NAME,
@@ -80,7 +80,7 @@ def test_saving_gives_the_card_that_is_read(tmp_path: Path) -> None:
     signed = save_model(tmp_path / "m", card=tiny_card(), weights=tiny_weights())
     assert read_card(tmp_path / "m") == signed
     assert signed.weights_sha256 != tiny_card().weights_sha256
-    with pytest.raises(FileExistsError):
+    with pytest.raises(CannotWrite, match="exists already"):
         save_model(tmp_path / "m", card=tiny_card(), weights=tiny_weights())
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 import torch
-from skimage.metrics import structural_similarity
 from torch import Tensor, nn
 
 from medcyclegan.training.data.types import ValidationCase
-from medcyclegan.training.validation import mean_error, plane_ssim, psnr_db, validate
+from medcyclegan.training.validation import mean_error, validate
 from tests.training.tiny_training import shapes, tiny_config
 
 CPU = torch.device("cpu")
@@ -85,22 +83,3 @@ def test_information_that_is_lost_lowers_the_mutual_information() -> None:
         values.append(result.nmi)
     assert values[0] == pytest.approx(2.0, abs=0.05)  # contrast turned round, nothing lost
     assert values[1] == pytest.approx(1.0, abs=0.05)
-
-
-def test_ssim_is_the_mean_of_slices_inside_the_mask() -> None:
-    rng = np.random.default_rng(1)
-    x, y = rng.random((2, 3, 20, 21), dtype=np.float32)
-    mask = np.zeros(x.shape, bool)
-    mask[1] = True
-    expected = structural_similarity(x[1], y[1], win_size=7, data_range=2.0, full=True)[1].mean()
-    assert plane_ssim(x, y, mask, data_range=2.0) == pytest.approx(float(expected))
-    assert plane_ssim(x, y, ~mask, data_range=2.0) != pytest.approx(float(expected), rel=1e-3)
-    small = x[:, :6, :6]
-    assert math.isnan(plane_ssim(small, small, mask[:, :6, :6], data_range=2.0))
-
-
-def test_psnr_by_hand() -> None:
-    x, y = np.zeros((1, 2, 2), np.float32), np.full((1, 2, 2), 0.5, np.float32)
-    everywhere = np.ones(x.shape, bool)
-    assert psnr_db(x, y, everywhere, data_range=5.0) == pytest.approx(20.0)
-    assert psnr_db(x, x, everywhere, data_range=5.0) == math.inf

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from medcyclegan.core.geometry import whole_steps
 from medcyclegan.core.text import counted, is_or_are, path_text
 from medcyclegan.core.volume import FloatVoxels, Volume
 from medcyclegan.errors import InputRefused
@@ -19,7 +20,7 @@ from medcyclegan.evaluation.metrics import (
     check_same_grid,
 )
 from medcyclegan.evaluation.study.patient import Patient
-from medcyclegan.evaluation.study.regrid import BoolArray, is_copied, onto_grid
+from medcyclegan.evaluation.study.regrid import BoolArray, onto_grid
 from medcyclegan.imaging.body_mask import body_mask_ct
 from medcyclegan.imaging.plausibility import (
     FAT_HU,
@@ -152,7 +153,7 @@ def load_prediction(path: Path, truth: Truth) -> Prediction:
         )
     said += _clipped_warning(sct.voxels.ravel())
     name = path_text(path.name)
-    copied = is_copied(sct.geometry, truth.ct.geometry)
+    copied = whole_steps(sct.geometry, truth.ct.geometry) is not None
     how = "turned or cut, voxel by voxel," if copied else "resampled"
     notes = f"{name} was {how} from {grid_text(sct)} to {grid_text(truth.ct)}"
     if outside_fov_share > 0.0:

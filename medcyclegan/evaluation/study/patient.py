@@ -9,7 +9,8 @@ from pathlib import Path
 
 from medcyclegan.core.text import path_text
 from medcyclegan.errors import InputRefused
-from medcyclegan.io.case_names import IMAGE_ENDINGS, composed
+from medcyclegan.io.case_names import composed
+from medcyclegan.io.discover import DETACHED_ENDINGS, ending_of
 from medcyclegan.io.table import read_table
 
 
@@ -38,8 +39,6 @@ class Refusal:
         object.__setattr__(self, "reason", path_text(self.reason))
 
 
-# The voxels of these are in another file: two headers may be alike, and the images not.
-_DETACHED = (".mhd", ".nhdr", ".hdr", ".hdr.gz")
 _CHUNK_BYTES = 2**20
 
 
@@ -140,9 +139,8 @@ def _identity(path: Path) -> object:
 
 
 def _is_detached(path: Path) -> bool:
-    name = path.name.lower()
-    assert set(_DETACHED) <= set(IMAGE_ENDINGS)
-    return path.is_file() and name.endswith(_DETACHED)
+    """Whether its voxels are in another file: two headers may be alike, and the images not."""
+    return path.is_file() and bool(ending_of(path.name, DETACHED_ENDINGS))
 
 
 def _files(path: Path) -> list[Path]:

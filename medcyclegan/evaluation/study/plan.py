@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
 from collections.abc import Collection
@@ -17,7 +16,6 @@ from medcyclegan.evaluation.signal_scores import IntensityRange
 from medcyclegan.evaluation.study.patient import Patient, Refusal, told_apart
 from medcyclegan.evaluation.water_paths import WaterPathOptions
 from medcyclegan.io.case_names import (
-    IMAGE_ENDINGS,
     Role,
     case_names,
     fitness,
@@ -27,8 +25,17 @@ from medcyclegan.io.case_names import (
     words,
 )
 from medcyclegan.io.dicom.api import is_dicom
-from medcyclegan.io.input_path import refuse_irregular
-from medcyclegan.io.links import leads_nowhere, named
+from medcyclegan.io.discover import (
+    PICTURE_ENDINGS,
+    VOLUME_ENDINGS,
+    ending_of,
+    leads_nowhere,
+    named,
+    refuse_irregular,
+    visible_in,
+    walk,
+    without_ending,
+)
 
 # What ``fitness`` gives for a name that says the kind of image.
 _SAYS_SO = 2
@@ -36,7 +43,6 @@ _SAYS_SO = 2
 Sought = Role | Literal["target"]
 # Of radiotherapy: the planning, clinical and gross target volume.
 TARGET_WORDS = frozenset(("target", "ptv", "ctv", "gtv"))
-PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class Search:
     @property
     def endings(self) -> tuple[str, ...]:
         """The endings of files that are images."""
-        return PICTURE_ENDINGS if self.pictures else IMAGE_ENDINGS
+        return PICTURE_ENDINGS if self.pictures else VOLUME_ENDINGS
 
 
 VOLUMES = Search()
@@ -113,7 +119,8 @@ def find_images(root: Path, *, role: Sought, search: Search = VOLUMES) -> Images
 
 def bare(path: Path) -> Path:
     """Return a path without the ending of a picture, by which nobody is told."""
-    return path.with_suffix("") if path.suffix.lower() in PICTURE_ENDINGS else path
+    name = without_ending(path.name, PICTURE_ENDINGS)
+    return path.with_name(name) if name else path
 
 
 def _fitness(path: Path, role: Sought) -> int:
@@ -140,20 +147,18 @@ def _own_name(path: Path, kinds: Collection[str]) -> str:
 def _paths(root: Path, links: list[Path], search: Search) -> list[Path]:
     """All images below ``root``; links to folders are not followed, and added to ``links``."""
     found = []
-    for here, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        place = Path(here)
-        for name in sorted(files):
-            if name.lower().endswith(search.endings) and not name.startswith("."):
-                found.append(place / name)
-            elif leads_nowhere(place / name):
-                links.append(place / name)
-        for name in list(folders):
-            if not search.pictures and _holds_slices(place / name):
-                found.append(place / name)
-                folders.remove(name)
-            elif (place / name).is_symlink():
-                links.append(place / name)
+    for folder in walk(root):
+        for name in folder.files:
+            if ending_of(name, search.endings):
+                found.append(folder.path / name)
+            elif leads_nowhere(folder.path / name):
+                links.append(folder.path / name)
+        for name in list(folder.folders):
+            if not search.pictures and _holds_slices(folder.path / name):
+                found.append(folder.path / name)
+                folder.folders.remove(name)
+            elif (folder.path / name).is_symlink():
+                links.append(folder.path / name)
     return found
 
 
@@ -167,12 +172,8 @@ def _by_case(root: Path, paths: list[Path], kinds: Collection[str]) -> dict[str,
 
 def _holds_slices(folder: Path) -> bool:
     """Whether DICOM files lie in the folder itself, apart from those in folders below it."""
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.name.lower().endswith(IMAGE_ENDINGS):
-            continue
-        if path.is_file() and is_dicom(path):
-            return True
-    return False
+    others = [p for p in visible_in(folder) if not ending_of(p.name, VOLUME_ENDINGS)]
+    return any(path.is_file() and is_dicom(path) for path in others)
 
 
 # Names go into tables and file names: letters of any script, digits, and these.

@@ -21,11 +21,12 @@ from medcyclegan.evaluation.signal_scores import IntensityRange, SignalScores, s
 from medcyclegan.evaluation.study.batch_records import MAKES_HU
 from medcyclegan.evaluation.study.load import PatientImages, grid_text, is_on_grid, load_mask
 from medcyclegan.evaluation.study.patient import Patient
-from medcyclegan.evaluation.study.plan import PICTURE_ENDINGS, PICTURE_RANGE, Kind, StudyRequest
+from medcyclegan.evaluation.study.plan import PICTURE_RANGE, Kind, StudyRequest
 from medcyclegan.evaluation.study.regrid import onto_grid
 from medcyclegan.evaluation.study.statistics import Pair
 from medcyclegan.imaging.body_mask import body_mask_mr
 from medcyclegan.imaging.plausibility import refuse_ct
+from medcyclegan.io.discover import PICTURE_ENDINGS, ending_of, walk
 from medcyclegan.io.read import read_scan
 from medcyclegan.io.scan import Scan
 
@@ -106,10 +107,10 @@ def _kind_of(request: StudyRequest, units: Collection[str]) -> Kind:
 def _holds_pictures(path: Path) -> bool:
     """Whether a path is a picture, or a folder with pictures in it or below and nothing else."""
     if not path.is_dir():
-        return path.suffix.lower() in PICTURE_ENDINGS
-    files = [p for p in path.rglob("*") if p.is_file() and not p.name.startswith(".")]
-    images = [p for p in files if p.suffix.lower() not in (".json", ".csv", ".html", ".txt")]
-    return bool(images) and all(p.suffix.lower() in PICTURE_ENDINGS for p in images)
+        return bool(ending_of(path.name, PICTURE_ENDINGS))
+    names = [name for folder in walk(path) for name in folder.files]
+    images = [name for name in names if not ending_of(name, (".json", ".csv", ".html", ".txt"))]
+    return bool(images) and all(ending_of(name, PICTURE_ENDINGS) for name in images)
 
 
 def load_true_signal(patient: Patient, kind: Kind) -> TrueSignal:

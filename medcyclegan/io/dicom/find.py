@@ -17,7 +17,7 @@ from medcyclegan.core.task import RADIOGRAPHS
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.attribute_access import PYDICOM_ERRORS, raw_value, text, uid_name, whole
 from medcyclegan.io.dicom.header import DICOM_ROOT, DicomFile, dicom_start, load_header
-from medcyclegan.io.links import files_behind, leads_nowhere, leads_out, named
+from medcyclegan.io.discover import files_behind, leads_nowhere, leads_out, named, refuse_unreadable
 from medcyclegan.io.targets import COMPLETION_RECORD
 
 
@@ -304,7 +304,7 @@ def _walk(folder: Path, aside: _Aside) -> Iterator[Path]:
     """
     root = folder.resolve()
     seen: set[Path] = set()
-    for here, folders, names in os.walk(root, onerror=_refuse_unreadable):
+    for here, folders, names in os.walk(root, onerror=refuse_unreadable):
         folders.sort()
         for name in folders:
             aside.takes(Path(here, name), root)  # links to folders below are walked as these
@@ -318,14 +318,6 @@ def _walk(folder: Path, aside: _Aside) -> Iterator[Path]:
             if path not in seen:
                 seen.add(path)
                 yield path
-
-
-def _refuse_unreadable(error: OSError) -> None:
-    raise InputRefused(
-        f"{error.filename} cannot be opened ({error.strerror})",
-        rule="every folder below the input must be readable",
-        remedy="check its permissions",
-    ) from error
 
 
 def refuse_linked(found: Found, files: list[DicomFile], *, where: Path) -> None:
@@ -346,6 +338,18 @@ def refuse_linked(found: Found, files: list[DicomFile], *, where: Path) -> None:
             rule="a series is read whole",
             remedy="put the files in place of the links (cp -L), or take the links out",
         )
+
+
+def load_image(path: Path) -> DicomFile | None:
+    """The header of a DICOM image; None for any other file.
+
+    Raises
+    ------
+    InputRefused
+        If it is DICOM, but cannot be read.
+    """
+    file = load_header(path)
+    return file if file is not None and is_image(file) else None
 
 
 def series_behind(link: Path) -> set[str]:

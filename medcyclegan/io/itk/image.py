@@ -24,6 +24,7 @@ from medcyclegan.core.volume import Volume
 from medcyclegan.errors import CannotWrite, DeviceError, InputRefused, UsageError
 from medcyclegan.io.atomic import atomic_file
 from medcyclegan.io.byte_source import content_name, open_bytes
+from medcyclegan.io.discover import ITK_WRITTEN
 from medcyclegan.io.itk.fields import ItkHeader, read_payload
 from medcyclegan.io.itk.metaimage import ItkText, read_meta_header
 from medcyclegan.io.itk.nrrd import read_nrrd_header
@@ -57,7 +58,6 @@ def read_itk_header(path: Path) -> ItkHeader:
     )
 
 
-_WRITTEN_ENDINGS = (".mha", ".mhd", ".nrrd")
 _LPS_TO_RAS = np.diag((-1.0, -1.0, 1.0, 1.0))
 # MetaImage stores spacing and direction apart: their product is the affine to rounding, which is
 # far below this.
@@ -132,7 +132,7 @@ def write_itk(
         If ``to`` has another ending.
     """
     ending = to.suffix.lower()
-    if ending not in _WRITTEN_ENDINGS:
+    if ending not in ITK_WRITTEN:
         raise UsageError(f"{to}: unknown ending", rule="ITK files end in .mha, .mhd or .nrrd")
     refuse_existing_file(to, overwrite=overwrite)
     voxels = stored_voxels(sct, to)

@@ -23,6 +23,7 @@ from medcyclegan.core.task import Window
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import CannotWrite, DeviceError, InputRefused, UsageError
 from medcyclegan.io.atomic import atomic_file
+from medcyclegan.io.discover import PICTURES_WRITTEN
 from medcyclegan.io.raster import tiff
 from medcyclegan.io.scan import RasterSourceHeader, Scan, SourceHeader
 from medcyclegan.io.voxel_rules import mend_voxels
@@ -253,7 +254,6 @@ def _damaged(path: Path, found: str) -> InputRefused:
     )
 
 
-WRITTEN_ENDINGS = (".png", ".tif", ".tiff")
 _PNG_TYPES = ("uint8", "uint16")
 
 
@@ -274,7 +274,7 @@ def write_raster(
         If ``to`` has another ending.
     """
     ending = to.suffix.lower()
-    if ending not in WRITTEN_ENDINGS:
+    if ending not in PICTURES_WRITTEN:
         raise UsageError(f"{to}: unknown ending", rule="pictures end in .png, .tif or .tiff")
     if volume.geometry.shape[2] != 1:
         raise CannotWrite(

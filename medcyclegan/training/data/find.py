@@ -19,7 +19,7 @@ from medcyclegan.training.data.layouts import (
     label,
     layout_of,
 )
-from medcyclegan.training.data.tree import ending_of, look_through, read_one
+from medcyclegan.training.data.tree import image_ending, look_through, read_one
 
 COLUMNS = ("subject", "side", "channel", "path", "mask", "split")
 _RULE = (
@@ -162,7 +162,7 @@ def _opened(path: Path, row: Row, case: str, wanted: Wanted) -> Listed:
 
 
 def _without_ending(path: str) -> PurePath:
-    return PurePath(path[: len(path) - len(ending_of(path))])
+    return PurePath(path[: len(path) - len(image_ending(path))])
 
 
 def _read(path: Path) -> Image:

@@ -7,7 +7,6 @@ Heads that label maps were made into are sampled anew for every item, so no two 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -19,11 +18,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from medcyclegan.core.task import Domain, Percentiles, Window
-from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused
-from medcyclegan.io.read import read_scan
+from medcyclegan.io.atomic import atomic_file
+from medcyclegan.io.targets import make_parents
+from medcyclegan.simulate.datasets import label_maps_in, read_head
 from medcyclegan.simulate.label_heads.anatomy import TissueSlab, draw_tissue
-from medcyclegan.simulate.label_heads.label_maps import HeadAnatomy, prepare_head
+from medcyclegan.simulate.label_heads.label_maps import HeadAnatomy
 from medcyclegan.simulate.label_heads.slabs import acquired_side, clean_side, draw_water
 from medcyclegan.simulate.low_dose_ct import Slices, make_dose_slices
 from medcyclegan.simulate.slab_grid import Field as Values
@@ -176,15 +176,17 @@ def load_prepared(folder: Path, numbers: Sequence[int]) -> list[HeadAnatomy]:
 
 
 def keep_prepared(head: HeadAnatomy, path: Path) -> None:
-    """Write a prepared head under a temporary name, then rename it.
+    """Write a prepared head; channel by channel it takes half the room.
 
-    Channel by channel it takes half the room.
+    Raises
+    ------
+    CannotWrite
+        If the system refuses.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part.npz")
     channels = np.ascontiguousarray(np.moveaxis(head.maps, -1, 0))
-    np.savez_compressed(temporary, channels=channels, spacing_mm=np.asarray(head.spacing_mm))
-    os.replace(temporary, path)
+    make_parents(path)
+    with atomic_file(path, overwrite=True) as part:
+        np.savez_compressed(part, channels=channels, spacing_mm=np.asarray(head.spacing_mm))
 
 
 def prepared_path(folder: Path, number: int) -> Path:
@@ -234,6 +236,8 @@ def dose_slices(
     ------
     InputRefused
         If those at ``path`` are not as many as the settings ask for.
+    CannotWrite
+        If the system refuses.
     """
     count = config.slices
     if path is not None and path.exists():
@@ -250,10 +254,9 @@ def dose_slices(
     low, limit = make_dose_slices(heads, seed=seed, count=count)
     if path is None:
         return low, limit
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.part.npz")
-    np.savez_compressed(temporary, low=low, limit=limit)
-    os.replace(temporary, path)
+    make_parents(path)
+    with atomic_file(path, overwrite=True) as part:
+        np.savez_compressed(part, low=low, limit=limit)
     return low, limit
 
 
@@ -278,10 +281,10 @@ def open_simulated(
     InputRefused
         If there are too few label maps, or one is no label map of a head.
     """
-    paths = sorted(labels.folder.glob("*.nii.gz"))
+    paths = label_maps_in(labels.folder)
     if len(paths) < labels.heads:
         raise InputRefused(
-            f"{labels.folder} holds {len(paths)} label maps (*.nii.gz)",
+            f"{labels.folder} holds {len(paths)} label maps (.nii.gz, .nii)",
             rule=f"{labels.heads} are to be trained on (--heads)",
             remedy="name another folder, or fewer heads",
         )
@@ -304,11 +307,7 @@ def open_simulated(
 def _head(path: Path, number: int, prepared: Path | None) -> HeadAnatomy:
     if prepared is not None and prepared_path(prepared, number).exists():
         return load_prepared(prepared, [number])[0]
-    labels = read_scan(path).volume
-    try:
-        head = prepare_head(Volume(labels.voxels, labels.geometry, "label"))
-    except InputRefused as error:
-        raise InputRefused(f"{path}: {error}") from error
+    head = read_head(path)
     if prepared is not None:
         keep_prepared(head, prepared_path(prepared, number))
     return head

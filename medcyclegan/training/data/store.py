@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from medcyclegan.core.text import MOST_RECORD_BYTES, read_text
 from medcyclegan.errors import UsageError
 from medcyclegan.io.atomic import atomic_file
+from medcyclegan.io.discover import VOXEL_ENDINGS
 from medcyclegan.training.data.case import (
     Images,
     InMemory,
@@ -28,7 +29,6 @@ from medcyclegan.training.data.config import DataConfig, Side
 # Of the way images are prepared and stored; a change of it makes all entries anew.
 VERSION = 2
 _PIECE_BYTES = 2**20
-_PAYLOADS = (".img", ".img.gz", ".raw", ".zraw", ".raw.gz")
 
 Entry = list[tuple[Meta, Images]]
 
@@ -136,7 +136,7 @@ def digest_of(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
         stem = path.name.removesuffix(".gz").rsplit(".", 1)[0]
-        beside = [path.with_name(stem + ending) for ending in _PAYLOADS]
+        beside = [path.with_name(stem + ending) for ending in VOXEL_ENDINGS]
         for part in (path, *(other for other in beside if other != path and other.is_file())):
             with part.open("rb") as file:
                 while piece := file.read(_PIECE_BYTES):

@@ -13,13 +13,13 @@ from medcyclegan.core.text import path_text
 from medcyclegan.errors import InputRefused, MedcycleganError
 from medcyclegan.io.dicom.api import (
     DicomFile,
-    dicom_start,
     is_image,
     is_radiograph,
     load_header,
+    load_image,
     text,
 )
-from medcyclegan.io.links import leads_nowhere, leads_out
+from medcyclegan.io.discover import VOXEL_ENDINGS, ending_of, leads_nowhere, leads_out, walk
 from medcyclegan.training.data.inputs import Image, shown
 
 _VOLUMES = {
@@ -34,8 +34,6 @@ _VOLUMES = {
 }
 _PLANES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}
 _READ = {**_VOLUMES, **_PLANES}
-# The voxels of a header that is a file of its own.
-_PAYLOADS = (".img", ".img.gz", ".raw", ".zraw")
 
 NOWHERE = "links that lead nowhere"
 OUTSIDE = "links to files outside of the folder are read"
@@ -53,7 +51,7 @@ class Candidate:
     def name(self) -> str:
         """The path without the ending."""
         name = self.relative.as_posix()
-        ending = "" if self.image.dicom else ending_of(self.relative.name)
+        ending = "" if self.image.dicom else image_ending(self.relative.name)
         return path_text(name[: len(name) - len(ending)])
 
     @property
@@ -100,11 +98,11 @@ def look_through(root: Path, modality: Modality) -> Tree:
     series: dict[str, list[DicomFile]] = {}
     lost: dict[Path, list[str]] = defaultdict(list)
     for path in _files(tree, lost):
-        ending = ending_of(path.name)
+        ending = image_ending(path.name)
         if ending:
             image = Image(_READ[ending], (path,))
             tree.candidates.append(Candidate(path.relative_to(root), image))
-        elif not path.name.lower().endswith(_PAYLOADS):
+        elif not ending_of(path.name, VOXEL_ENDINGS):
             _collect_other(path, modality, series, tree)
     for files in series.values():
         missing = [name for folder in {f.path.parent for f in files} for name in lost[folder]]
@@ -116,10 +114,9 @@ def look_through(root: Path, modality: Modality) -> Tree:
     return tree
 
 
-def ending_of(name: str) -> str:
+def image_ending(name: str) -> str:
     """The ending of a name that tells a format which is read, else nothing."""
-    lower = name.lower()
-    return next((ending for ending in _READ if lower.endswith(ending)), "")
+    return ending_of(name, _READ)
 
 
 def series_candidate(root: Path, files: list[DicomFile]) -> Candidate:
@@ -135,11 +132,11 @@ def series_candidate(root: Path, files: list[DicomFile]) -> Candidate:
 
 def read_one(path: Path) -> Image | None:
     """The image that a path names: a file, or a folder of one DICOM series; None if it is none."""
-    ending = ending_of(path.name)
+    ending = image_ending(path.name)
     if ending and path.is_file():
         return Image(_READ[ending], (path,))
     inside = sorted(path.iterdir()) if path.is_dir() else [path]
-    files = [file for part in inside if part.is_file() and (file := _header(part)) is not None]
+    files = [file for part in inside if part.is_file() and (file := load_image(part)) is not None]
     series = {text(file.header, "SeriesInstanceUID", file.path) for file in files}
     if not files or len(series) > 1:
         return None
@@ -156,28 +153,20 @@ def _files(tree: Tree, lost: dict[Path, list[str]]) -> Iterator[Path]:
     Links to folders are not followed, so that no loop can arise; they are counted. Into ``lost`` go
     the names of links that lead nowhere and may have been slices, by their folder.
     """
-
-    def refuse(error: OSError) -> None:
-        raise InputRefused(
-            f"{error.filename}: cannot be read ({error.strerror})", remedy="check its permissions"
-        ) from error
-
-    for here, folders, names in os.walk(tree.root, onerror=refuse):
-        folder = Path(here)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in folders:
-            if (folder / name).is_symlink():
-                tree.passed_over["links to folders"].append(_relative(folder / name, tree))
-        for name in sorted(name for name in names if not name.startswith(".")):
-            path = folder / name
+    for folder in walk(tree.root):
+        for name in folder.folders:
+            if (folder.path / name).is_symlink():
+                tree.passed_over["links to folders"].append(_relative(folder.path / name, tree))
+        for name in folder.files:
+            path = folder.path / name
             if path.is_file():
                 if leads_out(path, tree.root):
                     tree.outside.append(_relative(path, tree))
                 yield path
             elif leads_nowhere(path):
                 tree.passed_over[NOWHERE].append(_relative(path, tree))
-                if not ending_of(name):
-                    lost[folder].append(name)
+                if not image_ending(name):
+                    lost[folder.path].append(name)
             else:
                 tree.passed_over["pipes, sockets and devices"].append(_relative(path, tree))
 
@@ -194,20 +183,12 @@ def _partly_lost(folder: Path, names: list[str]) -> InputRefused:
     )
 
 
-def _header(path: Path) -> DicomFile | None:
-    """The header of a DICOM image, None for any other file."""
-    has_prefix, looks_bare = dicom_start(path)
-    file = load_header(path) if has_prefix or looks_bare else None
-    return file if file is not None and is_image(file) else None
-
-
 def _collect_other(
     path: Path, modality: Modality, series: dict[str, list[DicomFile]], tree: Tree
 ) -> None:
     """Put a file into its series if it is DICOM of the modality asked for."""
     try:
-        has_prefix, looks_bare = dicom_start(path)
-        file = load_header(path) if has_prefix or looks_bare else None
+        file = load_header(path)
         if file is None:
             what = f"files ending in {path.suffix or 'nothing'}"
         elif not is_image(file):

@@ -249,6 +249,16 @@ class Engine(ABC):
         if self.setup.device.type == "cpu":
             self.refuse_unfinite()
 
+    def take_steps(
+        self, rated: Sequence[tuple[torch.optim.Optimizer, float]], moment: Moment, crew: Crew
+    ) -> None:
+        """Settle the gradients of all optimisers, each with its full rate; then each steps once."""
+        for optimiser, rate in rated:
+            self.settle_gradients(weights_of(optimiser), crew)
+            set_rate(optimiser, rate * moment.rate_factor)
+        for optimiser, _ in rated:
+            optimiser.step()
+
     def autocast(self) -> AbstractContextManager[object]:
         """The context that the networks run in: bfloat16 where the hardware multiplies it."""
         device, precision = self.setup.device, self.setup.precision

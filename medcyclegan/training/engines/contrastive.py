@@ -31,7 +31,6 @@ from medcyclegan.training.engines.base import (
     gan_adam,
     mean_losses,
     placed,
-    set_rate,
     weights_of,
 )
 from medcyclegan.training.losses import discriminator_loss, generator_adversarial_loss, matched_loss
@@ -202,11 +201,7 @@ class Contrastive(Engine):
                     )
                 (losses["discriminator_b"] / len(parts)).backward()
             all_losses.append(losses)
-        for optimiser, rate in there:
-            self.settle_gradients(weights_of(optimiser), crew)
-            set_rate(optimiser, rate * moment.rate_factor)
-        for optimiser, _ in there:
-            optimiser.step()
+        self.take_steps(there, moment, crew)
         self.averages["a-to-b"].update(self.generator)
         return mean_losses(all_losses)
 

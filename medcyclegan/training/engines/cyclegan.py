@@ -29,7 +29,6 @@ from medcyclegan.training.engines.base import (
     gan_adam,
     mean_losses,
     placed,
-    set_rate,
     target_of,
     weights_of,
 )
@@ -204,11 +203,7 @@ class CycleGAN(Engine):
         losses, fakes = self._generator_gradients(batch, weights)
         if len(there) > 1:
             losses |= self._discriminator_gradients(batch, fakes)
-        for optimiser, rate in there:
-            self.settle_gradients(weights_of(optimiser), crew)
-            set_rate(optimiser, rate * moment.rate_factor)
-        for optimiser, _ in there:
-            optimiser.step()
+        self.take_steps(there, moment, crew)
         for way, average in self.averages.items():
             average.update(self._generators[way])
         return losses

@@ -12,8 +12,7 @@ from pathlib import Path
 from medcyclegan.core.task import HEAD, BodyPart
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.api import DicomFile, dicom_start, is_image, is_radiograph, load_header
-from medcyclegan.io.input_path import refuse_no_tree
-from medcyclegan.io.links import leads_nowhere, leads_out
+from medcyclegan.io.discover import leads_nowhere, leads_out, refuse_no_tree, walk
 from medcyclegan.io.targets import COMPLETION_RECORD
 from medcyclegan.workflow.batch.candidate import Candidate, Takes
 from medcyclegan.workflow.batch.item import STATE_FOLDER
@@ -134,19 +133,17 @@ class _Walk:
 
     def __iter__(self) -> Iterator[tuple[Path, list[str]]]:
         real_root, skip = Path(os.path.realpath(self.root)), Path(os.path.realpath(self.skip))
-        for here, folders, names in os.walk(real_root, onerror=self._refuse):
-            folder = Path(here)
-            if self.without_outputs and STATE_FOLDER in folders and folder != real_root:
+        for here in walk(real_root, unreadable=self._refuse):
+            folder, folders = here.path, here.folders
+            if self.without_outputs and STATE_FOLDER in here.hidden and folder != real_root:
                 self.passed_over["folder of outputs of another run"] += 1
                 folders.clear()
                 continue
-            self.passed_over["hidden"] += sum(name.startswith(".") for name in folders + names)
-            self.passed_over["hidden"] -= COMPLETION_RECORD in names
-            folders[:] = sorted(f for f in folders if not f.startswith(".") and folder / f != skip)
+            self.passed_over["hidden"] += len(here.hidden) - (COMPLETION_RECORD in here.hidden)
+            folders[:] = [name for name in folders if folder / name != skip]
             inner = folder.relative_to(real_root)
             self._keep_links(inner, [f for f in folders if (folder / f).is_symlink()])
-            kept = [name for name in names if not name.startswith(".")]
-            regular = [name for name in sorted(kept) if self._is_file_inside(inner / name)]
+            regular = [name for name in here.files if self._is_file_inside(inner / name)]
             self.passed_over = +self.passed_over
             yield inner, regular
 

@@ -26,7 +26,7 @@ from medcyclegan.io.dicom.api import (
     text,
     whole,
 )
-from medcyclegan.io.links import named
+from medcyclegan.io.discover import named
 from medcyclegan.workflow.batch.candidate import (
     SYNTHETIC_BY_HEADER,
     Candidate,

@@ -21,8 +21,18 @@ from medcyclegan.io.dicom.api import (
     series_uid,
     text,
 )
+from medcyclegan.io.discover import (
+    DETACHED_ENDINGS,
+    PAIR_ENDINGS,
+    PICTURE_ENDINGS,
+    VOLUME_ENDINGS,
+    VOXEL_ENDINGS,
+    ending_of,
+    leads_nowhere,
+    named,
+    without_ending,
+)
 from medcyclegan.io.itk.image import read_itk_header
-from medcyclegan.io.links import leads_nowhere, named
 from medcyclegan.workflow.batch.candidate import (
     SYNTHETIC_BY_HEADER,
     Candidate,
@@ -37,9 +47,8 @@ from medcyclegan.workflow.batch.candidate import (
 from medcyclegan.workflow.batch.series import SeriesCollector
 from medcyclegan.workflow.batch.visits import lacks_uids
 
-_DATA_ENDINGS = (".img", ".img.gz", ".raw", ".zraw", ".raw.gz")
-_HEADER_ENDINGS = (".hdr", ".hdr.gz", ".mhd", ".nhdr")
-_ENDINGS = (".nii.gz", ".nii", ".mha", ".nrrd", *_HEADER_ENDINGS)
+# Of a pair that is read by either file.
+_IMG_ENDINGS = (".img", ".img.gz")
 _BIDS = re.compile(
     r"(?P<entities>sub-[a-zA-Z0-9]+(_[a-z]+-[a-zA-Z0-9]+)*)_(?P<suffix>[a-zA-Z0-9]+)"
 )
@@ -53,14 +62,14 @@ _BIDS_CONTRASTS: dict[str, Contrast] = {"T1w": "T1w", "T2w": "T2w", "FLAIR": "FL
 
 def is_image_name(name: str) -> bool:
     """Whether a file is an image or a part of one by its name's ending."""
-    return name.lower().endswith((*_ENDINGS, *_DATA_ENDINGS))
+    return bool(ending_of(name, (*VOLUME_ENDINGS, *VOXEL_ENDINGS)))
 
 
 def ordinary_files(names: list[str]) -> list[str]:
     """Those names of a folder that stand for an image: a header and its data count once."""
-    stems = {stem_of(name) for name in names if name.lower().endswith(_HEADER_ENDINGS)}
-    alone = [n for n in names if n.lower().endswith(_DATA_ENDINGS[:2]) and stem_of(n) not in stems]
-    return [name for name in names if name.lower().endswith(_ENDINGS)] + alone
+    stems = {stem_of(name) for name in names if ending_of(name, DETACHED_ENDINGS)}
+    alone = [n for n in names if ending_of(n, _IMG_ENDINGS) and stem_of(n) not in stems]
+    return [name for name in names if ending_of(name, VOLUME_ENDINGS)] + alone
 
 
 def candidate_of_file(
@@ -109,12 +118,11 @@ def _bids_root(folder: Path) -> str:
 
 def _data_files(root: Path, path: Path, names: list[str]) -> tuple[Path, ...]:
     """The files with the voxels of a header, relative to ``root``."""
-    lower = path.name.lower()
-    if lower.endswith((".hdr", ".hdr.gz", ".img", ".img.gz")):
+    if ending_of(path.name, PAIR_ENDINGS):
         stem = stem_of(path.name)
         beside = [n for n in names if stem_of(n) == stem and n != path.name]
         return tuple(path.parent / n for n in beside if is_image_name(n))
-    if not lower.endswith(_HEADER_ENDINGS):
+    if not ending_of(path.name, DETACHED_ENDINGS):
         return ()
     try:
         data = read_itk_header(root / path).payload.path
@@ -125,8 +133,7 @@ def _data_files(root: Path, path: Path, names: list[str]) -> tuple[Path, ...]:
 
 def stem_of(name: str) -> str:
     """The name of an image without its ending."""
-    ending = next(e for e in (*_ENDINGS, *_DATA_ENDINGS, "") if name.lower().endswith(e))
-    return name[: len(name) - len(ending)]
+    return without_ending(name, (*VOLUME_ENDINGS, *VOXEL_ENDINGS))
 
 
 # What such names end in is no image.
@@ -187,7 +194,7 @@ def _others(
         else:
             passed_over["links out of the folder that are no images"] += 1
     unclear = series.add_dead_links(folder, dead)
-    texts = [link for link in unclear if link.name.lower().endswith(_NO_IMAGES)]
+    texts = [link for link in unclear if ending_of(link.name, _NO_IMAGES)]
     passed_over["links that lead nowhere and are no images"] += len(texts)
     lost = [link for link in unclear if link not in texts]
     if lost:
@@ -198,12 +205,11 @@ def _others(
 
 # Names of DICOM files, and of folders, have any ending or none.
 _MAY_BE_DICOM = ("", ".dcm", ".ima")
-_PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 
 
 def is_picture_name(name: str) -> bool:
     """Whether a file is a picture by its name's ending."""
-    return name.lower().endswith(_PICTURES)
+    return bool(ending_of(name, PICTURE_ENDINGS))
 
 
 def candidate_of_picture(folder: Path, name: str, modality: str) -> Candidate:

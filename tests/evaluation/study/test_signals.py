@@ -133,6 +133,8 @@ def make_pictures(root: Path) -> None:
 
 def test_folders_of_pictures_are_scored_as_pictures(tmp_path: Path) -> None:
     make_pictures(tmp_path)
+    (tmp_path / "made" / ".cache").mkdir()
+    (tmp_path / "made" / ".cache" / "volume.nii.gz").write_bytes(b"hidden, so no image of it")
     study = run(tmp_path, ref=tmp_path / "true")
     assert study.request.kind == "picture"
     assert study.protocol == "range-0-to-255"
