@@ -6,7 +6,7 @@
 DATA is a folder of acquired scans, laid out as ``reference_images.ACQUIRED`` names them; without
 it, simulated heads alone are measured. Each model is calibrated as ``medcyclegan calibrate`` does
 it, and its card is written into a copy of the model, DIR/<model>, or with ``--in-place`` onto the
-shipped one. Tables in Markdown go to stdout: the signs of the reference images, those of inputs
+shipped one. Tables in Markdown go to stdout: the features of the reference images, those of inputs
 that must be flagged, false alarms, and how well the map of uncertainty ranks errors. All figures
 are in DIR/<model>_reference.csv and DIR/<model>_odd.csv.
 
@@ -54,20 +54,20 @@ TENTHS = 10
 
 
 def table(rows: Sequence[Measured], ranges: ReferenceRanges) -> Iterator[str]:
-    """Yield a Markdown table of inputs by the signs that they are outside of."""
-    yield "| input | signs outside | verdict |\n| --- | --- | --- |"
+    """Yield a Markdown table of inputs by the features that they are outside of."""
+    yield "| input | features outside | verdict |\n| --- | --- | --- |"
     for row in rows:
         odd = verdict.outside(row.figures, ranges)
         said = ", ".join(
             f"`{name}` {verdict.FEATURES[name].number(row.figures[name])}" for name in odd
         )
-        says = "refused" if row.refused else "doubtful" if odd else "as known"
+        says = "refused" if row.refused else "out-of-distribution" if odd else "within"
         yield f"| {row.name} | {said} | {says} |"
 
 
 def range_lines(ranges: ReferenceRanges) -> Iterator[str]:
     """Yield a Markdown table of the ranges."""
-    yield "| sign | low | high |\n| --- | --- | --- |"
+    yield "| feature | low | high |\n| --- | --- | --- |"
     for name, one in ranges.ranges.items():
         yield f"| `{name}` | {one.low:.3g} | {one.high:.3g} |"
 
@@ -81,8 +81,8 @@ def alarm_lines(measured: Sequence[Measured]) -> Iterator[str]:
     yield "| --- | --- | --- |"
     for slack in SLACKS:
         factor = (slack - 1.0) / (verdict.SLACK - 1.0)
-        for name, sign in kept.items():
-            verdict.FEATURES[name] = replace(sign, slack=1.0 + (sign.slack - 1.0) * factor)
+        for name, feature in kept.items():
+            verdict.FEATURES[name] = replace(feature, slack=1.0 + (feature.slack - 1.0) * factor)
         found = [name for name, _ in false_alarms(measured)]
         real = [name for name in found if name in acquired_names]
         yield (

@@ -6,7 +6,7 @@ PATIENT is a folder that holds, for each study, ``studyN_T1W.nii.gz``, ``studyN_
 ``studyN_FLAIR.nii.gz`` and the transforms ``studyN_T1W_intrastudy_to_FLAIR.txt`` and
 ``..._T2W_...`` (ITK). All three synthetic CTs are brought onto the FLAIR's grid; the mean absolute
 difference inside the head (where all three body masks agree) is given in HU, and the bone Dice at
-250 HU of each pair.
+250 HU of each pair, and how much bone the first has for one voxel of the second.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def main() -> None:
     parser.add_argument("--model", default="head-mr-ct")
     arguments = parser.parse_args()
     model = load_model(arguments.model)
-    print("| study | pair | mean absolute difference HU | bone Dice |")
-    print("| --- | --- | --- | --- |")
+    print("| study | pair | mean absolute difference HU | bone Dice | bone, first over second |")
+    print("| --- | --- | --- | --- | --- |")
     differences: list[float] = []
     for folder in arguments.patients:
         for name in sorted({path.name.split("_")[0] for path in folder.glob("*_FLAIR.nii.gz")}):
@@ -76,10 +76,11 @@ def main() -> None:
                 a, b = images[first][head], images[second][head]
                 differences.append(float(np.abs(a - b).mean()))
                 both = int(((a > BONE_HU) & (b > BONE_HU)).sum())
-                dice = 2.0 * both / max(1, int((a > BONE_HU).sum() + (b > BONE_HU).sum()))
-                row = f"| {folder.name} {name} | {first} {second} |"
-                print(f"{row} {differences[-1]:.1f} | {dice:.2f} |", flush=True)
-    print(f"| all | mean | {np.mean(differences):.1f} | |")
+                bones = [int((values > BONE_HU).sum()) for values in (a, b)]
+                dice = 2.0 * both / max(1, sum(bones))
+                row = f"| {folder.name} {name} | {first} {second} | {differences[-1]:.1f} |"
+                print(f"{row} {dice:.2f} | {bones[0] / max(1, bones[1]):.2f} |", flush=True)
+    print(f"| all | mean | {np.mean(differences):.1f} | | |")
 
 
 if __name__ == "__main__":

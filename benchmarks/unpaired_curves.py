@@ -170,10 +170,9 @@ def draw(rows: Sequence[Mapping[str, str | float]], to: Path) -> None:
             own = [row for row in rows if row["task"] == task and row["direction"] == way]
             curve = [(row["minutes"], row[measure]) for row in own if row["recipe"] == task]
             flat = [row for row in own if row["recipe"] in ("input", "water")]
-            if task == "mr_ct" and way == "b-to-a":
-                continue  # MR in a.u. cannot share an axis with HU
-            if curve:
-                axis.plot(*zip(*curve, strict=True), colour, label=way)
+            if not curve or (task == "mr_ct" and way == "b-to-a"):
+                continue  # trained one way; MR in a.u. cannot share an axis with HU
+            axis.plot(*zip(*curve, strict=True), colour, label=way)
             for row in flat:
                 axis.axhline(float(row[measure]), color=colour, ls=":", label=row["recipe"])
         axis.set(title=task, xlabel="minutes of one core", ylabel=label)

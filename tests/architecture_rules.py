@@ -32,7 +32,7 @@ DICOM_FACE = "io.dicom.api"
 
 # A room is a folder or a file; the longest name that fits a module counts.
 ROOMS = {
-    "cli": _room(9, "click rich", lazy="numpy pydicom rich torch yaml"),
+    "cli": _room(9, "click rich", lazy="numpy pydicom"),
     "service": _room(8, "distributed fastapi filelock jinja2 pydicom pynetdicom starlette uvicorn"),
     "workflow": _room(7, "monai numpy pydicom safetensors torch"),
     "workflow.align": _room(7, "numpy SimpleITK"),
@@ -52,15 +52,15 @@ ROOMS = {
     "evaluation.water_paths": _room(4, "numpy scipy"),
     "evaluation.signal_scores": _room(4, "numpy"),
     "models": _room(3, "numpy pydantic safetensors torch"),
-    "simulate.datasets": _room(3, "numpy"),
-    "io": _room(2, "gdcm nibabel numpy PIL pydicom"),
+    "simulate.datasets": _room(3),
+    "io": _room(2, "nibabel numpy PIL pydicom"),
     "imaging": _room(2, "numpy scipy SimpleITK skimage"),
     "imaging.resampling": _room(2, "monai numpy torch"),
     "imaging.preprocessing": _room(2, "monai numpy SimpleITK torch"),
     "simulate": _room(2, "numpy scipy"),
-    "networks": _room(2, "monai pydantic torch"),
+    "networks": _room(2, "pydantic torch"),
     "core": _room(1, "numpy"),
-    "core.task": _room(1, "numpy pydantic"),
+    "core.task": _room(1, "pydantic"),
     "core.text": _room(1, "yaml"),
     "errors": _room(0),
 }

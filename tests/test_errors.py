@@ -25,7 +25,7 @@ def test_the_documented_exit_codes() -> None:
     assert {code.name: int(code) for code in ExitCode} == {
         "DONE": 0, "OUR_FAULT": 1, "USAGE": 2, "INPUT_REFUSED": 3, "CANNOT_WRITE": 4,
         "MODEL_REFUSED": 5, "DEVICE_OR_MEMORY": 6, "TRAINING_STOPPED": 7, "SOME_REFUSED": 8,
-        "DOUBTFUL": 9, "NOT_ALIGNED": 10, "INTERRUPTED": 130, "STDOUT_CLOSED": 141,
+        "OUT_OF_DISTRIBUTION": 9, "NOT_ALIGNED": 10, "INTERRUPTED": 130, "STDOUT_CLOSED": 141,
         "TERMINATED": 143,
     }  # fmt: skip
 

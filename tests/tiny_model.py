@@ -66,7 +66,7 @@ def tiny_folder(
 
 
 def known(reverse_sha256: str | None = None, **ranges: tuple[float, float]) -> ReferenceRanges:
-    """Reference ranges of some signs."""
+    """Reference ranges of some features."""
     return ReferenceRanges(
         measured_on=(CalibrationData(name="tests", licence="CC0-1.0", images=1),),
         ranges={name: Range(low=low, high=high) for name, (low, high) in ranges.items()},

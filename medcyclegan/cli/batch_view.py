@@ -176,7 +176,7 @@ def _name(row: Row) -> str:
 
 
 def _result_table(rows: tuple[Row, ...]) -> Table:
-    """A line an input: those not done, in doubt, warned of, then the others while there is room."""
+    """A line an input: not done, out-of-distribution, warned of, then others if there is room."""
     bad = [row for row in rows if row.status in ("refused", "failed")]
     doubtful = [row for row in rows if row.status == "doubtful"]
     good = [row for row in rows if row.status in ("done", "skipped-up-to-date")]

@@ -63,7 +63,7 @@ def facts_of(outcome: Outcome, *, note: str) -> dict[str, object]:
         "warnings": list(done.synthesis.warnings),
         "doubts": list(done.synthesis.out_of_distribution),
         "signs": _features_of(done),
-        "signs_note": _signs_note(outcome),
+        "signs_note": _features_note(outcome),
         "note": note,
         **({"patient": outcome.patient} if outcome.patient else {}),
     }
@@ -108,7 +108,7 @@ def say_outcome(voice: Voice, outcome: Outcome, *, facts: dict[str, object], nam
 def end_out_of_distribution(outcome: Outcome) -> None:
     """End the process with the code of a result that is not to be trusted, if it is one."""
     if outcome.done.synthesis.out_of_distribution:
-        sys.exit(ExitCode.DOUBTFUL)
+        sys.exit(ExitCode.OUT_OF_DISTRIBUTION)
 
 
 def _say_features(voice: Voice, outcome: Outcome) -> None:
@@ -117,13 +117,13 @@ def _say_features(voice: Voice, outcome: Outcome) -> None:
     done = outcome.done
     features, out_of_distribution = done.synthesis.features, done.synthesis.out_of_distribution
     if features is None:
-        voice.say(f"Signs         {_signs_note(outcome)}")
+        voice.say(f"Features      {_features_note(outcome)}")
         return
     said = verdict_of(features, out_of_distribution)
     if out_of_distribution:
         voice.warn(said)
     else:
-        voice.say(f"Signs         {said}")
+        voice.say(f"Features      {said}")
     if features.cycle_note:
         voice.say(f"Way back      not measured: {features.cycle_note}")
     if voice.level > 0:
@@ -131,8 +131,8 @@ def _say_features(voice: Voice, outcome: Outcome) -> None:
             voice.say(f"              {name} {value:.3g}")
 
 
-def _signs_note(outcome: Outcome) -> str:
-    """Why no signs were measured; empty if they were."""
+def _features_note(outcome: Outcome) -> str:
+    """Why no features were measured; empty if they were."""
     if outcome.done.synthesis.features is not None:
         return ""
     card = outcome.model.card

@@ -58,7 +58,9 @@ def show(name: str) -> None:
     for score in card.scores:
         click.echo(f"  {score.measure:28} {score.value:8g} {score.unit:4} {score.on}")
     if card.reference_ranges is not None:
-        click.echo(f"\nReference ranges of {len(card.reference_ranges.ranges)} signs, measured on")
+        click.echo(
+            f"\nReference ranges of {len(card.reference_ranges.ranges)} features, measured on"
+        )
         for measured in card.reference_ranges.measured_on:
             images = "1 image" if measured.images == 1 else f"{measured.images} images"
             click.echo(f"  - {measured.name} ({measured.licence}): {images}")
@@ -228,7 +230,7 @@ def calibrate(
 ) -> None:  # fmt: skip
     """Measure what a model is meant for, so that other inputs are flagged (exit code 9).
 
-    The signs of the images become the reference ranges of MODEL, a model folder or the name of a
+    The features of the images become the reference ranges of MODEL, a model folder or the name of a
     shipped model. With true images, the error that goes with a spread becomes its curve of
     uncertainty. Both are written onto the model's card, whole or not at all.
     """

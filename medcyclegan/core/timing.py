@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import TypeVar
-
-Result = TypeVar("Result")
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
-class Stopwatch:
-    """Adds up wall time by step."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    def run(self, step: str, work: Callable[[], Result]) -> Result:
-        """Run ``work`` and add its time to ``step``."""
-        started = time.perf_counter()
-        result = work()
-        self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - started
-        return result
+@contextmanager
+def timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    """Add the wall time of the block to ``seconds[step]``; one that raises leaves it as it was."""
+    started = time.perf_counter()
+    yield
+    seconds[step] = seconds.get(step, 0.0) + time.perf_counter() - started

@@ -35,7 +35,7 @@ BINS = 64
 
 @dataclass(frozen=True)
 class NoReference:
-    """Two signs; NaN where there is nothing to compare.
+    """Two measures of quality; NaN where there is nothing to compare.
 
     ``mutual_information`` of input and output, normalised (Studholme et al. 1999): 1 if they are
     independent, 2 if one is a function of the other. ``continuity`` is the mean absolute step

@@ -94,7 +94,7 @@ def tissue_rows(sct: Volume) -> tuple[list[Row], str]:
     ], ""
 
 
-def sign_rows(mr: Volume, sct: Volume, body: Volume) -> list[Row]:
+def no_reference_rows(mr: Volume, sct: Volume, body: Volume) -> list[Row]:
     """Return what can be told without a true image."""
     features = no_reference(mr, sct, body)
     return [
@@ -123,7 +123,7 @@ def _percent(part: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> str:
     return f"{100.0 * float(part.mean()):.1f} %"
 
 
-def score_rows(scores: Scores) -> list[Row]:
+def full_reference_rows(scores: Scores) -> list[Row]:
     rows = [
         ("MAE", _number(scores.mae_hu, " HU")),
         ("MAE in air", _number(scores.mae_air_hu, " HU")),
@@ -170,10 +170,10 @@ class ScanReport:
     names:
         What input and output are called.
     body:
-        Mask of the body on the same grid, within which signs of quality are measured.
+        Mask of the body on the same grid, within which quality is measured.
     verdict, is_out_of_distribution, signs:
-        Whether the model knows such an input, in a sentence, and each sign that tells it: what it
-        is, its value, and what the model knows. Empty where that is not judged.
+        Whether the features of the run lie within the model's reference ranges, in a sentence, and
+        each feature: what it is, its value, its range. Empty where that is not judged.
     uncertainty, uncertainty_name:
         The map of uncertainty in the unit of ``sct`` on the same grid, and what it holds.
     """
@@ -223,8 +223,10 @@ def render_report(report: ScanReport) -> str:
         judged=report.features,
         uncertainty_rows=_uncertainty_rows(report),
         uncertainty_name=report.uncertainty_name,
-        sign_rows=[] if report.body is None else sign_rows(report.mr, report.sct, report.body),
-        score_rows=score_rows(report.scores) if report.scores else [],
+        no_reference_rows=[]
+        if report.body is None
+        else no_reference_rows(report.mr, report.sct, report.body),
+        full_reference_rows=full_reference_rows(report.scores) if report.scores else [],
         protocol=report.scores.protocol if report.scores else "",
         picture=base64.b64encode(picture).decode("ascii"),
         with_ct=report.ct is not None,

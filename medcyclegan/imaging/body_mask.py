@@ -142,6 +142,18 @@ SPECK_ML = 0.5
 
 MIN_BODY_ML = 1.0
 
+# Of a picture, as shares of its range and of its shorter side: the rim that shows the background,
+# how dark it is where it shows air, and how far above black something is shown.
+_RIM_SHARE = 0.02
+_DARK_RIM = 0.2
+_SHOWN_ABOVE = 0.05
+_RIM_DEVIATIONS = 4.0
+# A median of 25 pixels lowers the spread of noise to a quarter, and keeps edges.
+_MEDIAN_PX = 5
+# Parts smaller than this share of the largest are specks; with less in all, nothing was found.
+_LEAST_PART = 0.05
+_LEAST_SHOWN = 0.01
+
 
 def body_mask_ct(ct: Volume) -> Volume:
     """Find the body in a CT: skin inwards, air inside filled, couch and headrest left out.
@@ -263,3 +275,34 @@ def _fit_rim(volume: Volume, threshold: float, body: BoolArray, factors: Factors
     sigmas = [RIM_SIGMA_MM / s for s in volume.geometry.spacing_mm]
     smooth = ndimage.gaussian_filter(volume.voxels, sigmas, mode="nearest", truncate=3.0)
     return np.asarray(inner | (outer & (smooth > threshold)))
+
+
+def picture_mask(values: NDArray[np.float32]) -> BoolArray:
+    """Return what a picture shows, bool (rows, columns): what is brighter than its rim, filled.
+
+    ``values`` (rows, columns) run from -1 to 1. A scanner's noise lies in the air around a body and
+    is as bright as dark tissue in single pixels: the picture is smoothed by a median, and has to
+    rise above the rim by some standard deviations of the rim. Where the rim is not dark, as of
+    photographs, or hardly anything is brighter, all of the picture is shown.
+    """
+    width = max(2, round(_RIM_SHARE * min(values.shape)))
+    inside = np.zeros(values.shape, dtype=np.bool_)
+    inside[width:-width, width:-width] = True
+    rim = values[~inside]
+    level = float(np.median(rim))
+    spread = 1.4826 * float(np.median(np.abs(rim - level)))  # the standard deviation of a Gaussian
+    above = _at(_SHOWN_ABOVE)
+    if level < _at(_DARK_RIM):
+        above = max(above, level + _RIM_DEVIATIONS * spread)
+    shown = ndimage.median_filter(values, size=_MEDIAN_PX) > above
+    labels, count = ndimage.label(shown)
+    if count:
+        sizes = np.bincount(labels.ravel())[1:]
+        shown = np.concatenate([[False], sizes >= _LEAST_PART * sizes.max()])[labels]
+    filled = np.asarray(ndimage.binary_fill_holes(shown), dtype=np.bool_)
+    return filled if filled.mean() >= _LEAST_SHOWN else np.ones_like(filled)
+
+
+def _at(share: float) -> float:
+    """The value in [-1, 1] at a share of the range."""
+    return -1.0 + 2.0 * share

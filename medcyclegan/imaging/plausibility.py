@@ -1,4 +1,4 @@
-"""Plausibility of a volume: signs that it is not what it is given for."""
+"""Plausibility of a volume: whether it may be what it is given for."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LEAST_CORRELATION = 0.3
 SAMPLED_VOXELS = 1_000_000
 OUTLIER_PERCENTILES = (0.5, 99.5)
 
-# Bone wherever it is counted: in scores, signs, warnings and reports.
+# Bone wherever it is counted: in scores, features, warnings and reports.
 BONE_HU = 250.0
 
 # A model grid this much coarser than the pixels is told of; nearer ones keep the pixels.
@@ -123,7 +123,7 @@ def warnings_of(
 ) -> tuple[str, ...]:
     """Return sentences on what is odd about a result, or about the scan for this task.
 
-    ``is_judged`` says that size and bone were held against what the model knows already;
+    ``is_judged`` says that size and bone were held against the model's reference ranges already;
     ``is_plane`` that it is a picture or radiograph, of which neither is asked.
     """
     said = slices_warning(image, depth=task.depth)
@@ -144,7 +144,7 @@ def bone_warning(ct: Volume, body: Volume, part: BodyPart) -> tuple[str, ...]:
         return ()
     return (
         f"Only {share:.1%} of the body came out as bone (above {BONE_HU:g} HU): this may be no "
-        f"{part.name}, or a contrast that the model does not know; do not trust the result.",
+        f"{part.name}, or a contrast that the model was not trained on; do not trust the result.",
     )
 
 
@@ -154,7 +154,7 @@ def size_warning(body: Volume, part: BodyPart) -> tuple[str, ...]:
     if litres >= part.least_litres:
         return ()
     return (
-        f"The body in view has {litres:.2g} litres, much less than {part.one}: the model knows "
+        f"The body in view has {litres:.2g} litres, much less than {part.one}: the model is for "
         f"{part.several} only, and needs to see most of one.",
     )
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from monai.config import NdarrayOrTensor
+from monai.data import MetaTensor
 from monai.transforms import ScaleIntensityRange, Transform
 from torch import Tensor
 
@@ -35,13 +35,18 @@ class WindowScaling(Transform):  # type: ignore[misc]  # MONAI ships no type inf
         self.forward = ScaleIntensityRange(lower, upper, -1.0, 1.0, clip=True)
         self.backward = ScaleIntensityRange(-1.0, 1.0, lower, upper, clip=True)
 
-    def __call__(self, values: NdarrayOrTensor) -> NdarrayOrTensor:
+    def __call__(self, values: Tensor) -> Tensor:
         """Physical values of any shape -> [-1, 1]."""
-        return self.forward(values)
+        return _plain(self.forward(values))
 
-    def inverse(self, values: NdarrayOrTensor) -> NdarrayOrTensor:
+    def inverse(self, values: Tensor) -> Tensor:
         """[-1, 1] of any shape -> physical values; what lies outside is clipped to the window."""
-        return self.backward(values)
+        return _plain(self.backward(values))
+
+
+def _plain(values: MetaTensor) -> Tensor:
+    """Drop the metadata: MONAI would carry them through every operation of a network."""
+    return values.as_tensor()  # type: ignore[no-any-return]
 
 
 def fit_window(volume: Volume, body: Volume, domain: Domain) -> Window:
@@ -102,7 +107,7 @@ def on_grid(volume: Volume, geometry: Geometry, window: Window) -> Prepared:
     """Resample to a grid (D, H, W), and scale ``window`` to [-1, 1]."""
     resampled = to_geometry(volume, geometry, fill=window.lower)
     values = WindowScaling(window)(torch.from_numpy(np.array(resampled.voxels)))
-    return Prepared(torch.as_tensor(values), geometry, window)
+    return Prepared(values, geometry, window)
 
 
 def to_native_space(values: Tensor, prepared: Prepared, task: Task, home: Geometry) -> Volume:
@@ -111,7 +116,7 @@ def to_native_space(values: Tensor, prepared: Prepared, task: Task, home: Geomet
     Outside the model grid lies the lowest value of the target's window: air for a CT.
     """
     window = task.target_window
-    physical = np.asarray(WindowScaling(window).inverse(values))
+    physical = WindowScaling(window).inverse(values).numpy()
     on_grid = Volume(physical, prepared.geometry, task.target.unit)
     return to_geometry(on_grid, home, fill=window.lower)
 

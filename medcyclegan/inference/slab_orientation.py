@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from medcyclegan.core.task import Task
-from medcyclegan.core.timing import Stopwatch
+from medcyclegan.core.timing import timed
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import ModelRefused
 from medcyclegan.imaging.preprocessing import (
@@ -29,11 +29,15 @@ from medcyclegan.models.store import Model
 
 @dataclass(frozen=True)
 class Run:
-    """Where the network runs, whom it tells, and what is entered while it runs."""
+    """Where the network runs, whom it tells, and what is entered while it runs.
+
+    ``seconds`` gathers the wall time of the steps; the parts of a run share it.
+    """
 
     device: torch.device
     progress: Progress | None
     turn: AbstractContextManager[object]
+    seconds: dict[str, float] = field(default_factory=dict)
 
     def part(self, number: int, parts: int) -> Run:
         """Return the run of one of several equal parts, its slabs counted among those of all."""
@@ -46,31 +50,29 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What the network was given along the world axis ``normal``, and what it gave.
+    """What the network was given along one world axis, and what it gave.
 
     ``passes`` are (D, H, W) in [-1, 1] on the grid of ``ready``: the image and, where the task
     says so, its mirror image turned back. ``fake`` is their mean.
     """
 
-    normal: int
     ready: Prepared
     passes: tuple[Tensor, ...]
     fake: Tensor
 
 
-def view_of(
-    scan: Scan, body: Volume, model: Model, *, normal: int, run: Run, clock: Stopwatch
-) -> View:
-    """Prepare a scan and translate it along one axis.
+def view_of(scan: Scan, body: Volume, model: Model, *, normal: int, run: Run) -> View:
+    """Prepare a scan and translate it along the world axis ``normal``.
 
     Raises
     ------
     ModelRefused
         If the network gives NaN or infinity.
     """
-    ready = clock.run("prepare", lambda: _prepared(scan, body, model.task, normal))
-    with run.turn:
-        passes = clock.run("network", lambda: tuple(passes_of(model, ready, normal, run)))
+    with timed(run.seconds, "prepare"):
+        ready = _prepared(scan, body, model.task, normal)
+    with run.turn, timed(run.seconds, "network"):
+        passes = tuple(passes_of(model, ready, normal, run))
     fake = passes[0] if len(passes) == 1 else (passes[0] + passes[1]) / 2.0
     if not torch.isfinite(fake).all():
         raise ModelRefused(
@@ -78,7 +80,7 @@ def view_of(
             rule="its output must be finite",
             remedy="try --device cpu; if that does not help, train or export it again",
         )
-    return View(normal, ready, passes, fake)
+    return View(ready, passes, fake)
 
 
 def passes_of(model: Model, ready: Prepared, normal: int, run: Run) -> Iterator[Tensor]:
@@ -110,12 +112,10 @@ def translated(model: Model, values: Tensor, run: Run) -> Tensor:
     return made[0] if made.ndim == 4 else made
 
 
-def in_native_space(fake: Tensor, ready: Prepared, scan: Scan, task: Task) -> Tensor:
+def in_native_space(fake: Tensor, ready: Prepared, scan: Scan, task: Task) -> Volume:
     """Turn (D, H, W) in [-1, 1] into physical values (i, j, k) on the scan's grid."""
     image = to_native_space(fake, ready, task, scan.volume.geometry)
-    if task.keeps_values:
-        image = keep_outside_fov(image, ready, scan.volume)
-    return torch.from_numpy(image.voxels.copy())
+    return keep_outside_fov(image, ready, scan.volume) if task.keeps_values else image
 
 
 def _prepared(scan: Scan, body: Volume, task: Task, normal: int) -> Prepared:

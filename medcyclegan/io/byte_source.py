@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from medcyclegan.errors import InputRefused
+from medcyclegan.io.held_files import open_file
 
 _GZIP_MAGIC = b"\x1f\x8b"
 # Deflate cannot shrink data further than 1032 : 1 (zlib's technical details), so the size of the
@@ -49,7 +50,8 @@ class ByteSource:
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self.path = path
         self.position = 0
-        size = os.fstat(file.fileno()).st_size
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
         self.is_gzip = file.read(2) == _GZIP_MAGIC
         file.seek(0)
         self.most_bytes = size * _MOST_DEFLATE_RATIO if self.is_gzip else size
@@ -109,12 +111,13 @@ def open_bytes(path: Path) -> Iterator[ByteSource]:
         If the file is missing, empty or unreadable, or, while it is read, its gzip is damaged.
     """
     try:
-        with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size == 0:
+        with open_file(path) as file:
+            source = ByteSource(path, file)
+            if source.most_bytes == 0:
                 raise InputRefused(
                     f"{path}: the file is empty", remedy="copy or export the file again"
                 )
-            yield ByteSource(path, file)
+            yield source
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputRefused(
             f"{path}: the gzip data are truncated or damaged",

@@ -21,7 +21,7 @@ from medcyclegan.io.discover import (
 )
 
 Format = Literal["nifti", "dicom"]
-SUFFIX = "_sct"
+SCT_SUFFIX = "_sct"
 # Endings of files that are not written. Any other name is a folder, as those of series have dots in
 # them: "1.2.840", "T1 2.5 mm".
 NOT_WRITTEN = (".dcm", ".ima", ".hdr", ".img", ".nhdr", ".gz", ".zip", ".jpg", ".jpeg")
@@ -29,7 +29,7 @@ _ENDINGS = (*NIFTI_WRITTEN, *ITK_WRITTEN, *PICTURES_WRITTEN, *PAIR_ENDINGS, *NOT
 
 
 def output_path(
-    source: Path, *, out: Path | None, format: Format | None, suffix: str = SUFFIX
+    source: Path, *, out: Path | None, format: Format | None, suffix: str = SCT_SUFFIX
 ) -> Path:
     """Return the output of a conversion: a file, or a folder for DICOM.
 

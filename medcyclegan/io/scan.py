@@ -81,8 +81,8 @@ class Scan:
     which has no place in space, and whose pixels may have any size in the anatomy.
     ``warnings`` are sentences for the user, without patient data. ``mended`` tells where (i, j, k)
     the file held NaN or infinity, which the reader replaced; None if nowhere. ``channels`` are
-    further images of the same subject, where a model takes several. ``files`` are those of a DICOM
-    series that the voxels are from; other scans are from ``source``, and have none.
+    further images of the same subject, where a model takes several. ``files`` are all that a reader
+    read for it: slices of a series, or the one or two of an image.
     """
 
     volume: Volume

@@ -6,7 +6,6 @@ holds neither times nor folders, so that the same run gives the same bytes, and 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,15 +15,12 @@ from typing import Any
 from medcyclegan.core.text import MOST_TABLE_BYTES, parse_json, path_text, read_text
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.bids import BIDS_KEYS, dataset_of, source_name
-from medcyclegan.io.itk.image import read_itk_header
+from medcyclegan.io.held_files import sha256_of
 from medcyclegan.io.leftovers import sidecar_path
 from medcyclegan.io.scan import Scan
 from medcyclegan.io.targets import SIDECAR_MAKER, is_our_sidecar
 
-_CHUNK_BYTES = 2**20
 _UNITS = {"a.u.": "arbitrary"}
-# Of a pair of files the one and the other.
-_PARTNERS = {".hdr": ".img", ".img": ".hdr"}
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,7 @@ class Sidecar:
             "Units": _UNITS.get(self.unit, self.unit),
             **({} if dataset_of(output) is None else BIDS_KEYS),
             "medcyclegan": {
-                "sources_sha256": [sha256_of(files_of(one)) for one in sources],
+                "sources_sha256": [sha256_of_source(files_of(one)) for one in sources],
                 **self._facts(),
             },
         }
@@ -92,44 +88,24 @@ def model_told_by(path: Path) -> str:
     return str(facts.get("model") or "") if isinstance(facts, dict) else ""
 
 
-def sha256_of(files: Iterable[Path]) -> str:
-    """Return the sha256 of a single file; of several that of their sorted sha256, one a line.
+def sha256_of_source(files: Iterable[Path]) -> str:
+    """Return the sha256 of a source's files, as ``held_files.sha256_of`` does.
 
     Raises
     ------
     InputRefused
         If one cannot be read.
     """
-    each = sorted(_sha256_of_file(path) for path in files)
-    return each[0] if len(each) == 1 else hashlib.sha256("\n".join(each).encode()).hexdigest()
-
-
-def files_of(scan: Scan) -> tuple[Path, ...]:
-    """Return the files that a scan was read from: the slices of its series, or an image's one or
-    two."""
-    if scan.files:
-        return scan.files
-    path = scan.source
-    other = _PARTNERS.get(path.suffix.lower())
-    if other is not None:
-        partner = path.with_suffix(other.upper() if path.suffix.isupper() else other)
-        return (path, partner) if partner.is_file() else (path,)
-    if path.suffix.lower() in (".mhd", ".nhdr"):
-        data = read_itk_header(path).payload.path
-        return (path, data) if data != path else (path,)
-    return (path,)
-
-
-def _sha256_of_file(path: Path) -> str:
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                digest.update(chunk)
+        return sha256_of(files)
     except OSError as error:
         raise InputRefused(
-            f"{path}: cannot be read again ({error.strerror})",
+            f"{error.filename}: cannot be read again ({error.strerror})",
             rule="its sha256 goes into the sidecar of the output",
             remedy="leave it in its place until the output is written",
         ) from error
-    return digest.hexdigest()
+
+
+def files_of(scan: Scan) -> tuple[Path, ...]:
+    """Return the files that a scan was read from; of a scan from memory its source."""
+    return scan.files or (scan.source,)

@@ -35,7 +35,7 @@ FEATURE_NAMES = (
 
 
 class Range(BaseModel):
-    """The least and the largest value that a sign had over what the model was measured on."""
+    """The least and the largest value that a feature had over what the model was measured on."""
 
     model_config = _FROZEN
     low: _Finite
@@ -66,10 +66,10 @@ class CalibrationData(BaseModel):
 
 
 class ReferenceRanges(BaseModel):
-    """Ranges of signs over the images of ``measured_on``, by the names in ``FEATURE_NAMES``.
+    """Ranges of features over the images of ``measured_on``, by the names in ``FEATURE_NAMES``.
 
-    A sign without a range is not judged. ``reverse_sha256`` names the weights of the reverse model
-    that ``cycle_information`` was measured with; with others it is not judged.
+    A feature without a range is not judged. ``reverse_sha256`` names the weights of the reverse
+    model that ``cycle_information`` was measured with; with others it is not judged.
     """
 
     model_config = _FROZEN
@@ -81,7 +81,7 @@ class ReferenceRanges(BaseModel):
     @classmethod
     def _known_features(cls, ranges: dict[str, Range]) -> dict[str, Range]:
         if odd := sorted(set(ranges) - set(FEATURE_NAMES)):
-            raise ValueError(f"{odd[0]} is no sign; signs are {', '.join(FEATURE_NAMES)}")
+            raise ValueError(f"{odd[0]} is no feature; features are {', '.join(FEATURE_NAMES)}")
         return ranges
 
     def extended_by(self, other: ReferenceRanges) -> ReferenceRanges:

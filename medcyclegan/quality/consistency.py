@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -25,7 +24,8 @@ from medcyclegan.imaging.mutual_information import (
     joint_histogram,
     normalised_mutual_information,
 )
-from medcyclegan.imaging.preprocessing import Prepared, WindowScaling
+from medcyclegan.imaging.preprocessing import WindowScaling
+from medcyclegan.inference.slab_orientation import View
 from medcyclegan.inference.sliding_slabs import run_slab
 from medcyclegan.models.store import Model
 
@@ -100,45 +100,42 @@ FEWEST_SLICES = 8
 BINS = 32
 
 
-@dataclass(frozen=True, eq=False)
-class Translated:
-    """What a network was given and what it made of it, both (D, H, W) in [-1, 1] on one grid."""
-
-    ready: Prepared
-    fake: Tensor
-    body: Volume
-
-    @cached_property
-    def planes(self) -> list[tuple[Plane, NDArray[np.bool_]]]:
-        """The planes that are looked at, each with where the body is in it."""
-        if self.fake.shape[0] < FEWEST_SLICES:
-            return []
-        grid = self.ready.geometry
-        return [(plane, plane.inside(self.body, grid)) for plane in planes_across(grid)]
+# A plane that is looked at, and where the body is in it.
+Seen = tuple[Plane, NDArray[np.bool_]]
 
 
-def view_disagreement_hu(done: Translated, model: Model, *, device: torch.device) -> float | None:
+def planes_in(view: View, body: Volume) -> list[Seen]:
+    """Return the planes across a view that are looked at, none where there are too few slices."""
+    if view.fake.shape[0] < FEWEST_SLICES:
+        return []
+    grid = view.ready.geometry
+    return [(plane, plane.inside(body, grid)) for plane in planes_across(grid)]
+
+
+def view_disagreement_hu(
+    view: View, planes: list[Seen], model: Model, *, device: torch.device
+) -> float | None:
     """Mean absolute difference of the result from what two other views make of a few planes.
 
-    In the target's unit, inside the body; None where there are too few slices to cut across.
+    In the target's unit, inside the body; None where there are no planes.
     """
     window = model.task.target_window
     found: list[NDArray[np.float32]] = []
-    for plane, inside in done.planes:
-        slab = plane.slab(done.ready.values, model.task.depth)
-        other = _through(model, slab, plane, done, device)
-        ours = plane.slab(done.fake, 1)[0]
+    for plane, inside in planes:
+        slab = plane.slab(view.ready.values, model.task.depth)
+        other = _through(model, slab, plane, view, device)
+        ours = plane.slab(view.fake, 1)[0]
         found.append(np.abs((other - ours).numpy())[inside])
     return _mean(found, (window.upper - window.lower) / 2.0)
 
 
 def cycle_information(
-    done: Translated, model: Model, reverse: Model, *, device: torch.device
+    view: View, planes: list[Seen], model: Model, reverse: Model, *, device: torch.device
 ) -> float | None:
     """How much the input shares with what ``reverse`` makes of the result, as ``shared`` has it.
 
-    Of all the planes' voxels in the body together; contrasts may differ. None where planes cannot
-    be cut, one of the two has no contrast, or ``reverse`` takes no fixed window of HU.
+    Of all the planes' voxels in the body together; contrasts may differ. None where there are no
+    planes, one of the two has no contrast, or ``reverse`` takes no fixed window of HU.
     """
     forward, backward = WindowScaling(model.task.target_window), reverse.task.source.scaling
     if isinstance(backward, Percentiles):
@@ -146,11 +143,11 @@ def cycle_information(
     back = WindowScaling(backward)
     given: list[NDArray[np.float32]] = []
     recovered: list[NDArray[np.float32]] = []
-    for plane, inside in done.planes:
-        slab = plane.slab(done.fake, reverse.task.depth)
-        scaled = torch.as_tensor(back(forward.inverse(slab)))
-        recovered.append(_through(reverse, scaled, plane, done, device).numpy()[inside])
-        given.append(plane.slab(done.ready.values, 1)[0].numpy()[inside])
+    for plane, inside in planes:
+        slab = plane.slab(view.fake, reverse.task.depth)
+        scaled = back(forward.inverse(slab))
+        recovered.append(_through(reverse, scaled, plane, view, device).numpy()[inside])
+        given.append(plane.slab(view.ready.values, 1)[0].numpy()[inside])
     return shared(np.concatenate(given), np.concatenate(recovered)) if given else None
 
 
@@ -167,11 +164,9 @@ def shared(first: NDArray[np.float32], second: NDArray[np.float32]) -> float | N
     return normalised_mutual_information(joint_histogram(one, other, BINS)) - 1.0
 
 
-def _through(
-    model: Model, slab: Tensor, plane: Plane, done: Translated, device: torch.device
-) -> Tensor:
+def _through(model: Model, slab: Tensor, plane: Plane, view: View, device: torch.device) -> Tensor:
     """Run a slab (depth, rows, columns) through a network; returns its middle plane."""
-    square = squared(slab, plane, done.ready.geometry)
+    square = squared(slab, plane, view.ready.geometry)
     made = run_slab(model.generator, square, device=device)
     return resized(made, tuple(slab.shape[1:]))[slab.shape[0] // 2]
 

@@ -143,7 +143,7 @@ MAD_TO_SD = 1.4826
 def figures_of(
     source: Volume, body: Volume, made: Volume, task: Task, *, is_plane: bool
 ) -> Figures:
-    """Measure ``source`` and ``made`` inside the mask ``body``, all on one grid, by sign names.
+    """Measure ``source`` and ``made`` inside the mask ``body``, all on one grid, by name.
 
     A figure that is not defined is left out, as that of what lies deep where nothing does, and all
     of an empty mask.

@@ -14,10 +14,16 @@ from medcyclegan.core.task import BodyPart
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import ModelRefused
 from medcyclegan.imaging.plausibility import BONE_HU
+from medcyclegan.inference.slab_orientation import View
 from medcyclegan.io.scan import Scan
 from medcyclegan.models.card import Card, Range, ReferenceRanges
 from medcyclegan.models.store import Model, find_model, load_model
-from medcyclegan.quality.consistency import Translated, cycle_information, view_disagreement_hu
+from medcyclegan.quality.consistency import (
+    Seen,
+    cycle_information,
+    planes_in,
+    view_disagreement_hu,
+)
 from medcyclegan.quality.input_features import Figures, figures_of
 
 
@@ -46,24 +52,25 @@ class RunFeatures:
 
 
 def features_of(
-    scan: Scan, made: Volume, done: Translated, model: Model, *, device: torch.device
+    scan: Scan, made: Volume, body: Volume, view: View, model: Model, *, device: torch.device
 ) -> RunFeatures:
-    """Measure the signs of a run.
+    """Measure the features of a run.
 
     Parameters
     ----------
-    scan, made:
-        What was given and the result, on one grid, which ``done.body`` is on too.
-    done:
-        What the network was given and made in the first view.
+    scan, made, body:
+        What was given, the result and the body mask, on one grid.
+    view:
+        The first view: what the network was given in it, and made of it.
     """
-    looks = figures_of(scan.volume, done.body, made, model.task, is_plane=scan.is_plane)
+    looks = figures_of(scan.volume, body, made, model.task, is_plane=scan.is_plane)
     if scan.is_plane or not model.task.makes_ct_of_mr:
         return RunFeatures(looks)
-    cycle = _cycle(done, model, device)
+    planes = planes_in(view, body)
+    cycle = _cycle(view, planes, model, device)
     return RunFeatures(
         looks=looks,
-        view_disagreement_hu=view_disagreement_hu(done, model, device=device),
+        view_disagreement_hu=view_disagreement_hu(view, planes, model, device=device),
         cycle_information=cycle.information,
         cycle_note=cycle.note,
         reverse_sha256=cycle.sha256,
@@ -77,7 +84,7 @@ class _Cycle:
     sha256: str | None = None
 
 
-def _cycle(done: Translated, model: Model, device: torch.device) -> _Cycle:
+def _cycle(view: View, planes: list[Seen], model: Model, device: torch.device) -> _Cycle:
     if model.card.reverse is None:
         return _Cycle(note="the card names no reverse model")
     try:
@@ -88,7 +95,7 @@ def _cycle(done: Translated, model: Model, device: torch.device) -> _Cycle:
         return _Cycle(note=f"the reverse model {reverse.card.name} works on another grid")
     if reverse.task.source.unit != "HU":
         return _Cycle(note=f"the reverse model {reverse.card.name} takes no CT in HU")
-    information = cycle_information(done, model, reverse, device=device)
+    information = cycle_information(view, planes, model, reverse, device=device)
     if information is None:
         return _Cycle(note="too few slices, or nothing to compare")
     return _Cycle(information, sha256=reverse.card.weights_sha256)
@@ -110,7 +117,7 @@ def _opened(folder: Path) -> Model:
     return load_model(folder)
 
 
-# How far beyond its measured range a sign may lie, as a factor either way: the range of a few
+# How far beyond its measured range a feature may lie, as a factor either way: the range of a few
 # people and of simulated heads is narrower than that of all. docs/trust.md says what it flags.
 SLACK = 1.5
 # Ranks within the brain hardly vary from person to person, and contrasts lie close to each other.
@@ -146,7 +153,7 @@ class Feature:
         """Say what was found, and what the reference is."""
         even = f", {part.even_tissue} in {part.one}," if part.even_tissue else ""
         said = self.says.format(value, even=even)
-        return f"{said}; of what the model knows, {self.range_text(within)}."
+        return f"{said}; the model's reference range is {self.range_text(within)}."
 
     def number(self, value: float) -> str:
         """Format a value as the sentence does."""
@@ -241,7 +248,7 @@ FEATURES = {
 
 
 def out_of_distribution_warnings(features: RunFeatures, card: Card) -> tuple[str, ...]:
-    """Return a sentence for each sign that lies outside the reference ranges on the card.
+    """Return a sentence for each feature that lies outside the reference ranges on the card.
 
     The way back counts only where it was measured with the weights that the card names.
     """
@@ -258,24 +265,26 @@ def out_of_distribution_warnings(features: RunFeatures, card: Card) -> tuple[str
 
 
 def verdict_of(features: RunFeatures, out_of_distribution: tuple[str, ...]) -> str:
-    """Return in one sentence whether the model knows such an input."""
+    """Return in one sentence whether a run is within the reference ranges of its model."""
     count = len(features.figures())
     if out_of_distribution:
+        outside = len(out_of_distribution)
+        lie = "lies" if outside == 1 else "lie"
         return (
-            f"{len(out_of_distribution)} of {count} signs say that the model does not know such an "
-            "input: do not trust the result."
+            f"{outside} of {count} features {lie} outside the model's reference ranges "
+            "(out-of-distribution): do not trust the result."
         )
-    return f"{count} checked, all as in what the model knows"
+    return f"{count} checked, all within the model's reference ranges"
 
 
 def judged(features: RunFeatures, card: Card) -> tuple[tuple[str, str, str], ...]:
-    """Return each sign as (what it is, its value, its reference range on the card)."""
+    """Return each feature as (what it is, its value, its reference range on the card)."""
     known = card.reference_ranges.ranges if card.reference_ranges is not None else {}
     return tuple(
         (
             FEATURES[name].called,
             FEATURES[name].number(value),
-            FEATURES[name].range_text(known[name]) if name in known else "not known",
+            FEATURES[name].range_text(known[name]) if name in known else "none",
         )
         for name, value in features.figures().items()
     )

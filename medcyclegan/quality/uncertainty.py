@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from torch import Tensor
 
 from medcyclegan.core.task import Task
-from medcyclegan.core.timing import Stopwatch
-from medcyclegan.core.volume import Volume
+from medcyclegan.core.timing import timed
+from medcyclegan.core.volume import FloatVoxels, Volume
 from medcyclegan.errors import InputRefused
 from medcyclegan.imaging.preprocessing import Prepared
 from medcyclegan.imaging.resampling import to_geometry
@@ -32,19 +30,20 @@ class Spread:
 
     def __init__(self) -> None:
         self._count = 0
-        self._mean = torch.zeros(())
-        self._squares = torch.zeros(())
+        self._mean: FloatVoxels = np.zeros((), np.float32)
+        self._squares: FloatVoxels = np.zeros((), np.float32)
 
-    def add(self, image: Tensor) -> None:
+    def add(self, image: FloatVoxels) -> None:
         """Take another image into account; all have the same shape."""
         self._count += 1
         step = image - self._mean
-        self._mean = self._mean + step / self._count
+        self._mean = self._mean + step / np.float32(self._count)
         self._squares = self._squares + step * (image - self._mean)
 
-    def result(self) -> Tensor:
+    def result(self) -> FloatVoxels:
         """Return the standard deviation at each voxel; 0 of a single image."""
-        return (self._squares / max(1, self._count - 1)).clamp(min=0.0).sqrt()
+        variance = self._squares / np.float32(max(1, self._count - 1))
+        return np.asarray(np.sqrt(np.maximum(variance, np.float32(0.0))))
 
 
 def variants(ready: Prepared) -> Iterator[Prepared]:
@@ -54,10 +53,10 @@ def variants(ready: Prepared) -> Iterator[Prepared]:
         yield replace(ready, values=2.0 * bent - 1.0)
 
 
-def expected_error(spread: Tensor, calibration: SpreadCalibration) -> Tensor:
+def expected_error(spread: NDArray[np.floating], calibration: SpreadCalibration) -> FloatVoxels:
     """Turn a spread into the absolute error that goes with it in the mean, in the same unit."""
-    error = np.interp(spread.numpy(), calibration.spread, calibration.error)
-    return torch.from_numpy(error.astype(np.float32))
+    error = np.interp(spread, calibration.spread, calibration.error)
+    return np.asarray(error, dtype=np.float32)
 
 
 NOT_CALIBRATED = (
@@ -69,8 +68,8 @@ NOT_CALIBRATED = (
 class UncertaintyMap:
     """Gathers what views and changed intensities make of a scan, as far as it was asked for."""
 
-    def __init__(self, scan: Scan, task: Task, clock: Stopwatch) -> None:
-        self._scan, self._task, self._clock = scan, task, clock
+    def __init__(self, scan: Scan, model: Model, run: Run) -> None:
+        self._scan, self._model, self._run = scan, model, run
         self._spread = Spread()
 
     def add_view(self, view: View) -> None:
@@ -78,26 +77,27 @@ class UncertaintyMap:
         for fake in view.passes:
             self._add(fake, view.ready)
 
-    def add_variants(self, view: View, model: Model, run: Run) -> None:
+    def add_variants(self, view: View, run: Run) -> None:
         """Translate a view's input anew with its intensities changed."""
         for number, ready in enumerate(variants(view.ready)):
             part = run.part(number, len(GAMMAS))
-            with run.turn:
-                fake = self._clock.run("network", partial(translated, model, ready.values, part))
+            with run.turn, timed(run.seconds, "network"):
+                fake = translated(self._model, ready.values, part)
             self._add(fake, ready)
 
     def _add(self, fake: Tensor, ready: Prepared) -> None:
-        home = partial(in_native_space, fake, ready, self._scan, self._task)
-        self._spread.add(self._clock.run("home", home))
+        with timed(self._run.seconds, "home"):
+            image = in_native_space(fake, ready, self._scan, self._model.task)
+        self._spread.add(image.voxels)
 
-    def result(self, model: Model) -> Volume:
+    def result(self) -> Volume:
         """Return the expected absolute error on the scan's grid, in the target's unit.
 
         Without a calibration on the model's card: the standard deviation.
         """
-        spread, calibration = self._spread.result(), model.card.uncertainty
+        spread, calibration = self._spread.result(), self._model.card.uncertainty
         values = spread if calibration is None else expected_error(spread, calibration)
-        return Volume(values.numpy(), self._scan.volume.geometry, self._task.target.unit)
+        return Volume(values, self._scan.volume.geometry, self._model.task.target.unit)
 
 
 Values = NDArray[np.float64]
@@ -207,4 +207,4 @@ def rank_of(sample: ErrorSample) -> float:
 
 def map_of(sample: ErrorSample, curve: SpreadCalibration) -> Values:
     """Return the expected error (n,) where the sample was taken, as a run's map gives it."""
-    return np.asarray(expected_error(torch.from_numpy(sample.spread), curve), dtype=float)
+    return expected_error(sample.spread, curve).astype(float)

@@ -35,7 +35,7 @@ class JobState(StrEnum):
 
 
 class SendState(StrEnum):
-    """``held``: a doubtful result that waits for a person's word."""
+    """``held``: a result that is not to be trusted and waits for a person's word."""
 
     WAITING = "waiting"
     HELD = "held"

@@ -230,7 +230,7 @@ class ServiceSettings:
     keep_s:
         What has ended is removed after this time.
     send_doubtful:
-        Whether results of inputs that the model does not know are sent without a person's word.
+        Whether results that are out-of-distribution for the model are sent without a person's word.
     workers, scheduler:
         Processes here, or a running dask cluster's address.
     """

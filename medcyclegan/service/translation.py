@@ -50,7 +50,7 @@ from medcyclegan.workflow.request import suffix_of
 # down its worker, and another worker by itself, waits at once.
 RETRY_AFTER_S = (60.0, 300.0)
 # So often a job may have been in hand when a process died, before it waits for a person, too.
-_MOST_BEGINNINGS = 10
+_MOST_ATTEMPTS = 10
 _RECONNECT_AFTER_S = 10.0
 _LOOK_EVERY_S = 1.0
 # Of the disk being full, as a rule: what is known is kept in memory and written later.
@@ -276,8 +276,8 @@ class Translation(Background):
 
     def _do(self, job: Job, client: Client) -> None:
         item = item_of(job)
-        if job.attempts > _MOST_BEGINNINGS:
-            said = f"the service ended {_MOST_BEGINNINGS} times while it had this in hand"
+        if job.attempts > _MOST_ATTEMPTS:
+            said = f"the service ended {_MOST_ATTEMPTS} times while it had this in hand"
             return self._surely(
                 lambda: self._queue.end_job(job.id, item.row(Status.FAILED, said), ())
             )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from medcyclegan.core.geometry import Geometry
-from medcyclegan.simulate.tissues import PROPERTIES, Tissue, column
+from medcyclegan.simulate.tissues import INDEPENDENT, PROPERTIES, Tissue, by_tissue, column
 
 Array = NDArray[np.float64]
 
@@ -116,7 +116,10 @@ _MR_UNITS = {SpoiledGradientEcho: 3800.0, SpinEcho: 1300.0, InversionRecovery: 2
 
 # Texture inside one tissue, standard deviations: of the MR signal as a share of it, of CT in HU.
 # Fat is crossed by septa, bone and marrow by trabeculae; the brain is nearly even.
-_MR_TEXTURE = {Tissue.FAT: 0.10, Tissue.MUSCLE: 0.07, Tissue.MARROW: 0.15, Tissue.MUCOSA: 0.12}
+_MR_TEXTURE = {
+    Tissue.FAT: 0.10, Tissue.MUSCLE: 0.07, Tissue.MARROW: 0.15, Tissue.DIPLOE: 0.15,
+    Tissue.MUCOSA: 0.12,
+}  # fmt: skip
 _MR_TEXTURE_ELSE = 0.025
 _CT_TEXTURE_HU = {
     Tissue.AIR: 0.0,
@@ -124,7 +127,10 @@ _CT_TEXTURE_HU = {
     Tissue.MUSCLE: 7.0,
     Tissue.CORTICAL_BONE: 90.0,
     Tissue.MARROW: 110.0,
-    Tissue.TOOTH: 120.0,
+    Tissue.DIPLOE: 110.0,
+    Tissue.OTIC_BONE: 60.0,
+    Tissue.TOOTH: 60.0,
+    Tissue.ENAMEL: 60.0,
 }
 _CT_TEXTURE_ELSE_HU = 3.0
 _TEXTURE_MM = 1.6
@@ -140,7 +146,7 @@ class TissueTable:
 
 def ct_table(rng: np.random.Generator) -> TissueTable:
     """Draw a subject's HU by tissue, within 1.5 of the tissues' standard deviations."""
-    spread = np.clip(rng.standard_normal(len(Tissue)), -1.5, 1.5)
+    spread = by_tissue(np.clip(rng.standard_normal(INDEPENDENT), -1.5, 1.5))
     value = [PROPERTIES[t].hu + PROPERTIES[t].hu_sd * spread[t] for t in Tissue]
     texture = [_CT_TEXTURE_HU.get(t, _CT_TEXTURE_ELSE_HU) for t in Tissue]
     return TissueTable(np.array(value), np.array(texture))
@@ -151,11 +157,8 @@ def mr_table(sequence: Sequence, rng: np.random.Generator) -> TissueTable:
 
     PD, T1 and T2 vary by 3, 5 and 5 % between subjects, fluid's T1 not, so that FLAIR nulls it.
     """
-    jitter = 1.0 + np.clip(rng.standard_normal((3, len(Tissue))), -2.0, 2.0) * [
-        [0.03],
-        [0.05],
-        [0.05],
-    ]
+    drawn = by_tissue(np.clip(rng.standard_normal((3, INDEPENDENT)), -2.0, 2.0))
+    jitter = 1.0 + drawn * [[0.03], [0.05], [0.05]]
     jitter[1, [Tissue.CSF, Tissue.EYE_FLUID]] = 1.0
     density, t1_ms, t2_ms = (
         column(name) * jitter[row] for row, name in enumerate(("proton_density", "t1_ms", "t2_ms"))

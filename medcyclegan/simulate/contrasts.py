@@ -25,7 +25,7 @@ from medcyclegan.simulate.acquisition import (
     t2_star_ms,
 )
 from medcyclegan.simulate.slab_grid import Rng
-from medcyclegan.simulate.tissues import Tissue, column
+from medcyclegan.simulate.tissues import INDEPENDENT, PROPERTIES, Tissue, by_tissue, column
 
 # How often each kind is drawn. FLAIR, with bone and fluid both dark, takes longest to learn.
 SHARES = {
@@ -79,6 +79,9 @@ _TRAIN_T2_MS = {Tissue.MUSCLE: (32.0, 68.0), Tissue.SKIN: (30.0, 120.0), Tissue.
 _FAT_T2_GAIN = (1.0, 2.2)
 # Skin holds 45 to 75 % of its weight in water, the horny layer far less.
 _SKIN_DENSITY = (0.45, 1.15)
+# Spread of proton density, T1 and T2 between people. Fluid's T1 is 4.3 +- 0.2 s at any field
+# (Rooney et al., MRM 2007, 57:308), so that a protocol's FLAIR nulls that of all.
+_TISSUE_SD, _FLUID_T1_SD = (0.05, 0.12, 0.12), 0.04
 # T2' in gradient echoes, ms: brain and muscle about 60 to 200 at 1.5 to 3 T, less at 7 T.
 _T2_PRIME_MS = (50.0, 200.0)
 # Marrow beside fat in echo trains; and the power by which its signal falls with the share of
@@ -96,6 +99,9 @@ _FAT_LEFT = (0.03, 0.5)
 _VOID, _SLOW, _INFLOW = (0.0, 0.5), (0.5, 1.3), (1.0, 2.5)
 # The most that bone and teeth give beside the brain: T2 of their water is below 1 ms.
 _BONE_TO_BRAIN, _TOOTH_TO_BRAIN = 0.12, 0.08
+_DIPLOE_TO_MARROW = (
+    PROPERTIES[Tissue.DIPLOE].proton_density / PROPERTIES[Tissue.MARROW].proton_density
+)
 # Share of fat in the signal of tissues, in phase.
 _FAT_IN_FAT, _FAT_IN_GLAND = 0.92, 0.25
 
@@ -132,9 +138,8 @@ def standard_signal(kind: str) -> NDArray[np.float64]:
     signal[Tissue.MARROW] = 0.7 * (0.55 * signal[Tissue.FAT] + 0.45 * signal[Tissue.MUSCLE])
     signal[Tissue.BLOOD] *= 0.7
     signal[Tissue.AIR] = 0.0
-    brain = max(signal[Tissue.GREY_MATTER], signal[Tissue.WHITE_MATTER])
-    signal[Tissue.CORTICAL_BONE] = _BONE_TO_BRAIN / 3.0 * brain  # the mean of r^2 is a third
-    signal[Tissue.TOOTH] = _TOOTH_TO_BRAIN / 3.0 * brain
+    # the mean of r^2, r being drawn evenly from 0 to 1, is a third
+    _darken_bone(signal, _BONE_TO_BRAIN / 3.0, _TOOTH_TO_BRAIN / 3.0)
     return np.asarray(signal / signal.max())
 
 
@@ -147,7 +152,7 @@ def contrast_of(signal: NDArray[np.float64], rng: Rng) -> Contrast:
 def draw_acquisition(rng: Rng, shares: Mapping[str, float] = SHARES) -> Contrast:
     """Draw a contrast; ``shares`` says how often each kind of sequence is drawn."""
     if rng.random() < _FREE_SHARE:
-        signal = rng.uniform(0.05, 1.0, len(Tissue))
+        signal = by_tissue(rng.uniform(0.05, 1.0, INDEPENDENT))
         signal[Tissue.TENDON] = rng.uniform(0.0, 0.3)
         return contrast_of(_finish(signal, rng), rng)
     kind = draw_kind(rng, shares)
@@ -171,7 +176,8 @@ def contrast_in(kind: str, sequence: Sequence, rng: Rng) -> Contrast:
             t2_ms[tissue] = rng.uniform(*range_ms)
     gradient = reads_gradient_echoes(sequence)
     if gradient:
-        t2_ms = t2_star_ms(t2_ms, rng.uniform(*_T2_PRIME_MS, len(Tissue)) * min(1.0, 3.0 / field_t))
+        t2_prime_ms = by_tissue(rng.uniform(*_T2_PRIME_MS, INDEPENDENT))
+        t2_ms = t2_star_ms(t2_ms, t2_prime_ms * min(1.0, 3.0 / field_t))
     signal = _time_for_field(sequence, kind, field_t).signal(density, t1_ms, t2_ms)
     fat = _draw_marrow(signal, kind, rng)
     _suppress_fat(signal, fat, kind, rng)
@@ -210,8 +216,9 @@ def draw_sequence_of(kind: str, rng: Rng) -> Sequence:
 
 def _draw_tissues(rng: Rng) -> tuple[NDArray[np.float64], ...]:
     """Proton density, T1 and T2 of one person's tissues, (number of tissues,) each."""
-    n = len(Tissue)
-    spread = [rng.normal(1.0, sd, n).clip(0.6, 1.4) for sd in (0.05, 0.12, 0.12)]
+    sds = np.repeat(np.reshape(_TISSUE_SD, (3, 1)), INDEPENDENT, axis=1)
+    sds[1, [Tissue.CSF, Tissue.EYE_FLUID]] = _FLUID_T1_SD
+    spread = [by_tissue(rng.normal(1.0, sd).clip(0.6, 1.4)) for sd in sds]
     names = ("proton_density", "t1_ms", "t2_ms")
     values = [column(name) * factor for name, factor in zip(names, spread, strict=True)]
     values[0][Tissue.SKIN] *= rng.uniform(*_SKIN_DENSITY)
@@ -281,7 +288,14 @@ def _let_blood_flow(signal: NDArray[np.float64], gradient: bool, rng: Rng) -> No
 def _finish(signal: NDArray[np.float64], rng: Rng) -> NDArray[np.float64]:
     """Darken air, bone and teeth, which ring out before any echo; scale the largest to 1."""
     signal[Tissue.AIR] = 0.0
-    brain = max(signal[Tissue.GREY_MATTER], signal[Tissue.WHITE_MATTER])
-    signal[Tissue.CORTICAL_BONE] = _BONE_TO_BRAIN * rng.random() ** 2 * brain
-    signal[Tissue.TOOTH] = _TOOTH_TO_BRAIN * rng.random() ** 2 * brain
+    bone, tooth = _BONE_TO_BRAIN * rng.random() ** 2, _TOOTH_TO_BRAIN * rng.random() ** 2
+    _darken_bone(signal, bone, tooth)
     return np.asarray(signal / signal.max())
+
+
+def _darken_bone(signal: NDArray[np.float64], bone: float, tooth: float) -> None:
+    """Set the signal of compact bone and teeth as shares of the brain's, diploe's by marrow's."""
+    brain = max(signal[Tissue.GREY_MATTER], signal[Tissue.WHITE_MATTER])
+    signal[[Tissue.CORTICAL_BONE, Tissue.OTIC_BONE]] = bone * brain
+    signal[[Tissue.TOOTH, Tissue.ENAMEL]] = tooth * brain
+    signal[Tissue.DIPLOE] = signal[Tissue.MARROW] * _DIPLOE_TO_MARROW

@@ -58,6 +58,8 @@ def _interpolation(n: int, knots: int) -> Field:
 
 Rng = np.random.Generator
 
+_SUB_SLICE_MM, _MOST_SUB_SLICES = 1.3, 4
+
 
 @dataclass(frozen=True)
 class SlabGrid:
@@ -69,11 +71,13 @@ class SlabGrid:
     slice_spacing_mm: float
     slice_thickness_mm: float
     normal_axis: int  # 0 sagittal, 1 coronal, 2 axial, as R, A, S count
+    fewest_sub_slices: int = 1
 
     @property
     def sub_slices(self) -> int:
         """Sub-slices about 1.3 mm apart, at most 4."""
-        return int(np.clip(np.ceil(self.slice_thickness_mm / 1.3), 1, 4))
+        wanted = np.ceil(self.slice_thickness_mm / _SUB_SLICE_MM)
+        return int(np.clip(wanted, self.fewest_sub_slices, _MOST_SUB_SLICES))
 
     @property
     def sampled_shape(self) -> tuple[int, int, int]:
@@ -97,7 +101,11 @@ class SlabGrid:
 
 
 def draw_grid(rng: Rng, *, depth: int, size_px: int, pixel_mm: float) -> SlabGrid:
-    """Draw slice axis, spacing and thickness: half of the slabs thin, half 1.8 to 6.5 mm apart."""
+    """Draw slice axis, spacing and thickness: half of the slabs thin, half 1.8 to 6.5 mm apart.
+
+    Thin slices have two sub-slices, which stand apart in the plane: what is finer than a pixel is
+    averaged over it.
+    """
     thin = rng.random() < 0.5
     spacing_mm = rng.uniform(0.8, 1.3) if thin else rng.uniform(1.8, 6.5)
     return SlabGrid(
@@ -107,4 +115,5 @@ def draw_grid(rng: Rng, *, depth: int, size_px: int, pixel_mm: float) -> SlabGri
         slice_spacing_mm=spacing_mm,
         slice_thickness_mm=spacing_mm * rng.uniform(0.7, 1.0),
         normal_axis=int(rng.choice(3, p=(0.2, 0.2, 0.6))),
+        fewest_sub_slices=2,
     )

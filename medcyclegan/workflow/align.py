@@ -31,7 +31,7 @@ from medcyclegan.io.leftovers import sidecar_path
 from medcyclegan.io.naming import is_folder, is_picture, named_beside
 from medcyclegan.io.read import read_scan, refuse_unknown
 from medcyclegan.io.scan import Scan
-from medcyclegan.io.sidecar import Sidecar, files_of, sha256_of
+from medcyclegan.io.sidecar import Sidecar, files_of, sha256_of_source
 from medcyclegan.io.write import write_scan
 
 SCHEMA = "medcyclegan-alignment 1"
@@ -266,7 +266,7 @@ def _record(
         "schema": SCHEMA,
         "version": version,
         "fixed": path_text(request.fixed.name),
-        "fixed_sha256": sha256_of(files_of(fixed)),
+        "fixed_sha256": sha256_of_source(files_of(fixed)),
         "transform": path_text(request.outputs["transform"].name),
         "kind": alignment.kind,
         "fixed_to_moving_ras": alignment.matrix_ras.tolist(),

@@ -1,6 +1,6 @@
 """Calibration of a model: reference ranges of its features, and its curve of uncertainty.
 
-The signs are measured on images that the model is meant for; their least and largest values
+Features are measured on images that the model is meant for; their least and largest values
 become the reference ranges. Where the true image is known, the error that goes with the spread of
 slightly changed translations becomes the curve of uncertainty. Both go onto the model's card.
 """
@@ -61,7 +61,7 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Measured:
-    """The signs of one reference image, or why it could not be translated."""
+    """The features of one reference image, or why it could not be translated."""
 
     name: str
     subject: str
@@ -122,7 +122,7 @@ def calibrate(
 def measure(
     image: ReferenceImage, model: Model, *, device: DeviceName = "auto"
 ) -> tuple[Measured, ErrorSample | None]:
-    """Return the signs of one image, and its errors where the true image is known."""
+    """Return the features of one image, and its errors where the true image is known."""
     card = model.card.model_copy(update={"reference_ranges": _NOTHING_YET, "uncertainty": None})
     options = Options(device=device, uncertainty=image.truth is not None)
     try:
@@ -143,7 +143,7 @@ def measure(
 
 
 def ranges_of(measured: Sequence[Measured], sets: Sequence[ImageSet]) -> ReferenceRanges:
-    """Return the ranges of all signs over what was measured, and the sets that it was of.
+    """Return the ranges of all features over what was measured, and the sets that it was of.
 
     Raises
     ------
@@ -183,7 +183,7 @@ def _data_of(one: ImageSet, measured: Sequence[Measured]) -> CalibrationData | N
 def false_alarms(
     measured: Sequence[Measured], *, known: ReferenceRanges | None = None
 ) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the images that ranges without their subject would flag, and by which signs.
+    """Return the images that ranges without their subject would flag, and by which features.
 
     It tells how many alarms to expect on images of the same kind, of other people. Where ranges
     that the card has are widened, they are ``known``: each image is held against them, too.

@@ -24,7 +24,7 @@ from medcyclegan.models.store import Model
 from medcyclegan.workflow.convert import Opened, Provenance, Request, finish, open_scan
 from medcyclegan.workflow.synthesize import Synthesis, synthesize
 
-SUFFIX = "_enhanced"
+ENHANCED_SUFFIX = "_enhanced"
 _PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 _WRITTEN = (".png", ".tif", ".tiff")
 
@@ -56,7 +56,8 @@ class Recipe:
     @property
     def suffix(self) -> str:
         """What follows the input's name in that of the output."""
-        return SUFFIX if self.model is None else SUFFIX + suffix_for(self.model.card.name)
+        translated = "" if self.model is None else suffix_for(self.model.card.name)
+        return ENHANCED_SUFFIX + translated
 
 
 def output_for(source: Path, *, suffix: str) -> Path:

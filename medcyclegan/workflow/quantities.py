@@ -27,7 +27,7 @@ from medcyclegan.io.dicom.api import (
     write_map,
 )
 from medcyclegan.io.naming import companion_path, is_folder, is_picture
-from medcyclegan.io.sidecar import Sidecar, sha256_of, sidecar_if_nifti
+from medcyclegan.io.sidecar import Sidecar, sha256_of_source, sidecar_if_nifti
 from medcyclegan.io.table import read_table
 from medcyclegan.io.write import write_scan
 from medcyclegan.workflow.ct_source import DerivedFrom
@@ -191,7 +191,7 @@ def _sidecar_of_map(ct: DerivedFrom, wanted: Wanted, made: DerivedMap, *, versio
         "version": version,
         "quantity": quantity.name,
         "curve": curve.name,
-        "curve_sha256": "" if wanted.curve is None else sha256_of((wanted.curve,)),
+        "curve_sha256": "" if wanted.curve is None else sha256_of_source((wanted.curve,)),
         "kvp": curve.kvp,
         "curve_edges_hu": list(curve.edges_hu),
         "curve_offsets": list(curve.offsets),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from medcyclegan.core.task import Domain, Task
 from medcyclegan.io.dicom.api import Deidentifier, KindName
-from medcyclegan.io.naming import SUFFIX, Format, suffix_for
+from medcyclegan.io.naming import SCT_SUFFIX, Format, suffix_for
 from medcyclegan.models.card import Card
 from medcyclegan.workflow.quantities import Wanted
 
@@ -101,7 +101,7 @@ def source_name(task: Task) -> str:
 def suffix_of(card: Card) -> str:
     """Return what follows the input's name in that of the output: ``_sct``, or the model's name."""
     is_sct = card.task.source.modality == "MR" and card.task.target.unit == "HU"
-    return SUFFIX if is_sct else suffix_for(card.name)
+    return SCT_SUFFIX if is_sct else suffix_for(card.name)
 
 
 def _named(domain: Domain) -> str:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import partial
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from medcyclegan.core.task import Task
-from medcyclegan.core.timing import Stopwatch
+from medcyclegan.core.timing import timed
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused, UsageError
 from medcyclegan.imaging.plausibility import warnings_of
@@ -21,7 +19,6 @@ from medcyclegan.inference.slab_orientation import Run, View, in_native_space, v
 from medcyclegan.inference.sliding_slabs import DeviceName, Progress, choose_device, memory_refusals
 from medcyclegan.io.scan import Scan, telling_warnings
 from medcyclegan.models.store import Model
-from medcyclegan.quality.consistency import Translated
 from medcyclegan.quality.input_checks import at_usual_scale, check_source, find_body
 from medcyclegan.quality.out_of_distribution import (
     RunFeatures,
@@ -64,7 +61,7 @@ class Synthesis:
     the card has no reference ranges. ``uncertainty`` is the expected absolute error, if asked for.
     ``options`` are those that it was made with, ``device`` the kind of device that they came to.
     ``seconds`` holds the wall time of the steps: ``body``, ``bias``, ``prepare``, ``network``,
-    ``home``, ``features``.
+    ``home``, ``signs``.
     """
 
     image: Volume
@@ -105,86 +102,85 @@ def synthesize(
 
 
 def _synthesize(scan: Scan, model: Model, options: Options, run: Run) -> Synthesis:
-    clock = Stopwatch()
-    refuse_missing(scan, model.task)
-    others = clock.run("body", lambda: _fit_others(scan, model.task))
-    scan = clock.run("body", lambda: at_usual_scale(scan, model.task))
-    scan = replace(scan, channels=others)
-    given = None
-    if options.mask is not None and not scan.is_plane:
-        given = clock.run(
-            "body", lambda: find_body(scan, options.mask, mask_name=options.mask_name)
-        )
-    clock.run("body", lambda: check_source(scan, model.task, given))
-    _refuse_unfit(scan, model.task, options)
-    body = given or clock.run(
-        "body", lambda: find_body(scan, options.mask, mask_name=options.mask_name)
-    )
+    card, seconds = model.card, run.seconds
+    with timed(seconds, "body"):
+        scan, body = _checked(scan, model.task, options)
     if options.bias_correction:
-        scan = clock.run("bias", lambda: _without_shading(scan, body))
-    made = _translated(scan, body, model, options, clock=clock, run=run)
-    image = Volume(made.image.numpy(), scan.volume.geometry, model.task.target.unit)
-    shown = Translated(made.first.ready, made.first.fake, body)
-    features = _features(scan, image, shown, model, clock=clock, run=run)
-    out_of_distribution = (
-        out_of_distribution_warnings(features, model.card) if features is not None else ()
-    )
-    warnings = scan.warnings + options.notes + out_of_distribution
+        with timed(seconds, "bias"):
+            scan = _without_shading(scan, body)
+    gathered = UncertaintyMap(scan, model, run) if options.uncertainty else None
+    image, first = _translated(scan, body, model, options, gathered=gathered, run=run)
+    features = None
+    if card.reference_ranges is not None and not scan.channels:
+        with run.turn, timed(seconds, "signs"):
+            features = features_of(scan, image, body, first, model, device=run.device)
+    odd = () if features is None else out_of_distribution_warnings(features, card)
+    warnings = scan.warnings + options.notes + odd
     warnings += warnings_of(
         image, body, model.task, is_judged=features is not None, is_plane=scan.is_plane
     )
-    if options.uncertainty and model.card.uncertainty is None:
+    if options.uncertainty and card.uncertainty is None:
         warnings += (NOT_CALIBRATED,)
-    done = Synthesis(
-        image, body, warnings, clock.seconds, features, out_of_distribution, made.uncertainty
+    return Synthesis(
+        image,
+        body,
+        warnings,
+        seconds,
+        features=features,
+        out_of_distribution=odd,
+        uncertainty=None if gathered is None else gathered.result(),
+        options=options,
+        device=run.device.type,
     )
-    return replace(done, options=options, device=run.device.type)
 
 
-@dataclass(frozen=True, eq=False)
-class _Made:
-    """The result (i, j, k), the view that it began with, and the map if asked for."""
-
-    image: Tensor
-    first: View
-    uncertainty: Volume | None
+def _checked(scan: Scan, task: Task, options: Options) -> tuple[Scan, Volume]:
+    """Return the scan at the usual scale and its body mask; refuse what cannot be translated."""
+    refuse_missing(scan, task)
+    others = _fit_others(scan, task)
+    scan = replace(at_usual_scale(scan, task), channels=others)
+    given = None
+    if options.mask is not None and not scan.is_plane:  # noise is looked for inside it
+        given = find_body(scan, options.mask, mask_name=options.mask_name)
+    check_source(scan, task, given)
+    _refuse_unfit(scan, task, options)
+    if given is not None:
+        return scan, given
+    return scan, find_body(scan, options.mask, mask_name=options.mask_name)
 
 
 def _translated(
-    scan: Scan, body: Volume, model: Model, options: Options, *, clock: Stopwatch, run: Run
-) -> _Made:
-    """Translate along as many axes as asked for; along all where the map needs them."""
-    task = model.task
-    gathered = UncertaintyMap(scan, task, clock) if options.uncertainty else None
-    normals = _normals(scan, task, options.views if gathered is None else 3)
+    scan: Scan,
+    body: Volume,
+    model: Model,
+    options: Options,
+    *,
+    gathered: UncertaintyMap | None,
+    run: Run,
+) -> tuple[Volume, View]:
+    """Translate along as many axes as asked for; along all where the map needs them.
+
+    Returns the image on the scan's grid, and the view along the scan's own axis.
+    """
+    normals = _normals(scan, model.task, options.views if gathered is None else 3)
     parts = len(normals) + (gathered is not None)
-    images: list[Tensor] = []
+    images: list[Volume] = []
     first: View | None = None
     for number, normal in enumerate(normals):
-        part = run.part(number, parts)
-        view = view_of(scan, body, model, normal=normal, run=part, clock=clock)
+        view = view_of(scan, body, model, normal=normal, run=run.part(number, parts))
         first = first or view
         if number < options.views:
-            images.append(
-                clock.run("home", partial(in_native_space, view.fake, view.ready, scan, task))
-            )
+            with timed(run.seconds, "home"):
+                images.append(in_native_space(view.fake, view.ready, scan, model.task))
         if gathered is not None:
             gathered.add_view(view)
     assert first is not None
     if gathered is not None:
-        gathered.add_variants(first, model, run.part(parts - 1, parts))
-    image = images[0] if len(images) == 1 else torch.stack(images).median(dim=0).values
-    return _Made(image, first, gathered.result(model) if gathered is not None else None)
-
-
-def _features(
-    scan: Scan, image: Volume, done: Translated, model: Model, *, clock: Stopwatch, run: Run
-) -> RunFeatures | None:
-    """Measure the signs of a run, where the model's card has reference ranges."""
-    if model.card.reference_ranges is None or scan.channels:
-        return None
-    with run.turn:
-        return clock.run("signs", lambda: features_of(scan, image, done, model, device=run.device))
+        gathered.add_variants(first, run.part(parts - 1, parts))
+    if len(images) == 1:
+        return images[0], first
+    median = np.median([image.voxels for image in images], axis=0)
+    return images[0].with_voxels(median), first
 
 
 def _fit_others(scan: Scan, task: Task) -> tuple[Scan, ...]:

@@ -97,9 +97,9 @@ def test_a_model_of_knees_is_trained_and_run_by_its_own_limits(
 
     whole, short = told(16, model), told(6, model)
     assert "litres" not in whole
-    assert "much less than a knee: the model knows knees only" in short
+    assert "much less than a knee: the model is for knees only" in short
     assert not re.search(r"\b(head|skull|brain)s?\b", whole + short)
-    assert "much less than a head: the model knows heads only" in told(16, heads)
+    assert "much less than a head: the model is for heads only" in told(16, heads)
 
 
 def test_batch_sets_series_aside_by_the_slices_that_the_part_needs(
@@ -145,14 +145,14 @@ def test_signs_of_what_lies_deep_are_measured_as_the_part_says() -> None:
     mr, ct = knee()
     body = mr.with_voxels((mr.voxels > 0).astype(np.float32), unit="mask")
 
-    def signs(part: BodyPart) -> set[str]:
+    def features(part: BodyPart) -> set[str]:
         return set(figures_of(mr, body, ct, tiny_task(body_part=part), is_plane=False))
 
-    assert {"deep_middle", "even_deep"} & signs(KNEE) == {"deep_middle", "even_deep"}
-    assert "deep_soft" not in signs(KNEE)
-    assert "deep_soft" in signs(HEAD)
-    assert "deep_middle" not in signs(BodyPart(name="knee"))
-    assert "deep_middle" not in signs(KNEE.model_copy(update={"contrast_height_mm": 1.0}))
+    assert {"deep_middle", "even_deep"} & features(KNEE) == {"deep_middle", "even_deep"}
+    assert "deep_soft" not in features(KNEE)
+    assert "deep_soft" in features(HEAD)
+    assert "deep_middle" not in features(BodyPart(name="knee"))
+    assert "deep_middle" not in features(KNEE.model_copy(update={"contrast_height_mm": 1.0}))
 
     def said(part: BodyPart) -> str:
         ranges = {"reference_ranges": known(even_deep=(0.1, 0.2))}

@@ -60,7 +60,7 @@ def test_a_model_of_ones_own_from_its_images_to_exit_code_9(
     assert run(*convert, known_head, "--out", tmp_path / "b.nii.gz")[0] == 0
     code, _, err = run(*convert, large, "--out", tmp_path / "c.nii.gz")
     assert code == 9
-    assert "litres; of what the model knows" in err
+    assert "litres; the model's reference range is" in err
 
 
 def test_pairs_by_name_make_the_curve_and_json_tells(run: Run, heads: Path, tmp_path: Path) -> None:

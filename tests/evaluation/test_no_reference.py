@@ -1,4 +1,4 @@
-"""Signs of quality without a true image: hand-made cases, and faults that they must show."""
+"""Quality without a true image: hand-made cases, and faults that they must show."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def study_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("study")
     make_cohort(root, (1, 2))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("medcyclegan.evaluation.study.output.draw_all", lambda scored: iter(()))
+        patch.setattr("medcyclegan.evaluation.study.output.draw_all", lambda *scored: iter(()))
         now = datetime(2026, 1, 2, tzinfo=UTC)
         evaluate_study(request_on(root, mr=root / "mr"), version="1", now=now)
     return root / "study" / "report.html"

@@ -62,7 +62,7 @@ def test_a_head_without_bone_is_warned_of() -> None:
     (sentence,) = bone_warning(soft, subject.body_mask, HEAD)
     assert sentence == (
         "Only 0.0% of the body came out as bone (above 250 HU): this may be no head, or a contrast "
-        "that the model does not know; do not trust the result."
+        "that the model was not trained on; do not trust the result."
     )
 
 
@@ -73,7 +73,7 @@ def test_a_body_smaller_than_a_head_is_warned_of() -> None:
     part[:, :, 4:] = 0.0
     (sentence,) = size_warning(subject.body_mask.with_voxels(part), HEAD)
     assert sentence.endswith(
-        "litres, much less than a head: the model knows heads only, and needs to see most of one."
+        "litres, much less than a head: the model is for heads only, and needs to see most of one."
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from monai.data import MetaTensor
 
 from medcyclegan.core.geometry import geometry_from_spacing
 from medcyclegan.core.task import Domain, Percentiles, Window
@@ -21,23 +22,30 @@ CT = Domain(modality="CT", unit="HU", scaling=HU)
 @pytest.mark.parametrize("window", [HU, Window(lower=0.0, upper=1e-3), Window(lower=3, upper=4e4)])
 def test_back_and_forth_inside_the_window(window: Window) -> None:
     scaling = WindowScaling(window)
-    values = np.linspace(window.lower, window.upper, 1001, dtype=np.float32)
+    values = torch.linspace(window.lower, window.upper, 1001)
     scaled = scaling(values)
     width = window.upper - window.lower
     np.testing.assert_allclose(scaling.inverse(scaled), values, atol=1e-6 * width)
     np.testing.assert_allclose(scaled, np.linspace(-1.0, 1.0, 1001), atol=1e-5)
     # The control: the inverse of another window gives other values.
     other = WindowScaling(Window(lower=window.lower, upper=window.upper + 0.1 * width))
-    assert np.abs(other.inverse(scaled) - values).max() > 0.05 * width
+    assert (other.inverse(scaled) - values).abs().max() > 0.05 * width
 
 
 def test_values_outside_are_clipped_both_ways() -> None:
     scaling = WindowScaling(HU)
     physical = torch.tensor([-3000.0, -1000.0, 500.0, 2000.0, 9000.0])
-    assert torch.as_tensor(scaling(physical)).tolist() == [-1.0, -1.0, 0.0, 1.0, 1.0]
+    assert scaling(physical).tolist() == [-1.0, -1.0, 0.0, 1.0, 1.0]
     normalised = torch.tensor([-1.7, -1.0, 0.0, 1.0, 2.0])
-    back = torch.as_tensor(scaling.inverse(normalised)).tolist()
+    back = scaling.inverse(normalised).tolist()
     assert back == [-1000.0, -1000.0, 500.0, 2000.0, 2000.0]
+
+
+def test_a_network_is_given_plain_tensors() -> None:
+    scaling = WindowScaling(HU)
+    assert type(scaling(torch.zeros(3))) is type(scaling.inverse(torch.zeros(3))) is torch.Tensor
+    # The control: MONAI's transform gives a tensor that takes its metadata through every operation.
+    assert type(scaling.forward(torch.zeros(3)) + 1.0) is MetaTensor
 
 
 def test_a_fixed_window_does_not_look_at_the_volume() -> None:

@@ -1,4 +1,4 @@
-"""Other views and the way back: planes lie where they should, known networks give known signs."""
+"""Other views and the way back: planes lie where they should, known networks give known figures."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch import nn
 
 from medcyclegan.core.geometry import Geometry, geometry_from_spacing
 from medcyclegan.core.task import Domain
-from medcyclegan.core.timing import Stopwatch
 from medcyclegan.imaging.preprocessing import prepare
 from medcyclegan.imaging.resampling import AXIAL, CORONAL, SAGITTAL
-from medcyclegan.inference.slab_orientation import Run, view_of
+from medcyclegan.inference.slab_orientation import Run, View, view_of
 from medcyclegan.models.store import Model
 from medcyclegan.quality.consistency import (
-    Translated,
+    Seen,
     cycle_information,
     planes_across,
+    planes_in,
     resized,
     shared,
     squared,
@@ -29,11 +29,11 @@ from tests.tiny_model import HU_WINDOW, head_on, identity_model, model_of, scan_
 CPU = torch.device("cpu")
 
 
-def translated(geometry: Geometry, model: Model, *, normal: int = AXIAL) -> Translated:
+def translated(geometry: Geometry, model: Model, *, normal: int = AXIAL) -> tuple[View, list[Seen]]:
     mr, mask = head_on(geometry, radius_mm=50.0)
     run = Run(CPU, None, torch.no_grad())
-    view = view_of(scan_of(mr), mask, model, normal=normal, run=run, clock=Stopwatch())
-    return Translated(view.ready, view.fake, mask)
+    view = view_of(scan_of(mr), mask, model, normal=normal, run=run)
+    return view, planes_in(view, mask)
 
 
 GEOMETRIES = {
@@ -58,26 +58,27 @@ def test_the_mask_is_found_on_oblique_planes_too() -> None:
     affine = OBLIQUE.copy()
     affine[:3, :3] *= 2.5
     affine[:3, 3] = -affine[:3, :3] @ np.array([23.5, 24.5, 5.5])
-    done = translated(Geometry((48, 50, 12), affine), identity_model(thick_slice_mm=5.0))
-    grid = done.ready.geometry
+    view, planes = translated(Geometry((48, 50, 12), affine), identity_model(thick_slice_mm=5.0))
+    grid = view.ready.geometry
     index = np.stack(np.indices(grid.shape), axis=-1).astype(float)
     true = np.linalg.norm(grid.to_world(index), axis=-1) < 50.0
-    for plane in planes_across(grid):
-        found = plane.inside(done.body, grid)
+    assert [plane for plane, _ in planes] == list(planes_across(grid))
+    for plane, found in planes:
         wanted = plane.slab(torch.from_numpy(true), 1)[0].numpy()
         assert 2.0 * (found & wanted).sum() / (found.sum() + wanted.sum()) > 0.9
 
 
 @pytest.mark.parametrize("name", GEOMETRIES)
 def test_views_agree_where_the_network_treats_them_alike(name: str) -> None:
-    done = translated(GEOMETRIES[name], identity_model())
-    agreed = view_disagreement_hu(done, identity_model(), device=CPU)
+    view, planes = translated(GEOMETRIES[name], identity_model())
+    agreed = view_disagreement_hu(view, planes, identity_model(), device=CPU)
     assert agreed is not None
     assert agreed < 15.0  # of 3000; what interpolation between thick slices loses at the border
     # The control: a network that adds a ramp along the rows, which are others in each view.
     leaning = identity_model()
     leaning = Model(leaning.card, Lean())
-    apart = view_disagreement_hu(translated(GEOMETRIES[name], leaning), leaning, device=CPU)
+    view, planes = translated(GEOMETRIES[name], leaning)
+    apart = view_disagreement_hu(view, planes, leaning, device=CPU)
     assert apart is not None
     assert apart > 100.0
 
@@ -90,9 +91,11 @@ class Lean(nn.Module):
 
 
 def test_too_few_slices_give_no_sign() -> None:
-    done = translated(geometry_from_spacing((34, 36, 5), (4.0, 4.0, 9.0)), identity_model())
-    assert view_disagreement_hu(done, identity_model(), device=CPU) is None
-    assert cycle_information(done, identity_model(), way_back(nn.Identity()), device=CPU) is None
+    few = geometry_from_spacing((34, 36, 5), (4.0, 4.0, 9.0))
+    view, planes = translated(few, identity_model())
+    model, back = identity_model(), way_back(nn.Identity())
+    assert view_disagreement_hu(view, planes, model, device=CPU) is None
+    assert cycle_information(view, planes, model, back, device=CPU) is None
 
 
 def way_back(generator: nn.Module) -> Model:
@@ -116,10 +119,10 @@ class Blind(nn.Module):
 
 
 def test_the_way_back_counts_whatever_the_contrast() -> None:
-    done = translated(GEOMETRIES["cubes"], identity_model())
+    view, planes = translated(GEOMETRIES["cubes"], identity_model())
 
     def back(generator: nn.Module) -> float:
-        found = cycle_information(done, identity_model(), way_back(generator), device=CPU)
+        found = cycle_information(view, planes, identity_model(), way_back(generator), device=CPU)
         assert found is not None
         return found
 
@@ -139,11 +142,11 @@ def test_shared_information_of_the_same_another_and_no_signal() -> None:
 
 
 def test_pixels_are_squares_and_come_back() -> None:
-    done = translated(GEOMETRIES["thick slices"], identity_model(thick_slice_mm=6.0))
-    grid = done.ready.geometry
+    view, _ = translated(GEOMETRIES["thick slices"], identity_model(thick_slice_mm=6.0))
+    grid = view.ready.geometry
     assert grid.spacing_mm[0] == pytest.approx(9.0)
     for plane in planes_across(grid):
-        slab = plane.slab(done.ready.values, 3)
+        slab = plane.slab(view.ready.values, 3)
         square = squared(slab, plane, grid)
         assert square.shape[2] == 26  # 11 steps of 9 mm, as steps of 4 mm
         back = resized(square, tuple(slab.shape[1:]))

@@ -1,4 +1,4 @@
-"""The signs of a whole run: measured where the card asks for them, the way back if it is there."""
+"""Features of a whole run: measured where the card asks for them, the way back if it is there."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def test_a_card_that_says_nothing_costs_nothing() -> None:
 
 
 @pytest.mark.parametrize("views", [1, 3])
-def test_doubts_are_warnings_too(views: int) -> None:
+def test_features_outside_their_ranges_are_warnings_too(views: int) -> None:
     card = identity_model().card.model_copy(
         update={"reference_ranges": known(body_litres=(3.0, 5.0))}
     )
     done = run(Model(card, torch.nn.Identity()), views=views)
     assert len(done.out_of_distribution) == 1
     assert done.out_of_distribution[0] in done.warnings
-    # The signs take the place of the sentences that know no model.
+    # The features take the place of the sentences that know no model.
     assert not any("much less than a head" in warning for warning in done.warnings)
 
 
@@ -86,6 +86,6 @@ def test_the_shipped_model_knows_a_head_and_none_of_the_others(make: object) -> 
         pytest.skip("no model is shipped")
     model = load_model()
     if model.card.reference_ranges is None:
-        pytest.skip("the shipped card does not say yet what the model knows")
+        pytest.skip("the shipped card has no reference ranges yet")
     done = synthesize(scan_of(make(2.0)), model)  # type: ignore[operator]
     assert bool(done.out_of_distribution) == (make is not whole_head)

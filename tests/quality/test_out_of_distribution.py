@@ -1,4 +1,4 @@
-"""What is said of signs: within, outside, on the side that is not odd, with another way back."""
+"""What is said of features: within, outside, on the side that is not odd, with another way back."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_within_a_range_and_its_slack_nothing_is_said() -> None:
     assert out_of_distribution_warnings(FEATURES_OF_A_RUN, card(body_litres=(2.0, 4.0))) == ()
     assert out_of_distribution_warnings(FEATURES_OF_A_RUN, card(body_litres=(2.0, 2.5))) == ()
     (said,) = out_of_distribution_warnings(FEATURES_OF_A_RUN, card(body_litres=(1.5, 1.9)))
-    assert said == "The body in view has 3 litres; of what the model knows, 1.5 to 1.9."
+    assert said == "The body in view has 3 litres; the model's reference range is 1.5 to 1.9."
     assert out_of_distribution_warnings(FEATURES_OF_A_RUN, tiny_card()) == ()
 
 
@@ -54,14 +54,14 @@ def test_every_sign_that_a_card_may_name_is_told_and_judged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sign", "odd", "fine"),
+    ("feature", "odd", "fine"),
     [("view_disagreement_hu", 200.0, 1.0), ("smoothness", 0.1, 100.0), ("bone", 0.01, 50.0),
      ("slices", 0.1, 1e4)],
 )  # fmt: skip
-def test_signs_that_are_odd_on_one_side_alone(sign: str, odd: float, fine: float) -> None:
+def test_features_that_are_odd_on_one_side_alone(feature: str, odd: float, fine: float) -> None:
     within = Range(low=50.0 if odd > 1 else 0.5, high=60.0)
-    assert FEATURES[sign].is_outside(odd, within)
-    assert not FEATURES[sign].is_outside(fine, within)
+    assert FEATURES[feature].is_outside(odd, within)
+    assert not FEATURES[feature].is_outside(fine, within)
 
 
 def test_a_share_near_none_is_none_and_contrasts_have_less_slack() -> None:
@@ -98,7 +98,7 @@ def test_cards_without_ranges_are_valid_and_odd_ones_are_not() -> None:
     assert Card.model_validate(old).reference_ranges is None
     with pytest.raises(ValidationError, match="must not be above"):
         Range(low=2.0, high=1.0)
-    with pytest.raises(ValidationError, match="colour is no sign"):
+    with pytest.raises(ValidationError, match="colour is no feature"):
         known(colour=(0.0, 1.0))
     with pytest.raises(ValidationError):
         ReferenceRanges(measured_on=(), ranges={})
@@ -126,9 +126,9 @@ def test_a_table_holds_every_sign_with_its_range_and_a_sentence_tells_all() -> N
     one = card(body_litres=(1.5, 1.9))
     rows = judged(FEATURES_OF_A_RUN, one)
     assert ("Body in view, litres", "3", "1.5 to 1.9") in rows
-    assert ("Width, mm", "160", "not known") in rows
+    assert ("Width, mm", "160", "none") in rows
     assert len(rows) == len(FEATURES_OF_A_RUN.figures())
     assert verdict_of(
         FEATURES_OF_A_RUN, out_of_distribution_warnings(FEATURES_OF_A_RUN, one)
     ).startswith("1 of ")
-    assert verdict_of(FEATURES_OF_A_RUN, ()).endswith("all as in what the model knows")
+    assert verdict_of(FEATURES_OF_A_RUN, ()).endswith("all within the model's reference ranges")

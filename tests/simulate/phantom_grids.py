@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from medcyclegan.core.geometry import Geometry
 from medcyclegan.simulate.phantom.anatomy import Anatomy, draw_anatomy
 from medcyclegan.simulate.phantom.head import label_points
-from medcyclegan.simulate.tissues import Tissue
+from medcyclegan.simulate.tissues import BONE_TISSUES, Tissue
 
-BONE = (Tissue.CORTICAL_BONE, Tissue.MARROW)
+BONE = BONE_TISSUES
 BRAIN = (Tissue.GREY_MATTER, Tissue.WHITE_MATTER, Tissue.DEEP_GREY)
 
 # A slab through the lateral ventricles, 2 mm: brain, skull, scalp and the left marker.

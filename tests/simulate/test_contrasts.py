@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from medcyclegan.simulate import contrasts
 from medcyclegan.simulate.acquisition import (
     InversionRecovery,
     SpinEcho,
@@ -134,3 +135,13 @@ def test_any_signal_is_drawn_now_and_then_but_bone_is_dark() -> None:
         brain = max(signal[Tissue.GREY_MATTER], signal[Tissue.WHITE_MATTER])
         assert signal[Tissue.AIR] == 0.0
         assert signal[Tissue.CORTICAL_BONE] <= 0.12 * brain + 1e-12
+
+
+def test_flair_nulls_the_fluid_of_all_but_a_few_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    def bright() -> float:
+        return float(np.mean(ratio("flair", Tissue.CSF, Tissue.WHITE_MATTER) > 0.5))
+
+    as_in_people = bright()
+    monkeypatch.setattr(contrasts, "_FLUID_T1_SD", 0.12)
+    assert as_in_people < 0.05
+    assert bright() > 2.0 * as_in_people + 0.02  # the control: fluid as spread as tissue is

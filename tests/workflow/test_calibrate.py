@@ -67,8 +67,8 @@ def calibrated(name: str) -> tuple[Model, Calibration]:
 @pytest.mark.parametrize("name", ["mr-ct", "mr-mr", "ct-mr", "ct-ct"])
 def test_ranges_are_those_measured_and_a_scan_within_passes(name: str) -> None:
     model, found = calibrated(name)
-    for sign, one in found.ranges.ranges.items():
-        values = [measured.figures[sign] for measured in found.measured]
+    for feature, one in found.ranges.ranges.items():
+        values = [measured.figures[feature] for measured in found.measured]
         assert one.low == pytest.approx(min(values), abs=1e-4)
         assert one.high == pytest.approx(max(values), abs=1e-4)
         assert one.low <= min(values) <= max(values) <= one.high
@@ -83,13 +83,13 @@ def test_the_same_scan_altered_is_named(name: str) -> None:
     model, _ = calibrated(name)
     task = model.task
     large = run(head(task, radius_mm=84.0), model)
-    assert any("litres" in doubt for doubt in large.out_of_distribution)
+    assert any("litres" in said for said in large.out_of_distribution)
     slab_grid = geometry_from_spacing((44, 44, 12), (4.0, 4.0, 4.0))
     slab = run(head(task, geometry=slab_grid), model)
-    assert any("mm high" in doubt for doubt in slab.out_of_distribution)
+    assert any("mm high" in said for said in slab.out_of_distribution)
     coarse_grid = geometry_from_spacing((22, 22, 20), (8.0, 8.0, 8.0))
     coarse = run(head(task, geometry=coarse_grid), model)
-    assert any("spacing of voxels is 8 mm" in doubt for doubt in coarse.out_of_distribution)
+    assert any("spacing of voxels is 8 mm" in said for said in coarse.out_of_distribution)
     assert set(large.out_of_distribution) <= set(large.warnings)
 
 
@@ -99,10 +99,10 @@ def test_values_that_are_no_ct_of_the_kind_are_named_though_the_shape_is_right()
     without_fat = np.where((image.voxels > -150) & (image.voxels < -40), 40.0, image.voxels)
     without_fat[0, 0, :] = -90.0  # not so little that it is refused as no CT
     lean = run(image.with_voxels(without_fat.astype(np.float32)), model)
-    assert any("is fat" in doubt for doubt in lean.out_of_distribution)
+    assert any("is fat" in said for said in lean.out_of_distribution)
     noise = np.random.default_rng(2).normal(0.0, 60.0, image.voxels.shape)
     noisy = run(image.with_voxels((image.voxels + noise).astype(np.float32)), model)
-    assert any("noise in soft tissue" in doubt for doubt in noisy.out_of_distribution)
+    assert any("noise in soft tissue" in said for said in noisy.out_of_distribution)
 
 
 def test_another_network_on_the_same_scan_is_named() -> None:
@@ -115,7 +115,7 @@ def test_another_network_on_the_same_scan_is_named() -> None:
     out_of_distribution = run(
         head(model.task), replace(model, generator=Dark())
     ).out_of_distribution
-    assert any("came out dark" in doubt for doubt in out_of_distribution)
+    assert any("came out dark" in said for said in out_of_distribution)
 
 
 def test_a_refused_image_counts_for_nothing_and_nothing_but_refusals_is_refused() -> None:

@@ -1,6 +1,6 @@
 """What the record of a batch says of the synthetic CTs that lie beside it.
 
-It knows which inputs were not like what the model knows, what was warned of, and what kind of
+Which inputs were out-of-distribution for the model, what was warned of, and what kind of
 image was made.
 """
 
@@ -36,19 +36,21 @@ Sentences = dict[str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Batches:
-    """Doubts and other warnings by method, then by the absolute path of the image, as text.
+    """Warnings by method, then by the absolute path of the image, as text.
 
-    ``units`` and ``models`` are what records tell was made, and with which model, by method.
+    Those on features outside the reference ranges are ``out_of_distribution``, the others
+    ``warnings``. ``units`` and ``models`` are what records tell was made, and with which model,
+    by method.
     """
 
-    doubts: dict[str, Sentences]
+    out_of_distribution: dict[str, Sentences]
     warnings: dict[str, Sentences]
     units: dict[str, str] = field(default_factory=dict)
     models: dict[str, str] = field(default_factory=dict)
 
-    def doubts_of(self, patients: Iterable[Patient]) -> Sentences:
-        """Return a sentence on each doubt of each patient, by case."""
-        return _by_case(patients, self.doubts, "doubtful: ")
+    def out_of_distribution_of(self, patients: Iterable[Patient]) -> Sentences:
+        """Return a sentence on each feature outside the reference ranges of a patient, by case."""
+        return _by_case(patients, self.out_of_distribution, "out-of-distribution: ")
 
     def warnings_of(self, patients: Iterable[Patient]) -> Sentences:
         """Return a sentence on each other warning of each patient, by case."""
@@ -60,18 +62,18 @@ def records_of(request: StudyRequest) -> Batches:
 
     A folder of images without a record, or with a damaged one, tells of nothing.
     """
-    doubts, warnings = {}, {}
+    outside, warnings = {}, {}
     records = {method.name: _record_of(method.path) for method in request.methods}
     for method in request.methods:
         rows = [row for row in _rows(records[method.name]) if isinstance(row.get("output"), str)]
         places = [(path_text(_absolute(method.path / row["output"])), row) for row in rows]
-        doubts[method.name] = {place: _texts(row, "doubts") for place, row in places}
+        outside[method.name] = {place: _texts(row, "doubts") for place, row in places}
         warnings[method.name] = {
             place: tuple(t for t in _texts(row, "warnings") if t not in _texts(row, "doubts"))
             for place, row in places
         }
     return Batches(
-        doubts,
+        outside,
         warnings,
         units={name: str(r["unit"]) for name, r in records.items() if r.get("unit")},
         models={name: str(r["model"]) for name, r in records.items() if r.get("model")},
@@ -91,16 +93,16 @@ def refuse_no_hu(request: StudyRequest, batches: Batches) -> None:
             )
 
 
-def doubt_warning(doubts: Sentences, scored: set[str]) -> tuple[str, ...]:
-    """Return a sentence that names the scored patients in doubt, if there are any."""
-    cases = [case for case in doubts if case in scored]
+def out_of_distribution_warning(outside: Sentences, scored: set[str]) -> tuple[str, ...]:
+    """Return a sentence that names the scored patients that are out-of-distribution, if any are."""
+    cases = [case for case in outside if case in scored]
     if not cases:
         return ()
     names = ", ".join(cases[:_MOST_NAMES]) + (", ..." if len(cases) > _MOST_NAMES else "")
     return (
-        f"{len(cases)} of {counted(len(scored), 'patient')} {is_or_are(len(cases))} doubtful by "
-        f"the record of a batch, as the model does not know such inputs: {names}. Doubtful images "
-        "are scored with the others; look at them apart.",
+        f"{len(cases)} of {counted(len(scored), 'patient')} {is_or_are(len(cases))} "
+        f"out-of-distribution for the model, by the record of a batch: {names}. Their images are "
+        "scored with the others; look at them apart.",
     )
 
 

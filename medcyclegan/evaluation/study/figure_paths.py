@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -20,7 +19,6 @@ from medcyclegan.evaluation.study.figure_style import (
     marker,
     new_figure,
 )
-from medcyclegan.evaluation.study.figures import Scored, median_images, patient_of
 from medcyclegan.evaluation.study.further import BeamScore
 from medcyclegan.evaluation.study.load import PatientImages, load_mask
 from medcyclegan.evaluation.study.patient import Patient
@@ -39,38 +37,22 @@ COLOURS = "RdBu_r"
 LEAST_REACH_MM, REACH_PERCENTILE = 1.0, 99.0
 
 
-def draw_paths(scored: Scored, options: WaterPathOptions) -> Iterator[Drawn]:
-    """Yield the errors by beam, and for each method the maps of the median patient."""
-    results = [result for result in scored.results if result.beams]
-    if not results:
-        return
-    yield _draw_beams(results, scored.methods, options)
-    images = median_images(scored)
-    if images is None:
-        return
-    patient = patient_of(scored, images.case)
-    if not any(result.case == images.case for result in results):
-        return
-    for number, method in enumerate(scored.methods, start=1):
-        errors = _errors(images, patient, method, options)
-        name = f"wepl_maps_{number}_{re.sub(r'[^A-Za-z0-9]+', '_', method)}"
-        yield _draw_maps(errors, method, images.case, name=name)
-
-
-def _errors(
-    images: PatientImages, patient: Patient, method: str, options: WaterPathOptions
-) -> tuple[BeamErrors, ...]:
+def errors_of(
+    images: PatientImages, patient: Patient, methods: Sequence[str], options: WaterPathOptions
+) -> dict[str, tuple[BeamErrors, ...]]:
+    """The errors along the beams through one patient that was scored, by method."""
     target = None
     if patient.target is not None:
         # Its place was asked for when it was scored.
         target = load_mask(patient.target, images.ct, ref_is_placed=False, named="target").mask
     paths = true_paths(images.ct, images.mask, options, target=target)
-    return path_errors(images.scts[method], paths)
+    return {method: path_errors(images.scts[method], paths) for method in methods}
 
 
-def _draw_beams(
+def draw_beams(
     results: Sequence[Measured], methods: Sequence[str], options: WaterPathOptions
 ) -> Drawn:
+    """Draw mean and spread of the errors against the gantry angle, of results with beams."""
     with_range = any(beam.range_error is not None for r in results for beam in r.beams)
     rows = 2 if with_range else 1
     figure = new_figure(WIDE_MM, 62.0 * rows)
@@ -126,7 +108,7 @@ def _line(axes: Axes, curves: Sequence[Sequence[float]], number: int, label: str
     axes.plot(places[finite], means, color=colour(number), linewidth=1.2, label=label)
 
 
-def _draw_maps(errors: Sequence[BeamErrors], method: str, case: str, *, name: str) -> Drawn:
+def draw_maps(errors: Sequence[BeamErrors], method: str, case: str, *, name: str) -> Drawn:
     """Draw a map for each beam, as seen from its source, all in one scale of mm."""
     columns = min(COLUMNS, len(errors))
     rows = -(-len(errors) // columns)

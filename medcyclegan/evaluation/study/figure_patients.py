@@ -1,8 +1,12 @@
-"""Figures of patients: best, median and worst, and where errors lie."""
+"""Figures of patients: best, median and worst, and where errors lie.
+
+What is shown of a patient are planes, cut out of its voxels in one reading: so the voxels of one
+patient are held at a time, however many patients and methods a figure shows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +47,9 @@ Box = tuple[float, float, float, float]
 # Air kept around the body, as skin at the very edge of a picture cannot be judged.
 MARGIN_MM = 8.0
 
+# Of the signal in the body: fat is a small and much the brightest part of it.
+MR_PERCENTILES = (1.0, 97.0)
+
 
 def body_views(mask: Volume) -> dict[int, View]:
     """The plane across each axis with the most of the body in it.
@@ -64,19 +71,56 @@ def middle_view(mask: Volume) -> View:
     return view_through(mask, axis=AXIAL, index=int(filled[len(filled) // 2]))
 
 
-def body_box(mask: Volume, view: View) -> Box:
-    """The box around the body in a plane, with a margin of air."""
-    inside = np.asarray(view.image(in_viewing_order(mask)) > 0)
-    top, bottom = _reach(np.any(inside, axis=1), view.size_mm[0])
-    left, right = _reach(np.any(inside, axis=0), view.size_mm[1])
-    return left, right, bottom, top
-
-
 def _reach(filled: NDArray[np.bool_], size_mm: float) -> tuple[float, float]:
     step_mm = size_mm / filled.size
     inside = np.flatnonzero(filled)
     low, high = inside[0] * step_mm - MARGIN_MM, (inside[-1] + 1) * step_mm + MARGIN_MM
     return max(0.0, float(low)), min(size_mm, float(high))
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """One plane through the images of a patient: pixels (rows, columns) of each.
+
+    ``scts`` is by method, ``mr_range`` the signal that the MR is shown between, if there is one.
+    """
+
+    case: str
+    view: View
+    ct: FloatVoxels
+    mask: FloatVoxels
+    mr: FloatVoxels | None
+    mr_range: tuple[float, float]
+    scts: dict[str, FloatVoxels]
+
+    @property
+    def box(self) -> Box:
+        """The box around the body, with a margin of air."""
+        inside = np.asarray(self.mask > 0)
+        top, bottom = _reach(np.any(inside, axis=1), self.view.size_mm[0])
+        left, right = _reach(np.any(inside, axis=0), self.view.size_mm[1])
+        return left, right, bottom, top
+
+
+def cut(images: PatientImages, views: Sequence[View]) -> tuple[Plane, ...]:
+    """Cut planes out of a patient's images, which can be let go of then."""
+    mr_range = 0.0, 1.0
+    if images.mr is not None:
+        inside = images.mr.voxels[images.mask.voxels > 0]
+        low, high = (float(p) for p in np.percentile(inside, MR_PERCENTILES))
+        mr_range = low, max(high, low + 1e-6)
+    return tuple(
+        Plane(
+            case=images.case,
+            view=view,
+            ct=view.image(in_viewing_order(images.ct)),
+            mask=view.image(in_viewing_order(images.mask)),
+            mr=None if images.mr is None else view.image(in_viewing_order(images.mr)),
+            mr_range=mr_range,
+            scts={m: view.image(in_viewing_order(sct)) for m, sct in images.scts.items()},
+        )
+        for view in views
+    )
 
 
 def draw_heights(results: Sequence[Measured], methods: Sequence[str], protocol: str) -> Drawn:
@@ -122,21 +166,19 @@ def _band(axes: Axes, curves: FloatArray, number: int, *, label: str) -> None:
         )
 
 
-def draw_profile(images: PatientImages, methods: Sequence[str], protocol: str) -> Drawn:
-    """Draw HU along a line from right to left through the body, true and by every method."""
-    view = middle_view(images.mask)
-    ct, mask = (view.image(in_viewing_order(volume)) for volume in (images.ct, images.mask))
+def draw_profile(plane: Plane, methods: Sequence[str], protocol: str) -> Drawn:
+    """Draw HU along a line from right to left through a patient, true and by every method."""
+    ct, mask, view = plane.ct, plane.mask, plane.view
     row = _row_with_most_bone(ct, mask)
     figure = new_figure(WIDE_MM, 66.0)
     small, axes = figure.subplots(1, 2, width_ratios=(1.0, 2.6))
-    _mark_row(small, images, view, row)
+    _mark_row(small, plane, row)
     light_grid(axes)
     place_mm = (np.arange(ct.shape[1]) + 0.5) * view.size_mm[1] / ct.shape[1]
     axes.plot(place_mm, ct[row], color=REFERENCE_COLOUR, linewidth=1.4, label="CT")
     for number, method in enumerate(methods):
-        sct = view.image(in_viewing_order(images.scts[method]))
         axes.plot(
-            place_mm, sct[row], color=colour(number), linestyle=line(number + 1),
+            place_mm, plane.scts[method][row], color=colour(number), linestyle=line(number + 1),
             linewidth=1.0, label=method,
         )  # fmt: skip
     inside = np.flatnonzero(mask[row] > 0)
@@ -148,7 +190,7 @@ def draw_profile(images: PatientImages, methods: Sequence[str], protocol: str) -
         "profile",
         "Profile through the median patient",
         "HU along the line marked in the slice: in the middle of the body's height, where a line "
-        f"holds the most bone. Patient {images.case} has the median MAE (protocol {protocol}), "
+        f"holds the most bone. Patient {plane.case} has the median MAE (protocol {protocol}), "
         "averaged over the methods. Radiological convention.",
         figure,
     )
@@ -163,15 +205,15 @@ def _row_with_most_bone(ct: FloatVoxels, mask: FloatVoxels) -> int:
     return int(rows[len(rows) // 2])
 
 
-def _mark_row(axes: Axes, images: PatientImages, view: View, row: int) -> None:
-    ct = view.image(in_viewing_order(images.ct))
+def _mark_row(axes: Axes, plane: Plane, row: int) -> None:
+    ct, view = plane.ct, plane.view
     height_mm, width_mm = view.size_mm
     level, width = BONE
     axes.imshow(
         ct, cmap="gray", vmin=level - width / 2.0, vmax=level + width / 2.0,
         extent=(0.0, width_mm, height_mm, 0.0), interpolation="nearest",
     )  # fmt: skip
-    left, right, bottom, top = body_box(images.mask, view)
+    left, right, bottom, top = plane.box
     axes.set(xlim=(left, right), ylim=(bottom, top))
     axes.axhline((row + 0.5) * height_mm / ct.shape[0], color=MARK_COLOUR, linewidth=1.0)
     axes.set_title(f"CT, {view.title}\nW {width:.0f} L {level:.0f} HU")
@@ -187,9 +229,6 @@ def _mark_row(axes: Axes, images: PatientImages, view: View, row: int) -> None:
 DIFFERENCE_HU = 300.0
 DIFFERENCE_COLOURS = "RdBu_r"
 
-# Of the signal in the body: fat is a small and much the brightest part of it.
-MR_PERCENTILES = (1.0, 97.0)
-
 SCALE_MM = 50.0
 # As many letters of a patient's name as fit beside two rows.
 CASE_CHARACTERS = 36
@@ -200,17 +239,17 @@ LEFT_MM, TOP_MM, BOTTOM_MM, GAP_MM = 9.0, 8.5, 12.0, 1.5
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """One patient of the panel: ``rank`` is what it stands for, as in ``Worst``."""
+    """One patient of the panel, in two planes: ``rank`` is what it stands for, as in ``Worst``."""
 
     rank: str
     mae_hu: float
-    images: PatientImages
+    planes: tuple[Plane, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Column:
     title: str
-    volume: Volume
+    pixels: FloatVoxels
     norm: Normalize
     colours: str = "gray"
 
@@ -220,19 +259,19 @@ def draw_panel(patients: Sequence[Shown], method: str, protocol: str, *, name: s
 
     Both CTs are shown in a soft tissue and in a bone window.
     """
-    with_mr = any(shown.images.mr is not None for shown in patients)
-    crops = [list(_crops(shown.images)) for shown in patients]
-    heights = [view_mm[0] / view_mm[1] for rows in crops for _, _, view_mm in rows]
+    with_mr = any(plane.mr is not None for shown in patients for plane in shown.planes)
+    heights = [_height(plane.box) for shown in patients for plane in shown.planes]
     figure, grid = _grid(heights, columns=5 + with_mr)
-    for number, (shown, rows) in enumerate(zip(patients, crops, strict=True)):
-        drawn = _columns(shown.images, method, with_mr=with_mr)
-        for row_axes, (view, box, _) in zip(grid[2 * number :], rows, strict=False):
+    for number, shown in enumerate(patients):
+        rows = grid[2 * number : 2 * number + 2]
+        for row_axes, plane in zip(rows, shown.planes, strict=True):
+            drawn = _columns(plane, method, with_mr=with_mr)
             for axes, column in zip(row_axes, drawn, strict=True):
-                _show(axes, column, view, box)
-            _scale_bar(row_axes[0], box)
-        for axes, column in zip(grid[0], drawn, strict=True):
-            axes.set_title(column.title if column else "MR\n(a.u.)", fontsize=7, pad=3)
-        _name(figure, shown, above=grid[2 * number][0], below=grid[2 * number + 1][0])
+                _show(axes, column, plane)
+            _scale_bar(row_axes[0], plane.box)
+            for axes, column in zip(grid[0], drawn, strict=True):
+                axes.set_title(column.title if column else "MR\n(a.u.)", fontsize=7, pad=3)
+        _name(figure, shown, above=rows[0][0], below=rows[1][0])
     return Drawn(
         name,
         f"Best, median and worst patient, {method}",
@@ -278,7 +317,7 @@ def _grid(heights: Sequence[float], *, columns: int) -> tuple[Figure, list[list[
 
 def _name(figure: Figure, shown: Shown, *, above: Axes, below: Axes) -> None:
     """Write which patient it is along the left side of its two rows."""
-    case = shown.images.case
+    case = shown.planes[0].case
     if len(case) > CASE_CHARACTERS:
         case = f"{case[: CASE_CHARACTERS - 1]}\N{HORIZONTAL ELLIPSIS}"
     middle = (above.get_position().y1 + below.get_position().y0) / 2.0
@@ -289,36 +328,29 @@ def _name(figure: Figure, shown: Shown, *, above: Axes, below: Axes) -> None:
     )  # fmt: skip
 
 
-def _columns(images: PatientImages, method: str, *, with_mr: bool) -> list[_Column | None]:
-    sct, ct = images.scts[method], images.ct
+def _columns(plane: Plane, method: str, *, with_mr: bool) -> list[_Column | None]:
+    sct, ct = plane.scts[method], plane.ct
     columns: list[_Column | None] = []
     if with_mr:
-        columns.append(_mr_column(images.mr, images.mask) if images.mr else None)
+        norm = Normalize(*plane.mr_range)
+        columns.append(None if plane.mr is None else _Column("MR\n(a.u.)", plane.mr, norm))
     for level, width in (SOFT_TISSUE, BONE):
         norm = Normalize(level - width / 2.0, level + width / 2.0)
         window = f"W {width:.0f} L {level:.0f}"
         columns += [_Column(f"sCT\n{window}", sct, norm), _Column(f"CT\n{window}", ct, norm)]
-    error = ct.with_voxels(sct.voxels - ct.voxels)
     norm = Normalize(-DIFFERENCE_HU, DIFFERENCE_HU)
-    columns.append(_Column(f"sCT {MINUS} CT\n(HU)", error, norm, DIFFERENCE_COLOURS))
+    columns.append(_Column(f"sCT {MINUS} CT\n(HU)", sct - ct, norm, DIFFERENCE_COLOURS))
     return columns
 
 
-def _mr_column(mr: Volume, mask: Volume) -> _Column:
-    inside = mr.voxels[mask.voxels > 0]
-    low, high = (float(p) for p in np.percentile(inside, MR_PERCENTILES))
-    return _Column("MR\n(a.u.)", mr, Normalize(low, max(high, low + 1e-6)))
+def _height(box: Box) -> float:
+    """The height of a box in widths of it."""
+    left, right, bottom, top = box
+    return (bottom - top) / (right - left)
 
 
-def _crops(images: PatientImages) -> Iterator[tuple[View, Box, tuple[float, float]]]:
-    """The two views, each with the box around the body and its height and width in mm."""
-    views = body_views(images.mask)
-    for axis in (AXIAL, SAGITTAL):
-        left, right, bottom, top = body_box(images.mask, views[axis])
-        yield views[axis], (left, right, bottom, top), (bottom - top, right - left)
-
-
-def _show(axes: Axes, column: _Column | None, view: View, box: Box) -> None:
+def _show(axes: Axes, column: _Column | None, plane: Plane) -> None:
+    view, box = plane.view, plane.box
     axes.set(xticks=[], yticks=[], facecolor="black")
     for side in axes.spines.values():
         side.set_visible(False)
@@ -327,7 +359,7 @@ def _show(axes: Axes, column: _Column | None, view: View, box: Box) -> None:
         return
     height_mm, width_mm = view.size_mm
     axes.imshow(
-        _plane(view, column.volume), cmap=column.colours, norm=column.norm,
+        column.pixels, cmap=column.colours, norm=column.norm,
         extent=(0.0, width_mm, height_mm, 0.0), interpolation="nearest", aspect="equal",
     )  # fmt: skip
     axes.set(xlim=box[:2], ylim=box[2:])
@@ -337,10 +369,6 @@ def _show(axes: Axes, column: _Column | None, view: View, box: Box) -> None:
             x, 0.97, letter, color=colour, ha=alignment, va="top", fontsize=6.5, weight="bold",
             transform=axes.transAxes,
         )  # fmt: skip
-
-
-def _plane(view: View, volume: Volume) -> FloatVoxels:
-    return view.image(in_viewing_order(volume))
 
 
 def _scale_bar(axes: Axes, box: Box) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
-from medcyclegan.core.volume import Volume
-from medcyclegan.evaluation.study.figure_patients import AXIAL, SAGITTAL, body_box, body_views
+from medcyclegan.core.volume import FloatVoxels, Volume
+from medcyclegan.evaluation.study.figure_patients import AXIAL, SAGITTAL, Plane, body_views, cut
 from medcyclegan.evaluation.study.figure_scores import draw_scores
 from medcyclegan.evaluation.study.figure_style import MINUS, WIDE_MM, Drawn, new_figure, plain
-from medcyclegan.evaluation.study.load import PatientImages
 from medcyclegan.evaluation.study.patient import Patient
 from medcyclegan.evaluation.study.plan import StudyRequest
 from medcyclegan.evaluation.study.score_columns import SIGNAL_METRICS
@@ -35,15 +34,10 @@ def draw_signals(
     methods = [method.name for method in request.methods if method.name in scored]
     protocol = results[0].scores.protocol
     yield draw_scores(results, methods, protocol, metrics=SIGNAL_METRICS)
+    panels = {method: _ranked(results, method) for method in methods}
+    planes = _planes(request, patients, panels)
     for number, method in enumerate(methods, start=1):
-        ranked = sorted(
-            (result for result in results if result.method == method),
-            key=lambda result: result.value("mae_percent"),
-        )
-        shown = [
-            _Shown(rank, result, _images(request, patients, result))
-            for rank, result in _ranks(ranked).items()
-        ]
+        shown = [_Shown(rank, r, planes[r.case]) for rank, r in panels[method].items()]
         name = f"patients_{number}_{re.sub(r'[^A-Za-z0-9]+', '_', method)}"
         yield _draw_panel(shown, request, method, name=name)
 
@@ -52,44 +46,59 @@ def draw_signals(
 class _Shown:
     rank: str
     result: MeasuredSignal
-    images: PatientImages
+    planes: tuple[Plane, ...]
 
 
-def _ranks(ranked: Sequence[MeasuredSignal]) -> dict[str, MeasuredSignal]:
+def _ranked(results: Sequence[MeasuredSignal], method: str) -> dict[str, MeasuredSignal]:
+    """The patients of a method that stand for the others, by what they stand for."""
+    ranked = sorted(
+        (result for result in results if result.method == method),
+        key=lambda result: result.value("mae_percent"),
+    )
     if len(ranked) == 1:
         return {"Only": ranked[0]}
     middle = {"Median": ranked[(len(ranked) - 1) // 2]} if len(ranked) > 2 else {}
     return {"Best": ranked[0], **middle, "Worst": ranked[-1]}
 
 
-def _images(
-    request: StudyRequest, patients: Sequence[Patient], result: MeasuredSignal
-) -> PatientImages:
-    patient = next(patient for patient in patients if patient.case == result.case)
+def _planes(
+    request: StudyRequest,
+    patients: Sequence[Patient],
+    panels: Mapping[str, Mapping[str, MeasuredSignal]],
+) -> dict[str, tuple[Plane, ...]]:
+    """Read the images of the patients that are shown, each patient's once; planes by case."""
     assert request.kind is not None  # the request is resolved
-    return load_signals(patient, methods=(result.method,), kind=request.kind)
+    methods: dict[str, tuple[str, ...]] = {}
+    for method, ranked in panels.items():
+        for result in ranked.values():
+            methods[result.case] = (*methods.get(result.case, ()), method)
+    planes = {}
+    for patient in patients:
+        if patient.case in methods:
+            images = load_signals(patient, methods=methods[patient.case], kind=request.kind)
+            planes[patient.case] = cut(images, _views(images.mask))
+    return planes
 
 
 def _draw_panel(shown: Sequence[_Shown], request: StudyRequest, method: str, *, name: str) -> Drawn:
-    rows = [(one, view) for one in shown for view in _views(one.images)]
+    rows = [(one, plane) for one in shown for plane in one.planes]
     figure = new_figure(WIDE_MM, 12.0 + 52.0 * len(rows))
     panels = figure.subplots(len(rows), 3, squeeze=False)
     norm = Normalize(-DIFFERENCE_PERCENT, DIFFERENCE_PERCENT)
     intensities = request.intensities
     assert intensities is not None  # the request is resolved
-    for line, (one, view) in zip(panels, rows, strict=True):
+    for line, (one, plane) in zip(panels, rows, strict=True):
         scores, low = one.result.scores, intensities.low
-        true, made = one.images.ct, one.images.scts[method]
-        _show(line[0], true, view, Normalize(low, scores.ref_high))
-        _show(line[1], made, view, Normalize(low, scores.pred_high))
+        true, made = plane.ct, plane.scts[method]
+        _show(line[0], true, plane, Normalize(low, scores.ref_high))
+        _show(line[1], made, plane, Normalize(low, scores.pred_high))
         error = 100.0 * (
-            (made.voxels - low) / (scores.pred_high - low)
-            - (true.voxels - low) / (scores.ref_high - low)
+            (made - low) / (scores.pred_high - low) - (true - low) / (scores.ref_high - low)
         )
-        _show(line[2], true.with_voxels(error.astype(np.float32)), view, norm, DIFFERENCE_COLOURS)
-        case = one.images.case if len(one.images.case) < 30 else f"{one.images.case[:29]}\u2026"
+        _show(line[2], error.astype(np.float32), plane, norm, DIFFERENCE_COLOURS)
+        case = plane.case if len(plane.case) < 30 else f"{plane.case[:29]}\u2026"
         line[0].set_ylabel(f"{one.rank}: {plain(case)}\nMAE {scores.mae_percent:.1f} %", fontsize=7)
-        left, right, bottom, top = body_box(one.images.mask, view)
+        left, right, bottom, top = plane.box
         for axes in line:
             axes.set(xlim=(left, right), ylim=(bottom, top))
     for axes, title in zip(
@@ -111,10 +120,10 @@ def _draw_panel(shown: Sequence[_Shown], request: StudyRequest, method: str, *, 
     )
 
 
-def _views(images: PatientImages) -> list[View]:
+def _views(mask: Volume) -> list[View]:
     """The axial and the sagittal plane with the most of the body; of a picture the one there is."""
-    views = body_views(images.mask)
-    shape = in_viewing_order(images.mask).shape
+    views = body_views(mask)
+    shape = in_viewing_order(mask).shape
     return [
         views[axis]
         for axis in (AXIAL, SAGITTAL)
@@ -122,10 +131,12 @@ def _views(images: PatientImages) -> list[View]:
     ] or [views[int(np.argmin(shape))]]
 
 
-def _show(axes: Axes, image: Volume, view: View, norm: Normalize, colours: str = "gray") -> None:
-    height_mm, width_mm = view.size_mm
+def _show(
+    axes: Axes, image: FloatVoxels, plane: Plane, norm: Normalize, colours: str = "gray"
+) -> None:
+    height_mm, width_mm = plane.view.size_mm
     axes.imshow(
-        view.image(in_viewing_order(image)), cmap=colours, norm=norm,
+        image, cmap=colours, norm=norm,
         extent=(0.0, width_mm, height_mm, 0.0), interpolation="nearest", aspect="equal",
     )  # fmt: skip
     axes.set(xticks=[], yticks=[])

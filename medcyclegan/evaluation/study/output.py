@@ -8,7 +8,6 @@ from pathlib import Path
 
 from medcyclegan.core.text import path_text
 from medcyclegan.evaluation.dose import DoseResult, dose_rows
-from medcyclegan.evaluation.study.figure_paths import draw_paths
 from medcyclegan.evaluation.study.figure_signals import draw_signals
 from medcyclegan.evaluation.study.figure_style import Drawn, drawing
 from medcyclegan.evaluation.study.figures import Scored, draw_all
@@ -191,9 +190,7 @@ def _drawn(study: Study) -> Iterator[Drawn]:
         yield from draw_signals(study.request, study.patients, signals)
         return
     scored = Scored(study.patients, study.cts, study.methods, study.protocol, study.metrics)
-    yield from draw_all(scored)
-    if study.request.water_paths is not None:
-        yield from draw_paths(scored, study.request.water_paths)
+    yield from draw_all(scored, study.request.water_paths)
 
 
 def _write_figure(drawn: Drawn, folder: Path) -> Picture:

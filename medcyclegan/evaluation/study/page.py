@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,11 +12,10 @@ from medcyclegan.evaluation.dose import NO_CLINICAL_CALCULATION, gamma_text, ran
 from medcyclegan.evaluation.pictures import DIFFERENCE_HU
 from medcyclegan.evaluation.report import page_template
 from medcyclegan.evaluation.study.figure_style import DOTS_PER_INCH
-from medcyclegan.evaluation.study.load import PatientImages, load_images
+from medcyclegan.evaluation.study.load import PatientImages
 from medcyclegan.evaluation.study.patient import Patient
 from medcyclegan.evaluation.study.plan import Kind
 from medcyclegan.evaluation.study.score_columns import FAMILIES, Metric, value_of
-from medcyclegan.evaluation.study.signals import load_signals
 from medcyclegan.evaluation.study.statistics import ALL
 from medcyclegan.evaluation.study.tables import Study
 from medcyclegan.evaluation.viewer import Difference, Viewer, make_viewer
@@ -29,7 +28,7 @@ _LEAST_VOXELS_OF_IMAGE = 300_000
 
 
 def patient_viewer(images: PatientImages, *, patients: int) -> Viewer:
-    """Make what the page holds of one of its ``patients``; with more of them, copies are coarser.
+    """Make what the page holds of one patient; of a study of many ``patients`` copies are coarser.
 
     The CT and the first method are blended at first.
     """
@@ -95,16 +94,15 @@ class Cell:
 class PatientSection:
     """What the page says of one patient.
 
-    ``scores`` holds a row of cells by method, in the order of the study's metrics. ``load`` reads
-    the patient's images, which takes memory and time: call it once, and let go of what it gives
-    before the next patient's.
+    ``scores`` holds a row of cells by method, in the order of the study's metrics. ``viewer`` is
+    None where the page shows no images.
     """
 
     case: str
     group: str
     scores: dict[str, tuple[Cell, ...]]
     notes: tuple[str, ...]
-    load: Callable[[], PatientImages]
+    viewer: Viewer | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,12 +132,10 @@ def render_study(
         families=_families(study),
         title=_TITLES[study.request.kind or "ct"],
         measure="protocol" if study.is_of_ct else "range",
-        has_viewer=study.request.kind != "picture",
         path_text=_path_text(study),
         no_clinical_calculation=NO_CLINICAL_CALCULATION,
         gamma_text=gamma_text,
         range_text=range_text,
-        viewer_of=lambda patient: patient_viewer(patient.load(), patients=len(report.patients)),
         summary=_summary_blocks(study),
         comparisons=_comparison_rows(study),
         resampled={(r.case, r.method) for r in study.results if r.resampled},
@@ -172,21 +168,13 @@ def _section(study: Study, patient: Patient) -> PatientSection:
         for result in study.results
         if result.case == patient.case
     }
-    methods = tuple(scores)
     return PatientSection(
         case=patient.case,
         group=study.groups.get(patient.case, ""),
         scores=scores,
         notes=study.notes_on(patient.case),
-        load=lambda: _images(study, patient, methods),
+        viewer=study.viewers.get(patient.case),
     )
-
-
-def _images(study: Study, patient: Patient, methods: tuple[str, ...]) -> PatientImages:
-    kind = study.request.kind
-    if kind is None or kind == "ct":
-        return load_images(patient, methods=methods)
-    return load_signals(patient, methods=methods, kind=kind)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from medcyclegan.core.text import path_text
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.case_names import composed
 from medcyclegan.io.discover import DETACHED_ENDINGS, ending_of
+from medcyclegan.io.held_files import sha256_of
 from medcyclegan.io.table import read_table
 
 
@@ -37,9 +37,6 @@ class Refusal:
     def __post_init__(self) -> None:
         # Reasons quote paths, which may be no text.
         object.__setattr__(self, "reason", path_text(self.reason))
-
-
-_CHUNK_BYTES = 2**20
 
 
 @dataclass
@@ -108,7 +105,7 @@ def refuse_copy(pred: Path, ref: Path) -> None:
     ours, theirs = _files(pred), _files(ref)
     if sorted(p.stat().st_size for p in ours) != sorted(p.stat().st_size for p in theirs):
         return
-    if sorted(map(_digest, ours)) == sorted(map(_digest, theirs)):
+    if sha256_of(ours) == sha256_of(theirs):
         raise InputRefused(
             f"The synthetic CT {pred} is a copy of the reference CT, byte by byte",
             rule="an image is not scored against itself",
@@ -126,7 +123,7 @@ class Copies:
         """Say whose ``kind`` of image has the same bytes: one sentence, or none."""
         if _is_detached(path):
             return ()
-        before = self.first.setdefault((kind, tuple(sorted(map(_digest, _files(path))))), case)
+        before = self.first.setdefault((kind, sha256_of(_files(path))), case)
         return () if before == case else (f"the {kind} is a copy of that of {before}",)
 
 
@@ -147,14 +144,6 @@ def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     return [inner for inner in path.rglob("*") if inner.is_file()]
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 CASE = "case"

@@ -13,13 +13,14 @@ from medcyclegan.errors import InputRefused, MedcycleganError
 from medcyclegan.evaluation.dose import Doses, doses_of
 from medcyclegan.evaluation.study.batch_records import (
     Batches,
-    doubt_warning,
+    out_of_distribution_warning,
     records_of,
     refuse_no_hu,
 )
 from medcyclegan.evaluation.study.further import anatomy_of
-from medcyclegan.evaluation.study.load import load_prediction, load_truth
+from medcyclegan.evaluation.study.load import PatientImages, load_prediction, load_truth
 from medcyclegan.evaluation.study.output import ensure_study_writable, write_study
+from medcyclegan.evaluation.study.page import patient_viewer
 from medcyclegan.evaluation.study.patient import Copies, Patient, Refusal, read_groups, refuse_copy
 from medcyclegan.evaluation.study.plan import Plan, StudyRequest, make_plan
 from medcyclegan.evaluation.study.score_columns import metrics_of
@@ -39,11 +40,11 @@ from medcyclegan.evaluation.study.statistics import (
     measure,
     summarise,
 )
-from medcyclegan.evaluation.study.tables import (
-    Study,
-)
+from medcyclegan.evaluation.study.tables import Study
 from medcyclegan.evaluation.study.undefined import why_undefined
+from medcyclegan.evaluation.viewer import Viewer
 from medcyclegan.io.case_names import words
+from medcyclegan.io.held_files import held_files
 
 # Called with the number of steps done and their total: a step a patient, and one for the report.
 Progress = Callable[[int, int], None]
@@ -93,7 +94,10 @@ def evaluate_study(
     score_patient = _score_patient if request.kind == "ct" else _score_signals
     for done, patient in enumerate(plan.patients):
         tell(done, steps)
-        score_patient(patient, request, found)
+        with held_files():
+            images = score_patient(patient, request, found)
+        if images is not None and request.kind != "picture":
+            found.viewers[patient.case] = patient_viewer(images, patients=len(plan.patients))
     tell(steps - 1, steps)
     _refuse_nothing_scored(found)
     study = _concluded(request, plan, found, batches, groups, (version, now))
@@ -118,6 +122,7 @@ class _Found:
     notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     warnings: dict[str, tuple[str, ...]] = field(default_factory=dict)
     copies: Copies = field(default_factory=Copies)
+    viewers: dict[str, Viewer] = field(default_factory=dict)
 
     def warn(self, case: str, sentences: Iterable[str]) -> None:
         """Keep warnings of a patient."""
@@ -129,22 +134,25 @@ class _Found:
         said = why_undefined(result, metrics, ref.geometry.shape)
         self.warn(result.case, (f"{result.method}: {text}" for text in said))
 
-    def all_notes(self, doubts: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-        """All sentences on each patient, with those on what its batch doubted."""
+    def all_notes(self, outside: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        """All sentences on each patient, with those on features outside the reference ranges."""
         return {
-            case: told + self.warnings.get(case, ()) + doubts.get(case, ())
+            case: told + self.warnings.get(case, ()) + outside.get(case, ())
             for case, told in self.notes.items()
         }
 
 
-def _score_patient(patient: Patient, request: StudyRequest, found: _Found) -> None:
-    """Score every synthetic CT of one patient; adds to what was found."""
-    case = patient.case
+def _score_patient(patient: Patient, request: StudyRequest, found: _Found) -> PatientImages | None:
+    """Score every synthetic CT of one patient; adds to what was found.
+
+    Returns the images that were scored, None if there is none.
+    """
+    case, scts = patient.case, dict[str, Volume]()
     try:
         truth = load_truth(patient)
     except MedcycleganError as error:
         found.refused += [Refusal(case, method, str(error)) for method in patient.preds]
-        return
+        return None
     with_target = request.target is not None
     anatomy = anatomy_of(patient, truth, request.water_paths, with_target=with_target)
     found.notes[case] = truth.notes + anatomy.notes
@@ -160,24 +168,27 @@ def _score_patient(patient: Patient, request: StudyRequest, found: _Found) -> No
         except MedcycleganError as error:
             found.refused.append(Refusal(case, method, str(error)))
         else:
+            scts[method] = prediction.sct
             found.results.append(result)
             found.warn(case, (f"{method}: {said}" for said in prediction.warnings))
             copies = found.copies.of(path, "synthetic CT", case)
             found.warn(case, (f"{method}: {said}" for said in copies))
             found.warn(case, (*_too_good(result), *_offset(result)))
             found.warn_undefined(result, truth.ct)
+    return PatientImages(case, truth.ct, truth.mask, truth.mr, scts) if scts else None
 
 
-def _score_signals(patient: Patient, request: StudyRequest, found: _Found) -> None:
-    """Score every translated MR or picture of one patient; adds to what was found."""
+def _score_signals(patient: Patient, request: StudyRequest, found: _Found) -> PatientImages | None:
+    """As ``_score_patient``, of translated MRs or pictures."""
     case, kind, intensities = patient.case, request.kind, request.intensities
+    images: dict[str, Volume] = {}
     assert kind is not None  # the request is resolved
     assert intensities is not None
     try:
         truth = load_true_signal(patient, kind)
     except MedcycleganError as error:
         found.refused += [Refusal(case, method, str(error)) for method in patient.preds]
-        return
+        return None
     found.notes[case] = truth.notes
     found.warn(case, truth.warnings)
     found.warn(case, found.copies.of(patient.ref, "reference", case))
@@ -189,11 +200,13 @@ def _score_signals(patient: Patient, request: StudyRequest, found: _Found) -> No
         except MedcycleganError as error:
             found.refused.append(Refusal(case, method, str(error)))
         else:
+            images[method] = made.image
             found.results.append(result)
             copies = found.copies.of(path, "translated image", case)
             scale = scale_warning(made, truth, intensities)
             found.warn(case, (f"{method}: {said}" for said in (*made.warnings, *copies, *scale)))
             found.warn_undefined(result, truth.image)
+    return PatientImages(case, truth.image, truth.mask, None, images) if images else None
 
 
 def _too_good(result: Measured) -> tuple[str, ...]:
@@ -237,7 +250,7 @@ def _concluded(
 ) -> Study:
     results = found.results
     scored = {result.case for result in results}
-    doubts = batches.doubts_of(plan.patients)
+    outside = batches.out_of_distribution_of(plan.patients)
     for case, sentences in batches.warnings_of(plan.patients).items():
         found.warn(case, sentences)
     doses = _doses(request, scored, results)
@@ -249,15 +262,16 @@ def _concluded(
         results=tuple(results),
         unmatched=plan.refusals,
         refused=tuple(found.refused),
-        notes=found.all_notes(doubts),
+        notes=found.all_notes(outside),
         warnings=plan.warnings
-        + doubt_warning(doubts, scored)
+        + out_of_distribution_warning(outside, scored)
         + _warnings(results, request, groups)
         + _alike(results)
         + doses.warnings
         + _by_sentence({c: said for c, said in found.warnings.items() if c in scored}),
         groups=groups,
         doses=doses.results,
+        viewers=found.viewers,
     )
     return replace(
         study,

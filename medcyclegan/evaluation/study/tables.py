@@ -7,7 +7,7 @@ import io
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -25,6 +25,7 @@ from medcyclegan.evaluation.study.score_columns import (
 )
 from medcyclegan.evaluation.study.signals import MeasuredSignal
 from medcyclegan.evaluation.study.statistics import ALL, Comparison, Measured, Summary
+from medcyclegan.evaluation.viewer import Viewer
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +36,7 @@ class Study:
     scored. ``notes`` tells by patient what was done to its reference, mask or MR; ``warnings``
     are of the study as a whole. ``groups`` holds the group of each patient that has one, ``doses``
     what another program computed on the images. ``results`` are all of the request's kind.
+    ``viewers`` holds by case what the report shows of the images; pictures have none.
     """
 
     request: StudyRequest
@@ -50,6 +52,7 @@ class Study:
     summaries: tuple[Summary, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     doses: tuple[DoseResult, ...] = ()
+    viewers: dict[str, Viewer] = field(default_factory=dict)
 
     @property
     def is_of_ct(self) -> bool:

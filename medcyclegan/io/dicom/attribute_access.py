@@ -93,6 +93,8 @@ def readable(ds: Dataset, keyword: str) -> DataElement | None:
 
 def raw_value(ds: Dataset, keyword: str, path: Path) -> Any:
     """Return the value of ``keyword`` as pydicom gives it, None if absent or empty."""
+    if keyword not in ds:  # most that is asked for is, and silence takes longer than the look
+        return None
     try:
         with quiet():
             value = ds.get(keyword)

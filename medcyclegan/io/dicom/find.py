@@ -365,8 +365,7 @@ def ending(path: Path) -> str:
 def _images(paths: Iterable[Path]) -> Iterable[DicomFile]:
     for path in paths:
         try:
-            has_prefix, looks_bare = dicom_start(path)
-            file = load_header(path) if has_prefix or looks_bare else None
+            file = load_header(path)
             if file is not None and is_image(file):
                 yield file
         except (InputRefused, OSError):

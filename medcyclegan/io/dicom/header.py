@@ -34,6 +34,7 @@ from pydicom.uid import (
 
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.dicom.attribute_access import PYDICOM_ERRORS, quiet
+from medcyclegan.io.held_files import open_file
 
 _TEXTS = frozenset({"PN", "LO", "SH", "ST", "LT", "UC", "UT"})
 _ESCAPE = b"\x1b"
@@ -168,10 +169,11 @@ class DicomFile:
 class _BoundedReader(io.BufferedReader):
     """A file that refuses to take memory for bytes that it does not hold."""
 
-    def __init__(self, raw: io.FileIO, path: Path) -> None:
-        super().__init__(raw)
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        super().__init__(file)  # type: ignore[arg-type]  # of which it needs readinto and seek
         self._path = path
-        self._size_bytes = path.stat().st_size
+        self._size_bytes = file.seek(0, io.SEEK_END)
+        self.seek(0)
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is not None and size > _SMALL_READ_BYTES:
@@ -206,12 +208,12 @@ def load_header(path: Path) -> DicomFile | None:
 
 def open_stream(path: Path) -> BinaryIO:
     """Open a file for bounded reading."""
-    return cast(BinaryIO, _BoundedReader(io.FileIO(path), path))
+    return cast(BinaryIO, _BoundedReader(open_file(path), path))
 
 
 def dicom_start(path: Path) -> tuple[bool, bool]:
     """Whether a file has the DICOM prefix, and whether it looks like a data set without one."""
-    with path.open("rb") as stream:
+    with open_file(path) as stream:
         start = stream.read(_PREFIX_AT + len(_PREFIX))
     return start[_PREFIX_AT:] == _PREFIX, _looks_bare(start)
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from medcyclegan.core.geometry import FloatArray
 from medcyclegan.errors import InputRefused
+from medcyclegan.io.held_files import open_file
 
 _CHUNK_BYTES = 2**20
 _LONGEST_NAME = 255
@@ -73,7 +74,7 @@ def read_payload(payload: Payload) -> bytes:
     """
     try:
         _refuse_missing(payload.path)
-        with payload.path.open("rb") as file:
+        with open_file(payload.path) as file:
             data = _unpack(file, payload) if payload.is_packed else _read_raw(file, payload)
     except zlib.error as error:
         raise _refusal(payload, "damaged ones") from error

@@ -109,6 +109,7 @@ def read_itk(path: Path, *, may_be_constant: bool = False) -> Scan:
         ItkSourceHeader(header.metadata),
         source=path,
         warnings=tuple(warnings),
+        files=tuple(dict.fromkeys((path, header.payload.path))),
         mended=None if mended is None else mended.reshape(header.shape, order="F"),
     )
 

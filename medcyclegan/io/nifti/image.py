@@ -69,11 +69,13 @@ def read_nifti(path: Path, *, may_be_constant: bool = False) -> Scan:
         ) from error
     volume = Volume(voxels.reshape(geometry.shape, order="F"), geometry, "a.u.")
     source_header = to_source_header(header, extensions)
+    header_path = _header_path(path)
     return Scan(
         volume,
         source_header,
         source=path,
         warnings=(*warnings, *more, *said),
+        files=(header_path, _image_path(header_path)) if is_pair(header) else (header_path,),
         mended=None if mended is None else mended.reshape(geometry.shape, order="F"),
     )
 

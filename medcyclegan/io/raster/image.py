@@ -24,6 +24,7 @@ from medcyclegan.core.volume import Volume
 from medcyclegan.errors import CannotWrite, DeviceError, InputRefused, UsageError
 from medcyclegan.io.atomic import atomic_file
 from medcyclegan.io.discover import PICTURES_WRITTEN
+from medcyclegan.io.held_files import open_file
 from medcyclegan.io.raster import tiff
 from medcyclegan.io.scan import RasterSourceHeader, Scan, SourceHeader
 from medcyclegan.io.voxel_rules import mend_voxels
@@ -90,12 +91,13 @@ def read_raster(path: Path, *, may_be_constant: bool = False) -> Scan:
     voxels = np.ascontiguousarray(values.T[:, :, None], dtype=np.float32)
     more, mended = mend_voxels(voxels, path, may_be_constant=may_be_constant)
     volume = Volume(voxels, plane_geometry(voxels.shape[0], voxels.shape[1]), "a.u.")
-    return Scan(volume, source_header, source=path, warnings=(*said, *more), mended=mended)
+    warned = (*said, *more)
+    return Scan(volume, source_header, path, warnings=warned, files=(path,), mended=mended)
 
 
 def _tiff_layout(path: Path) -> tiff.TiffLayout | None:
     """Read how a TIFF is laid out, None for other files; refuse what is not decoded by its name."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         if not file.read(4).startswith(tiff.STARTS):
             return None
     layout = tiff.tiff_layout(path)
@@ -121,10 +123,13 @@ def _source(path: Path, layout: tiff.TiffLayout | None) -> BinaryIO:
     the orientation turns it; where the least value is white, as if it were black.
     """
     if layout is None or not layout.white_is_zero:
-        return path.open("rb")
-    if path.stat().st_size > _MOST_BYTES:
-        raise _too_large(path, f"{path.stat().st_size} bytes")
-    return io.BytesIO(layout.black_is_zero(path.read_bytes()))
+        return open_file(path)
+    with open_file(path) as file:
+        size_bytes = file.seek(0, io.SEEK_END)
+        if size_bytes > _MOST_BYTES:
+            raise _too_large(path, f"{size_bytes} bytes")
+        file.seek(0)
+        return io.BytesIO(layout.black_is_zero(file.read()))
 
 
 def _check(image: Image.Image, path: Path) -> None:
@@ -217,7 +222,7 @@ def _has_16_bits(path: Path, file_format: str, layout: tiff.TiffLayout | None) -
         return layout.bits > 8
     if file_format != "PNG":
         return False
-    with path.open("rb") as file:
+    with open_file(path) as file:
         start = file.read(26)
     return start[24] == 16 and start[25] in _PNG_COLOUR_TYPES
 
@@ -244,7 +249,7 @@ def _unknown_layout(path: Path, layout: tiff.TiffLayout | None) -> InputRefused:
 
 def _damaged(path: Path, found: str) -> InputRefused:
     kinds = {b"\x89PNG": "a PNG image", b"\xff\xd8\xff": "a JPEG image"}
-    with path.open("rb") as file:
+    with open_file(path) as file:
         start = file.read(4)
     kind = next((name for mark, name in kinds.items() if start.startswith(mark)), "a TIFF image")
     return InputRefused(

@@ -14,6 +14,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from medcyclegan.io.held_files import open_file
+
 STARTS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 
 # Compressions that Pillow's build decodes, by their numbers in the file.
@@ -85,7 +87,7 @@ class TiffLayout:
 def tiff_layout(path: Path) -> TiffLayout | None:
     """Read the tags of a TIFF's first picture; None if they cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return _layout(file)
     except (OSError, struct.error, ValueError, OverflowError):
         return None

@@ -15,7 +15,7 @@ so that thick slices get their partial volume.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ from medcyclegan.simulate.label_heads.bone import (
     lay_teeth,
 )
 from medcyclegan.simulate.label_heads.label_maps import HeadAnatomy, to_mm, to_steps
+from medcyclegan.simulate.label_heads.proportions import draw_proportions
 from medcyclegan.simulate.label_heads.sampling import (
     Layers,
     Maps,
@@ -41,6 +42,7 @@ from medcyclegan.simulate.label_heads.sampling import (
     sample_index,
     with_brain_of,
 )
+from medcyclegan.simulate.label_heads.shunt import draw_shunt
 from medcyclegan.simulate.label_heads.skull import AirKind, draw_variation
 from medcyclegan.simulate.slab_grid import Field, Rng, SlabGrid
 from medcyclegan.simulate.tissues import Tissue
@@ -222,8 +224,10 @@ def draw_tissue(
     ``place`` gives the head's voxel in the middle of the slab; by default a random one.
     """
     varied = draw_variation(rng)
+    proportions, shunt = draw_proportions(rng), draw_shunt(head, rng)
     teeth, opening = draw_teeth(head, rng), draw_opening(head, rng)
     index = sample_index(head, grid, rng, place or random_body_voxel)
+    index = proportions.moved(index, head.brain_centre, head.spacing_mm)
     maps = look_up(head, index)
     if varied.brain_size != 1.0:
         maps["soft"] = with_brain_of(varied.brain_size, head, index, maps["soft"])
@@ -231,6 +235,9 @@ def draw_tissue(
     skull = draw_skull(maps, varied, grid, rng, fluid=fluid)
     if opening is not None:
         skull = skull.opened(opening, index, head.spacing_mm)
+    if shunt is not None:
+        drilled_mm = shunt.drilled(skull.solid_mm, skull.points(index), head.spacing_mm)
+        skull = replace(skull, solid_mm=drilled_mm)
     bone_mm = to_mm(maps["bone_distance"])
     bone_mm.reshape(-1)[skull.place] = skull.solid_mm
     soft = split_soft_tissue(maps["soft"], maps, grid, rng, bone_mm=bone_mm)
@@ -238,6 +245,8 @@ def draw_tissue(
     layers = _composed(maps, skull, soft, grid)
     if teeth is not None:
         _lay_teeth(layers, share, lay_teeth(teeth, head, index))
+    if shunt is not None:
+        shunt.lay(layers, share, index, head.spacing_mm)
     tissue, surfaces = layers.tissue, layers.surfaces()
     if rng.random() < 0.12:
         cut = _defacing_cut(head, index, rng)

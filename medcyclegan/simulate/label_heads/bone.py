@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from medcyclegan.simulate.label_heads.label_maps import HeadAnatomy, Labelled, to_mm, to_steps
-from medcyclegan.simulate.label_heads.sampling import Maps
+from medcyclegan.simulate.label_heads.sampling import Maps, places_in_box
 from medcyclegan.simulate.label_heads.skull import AirKind, BonePart, HeadVariation
 from medcyclegan.simulate.slab_grid import Field, Rng, SlabGrid
 from medcyclegan.simulate.tissues import Tissue
@@ -118,7 +118,7 @@ def lay_teeth(
     tooth in mm (negative inside), and its share of bone there; all (n,)."""
     reach = np.float32(_HALF_LENGTH_MM[1] + 2.0) / np.asarray(head.spacing_mm, np.float32)
     low, high = teeth.middle.min(axis=0) - reach, teeth.middle.max(axis=0) + reach
-    place = _in_box(index, low, high)
+    place = places_in_box(index, low, high)
     points = np.stack([values.reshape(-1)[place] for values in index], axis=-1)
     distance = np.full(place.size, 1000.0, dtype=np.float32)
     share = np.zeros(place.size, dtype=np.float32)
@@ -134,17 +134,6 @@ def lay_teeth(
         crown = along > 0.25
         share[nearer] = np.where(crown, teeth.crown_share[n], teeth.dentine_share)[nearer]
     return place, distance, share
-
-
-def _in_box(index: list[Field], low: Points, high: Points) -> NDArray[np.int64]:
-    """Places in the raveled slab of the samples within a box of the head, (n,)."""
-    for axis in range(3):
-        if index[axis].max() < low[axis] or index[axis].min() > high[axis]:
-            return np.zeros(0, dtype=np.int64)
-    near = (index[2] > low[2]) & (index[2] < high[2])
-    near &= (index[1] > low[1]) & (index[1] < high[1])
-    near &= (index[0] > low[0]) & (index[0] < high[0])
-    return np.flatnonzero(near)
 
 
 def draw_opening(head: HeadAnatomy, rng: Rng) -> Opening | None:
@@ -224,12 +213,15 @@ class Skull:
     otic: NDArray[np.bool_]
     plate: NDArray[np.bool_]
 
+    def points(self, index: list[Field]) -> Points:
+        """The head voxels of these samples, (n, 3); ``index`` is that of the slab."""
+        return np.stack([values.reshape(-1)[self.place] for values in index], axis=-1)
+
     def opened(
         self, opening: Opening, index: list[Field], spacing_mm: tuple[float, float, float]
     ) -> Skull:
         """The same after a craniotomy; ``index`` is that of the slab."""
-        points = np.stack([values.reshape(-1)[self.place] for values in index], axis=-1)
-        solid_mm, plate = opened(opening, self.solid_mm, points, spacing_mm)
+        solid_mm, plate = opened(opening, self.solid_mm, self.points(index), spacing_mm)
         tissue = np.where(plate, np.uint8(Tissue.TOOTH), self.tissue)
         solid_mm[plate] = np.minimum(solid_mm[plate], np.float32(-0.5))
         return replace(self, solid_mm=solid_mm, tissue=tissue, plate=plate)

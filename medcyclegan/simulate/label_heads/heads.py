@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from medcyclegan.core.geometry import Geometry
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import UsageError
-from medcyclegan.simulate.acquisition import SEQUENCES, mr_table
+from medcyclegan.simulate.contrasts import draw_contrast, standard_signal
 from medcyclegan.simulate.head_pairs import CONTRASTS, Pair, Rng, refuse_unknown, streams
 from medcyclegan.simulate.label_heads.anatomy import TissueSlab, draw_tissue, middle_voxel
 from medcyclegan.simulate.label_heads.label_maps import HeadAnatomy
-from medcyclegan.simulate.label_heads.slabs import draw_contrast, render_ct, render_mr
+from medcyclegan.simulate.label_heads.slabs import render_ct, render_mr
 from medcyclegan.simulate.slab_grid import SlabGrid
 from medcyclegan.simulate.tissues import Tissue
 
@@ -131,8 +131,7 @@ def _signal(contrast: str, rng: Rng) -> NDArray[np.float64]:
     """The signal of every tissue, the largest being 1."""
     if contrast == "random":
         return draw_contrast(rng)
-    signal = mr_table(SEQUENCES[contrast], rng).value
-    return np.asarray(signal / signal.max())
+    return standard_signal(contrast)
 
 
 def _to_volume(slab: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -55,6 +55,8 @@ _JAWS_ASIDE_MM, _JAWS_BEHIND_MM, _BITE_MM, _FLOOR_PERCENT = 30.0, 35.0, (4.0, 40
 # The dental arch: fewest voxels of a margin, how far off one plane they lie, how deep the row of
 # incisors is (voxels), and where the outer rim begins, as a share of the arch's half width.
 _FEWEST_MARGIN, _OFF_PLANE, _INCISORS, _RIM = 40, 3.0, 7, 0.75
+# Ventricles lie within these distances, R, A and S, of the middle of the brain.
+_VENTRICLES_MM = ((-22.0, 22.0), (-35.0, 40.0), (0.0, 28.0))
 # How many voxels stand for the vault.
 _VAULT_VOXELS = 20000
 # Farther from a surface than this, distances are kept to the millimetre, and to two.
@@ -167,6 +169,23 @@ class HeadAnatomy:
         """One in some voxels of the vault's bone, (n, 3)."""
         vault = np.argwhere(self._bone_of(BonePart.VAULT))
         return np.asarray(vault[:: max(1, len(vault) // _VAULT_VOXELS)])
+
+    @cached_property
+    def ventricles(self) -> NDArray[np.int64]:
+        """Voxels in the upper part of the ventricles, (n, 3): fluid all around, near the middle of
+        the brain."""
+        fluid = self.maps[..., CHANNELS.index("soft")] == Tissue.CSF
+        off_mm = [
+            ((np.arange(n) - centre) * mm).astype(np.float32)
+            for n, centre, mm in zip(fluid.shape, self.brain_centre, self.spacing_mm, strict=True)
+        ]
+        near = [
+            (off >= low) & (off <= high)
+            for off, (low, high) in zip(off_mm, _VENTRICLES_MM, strict=True)
+        ]
+        box = np.ix_(*(np.flatnonzero(axis) for axis in near))
+        first = [int(np.flatnonzero(axis)[0]) if axis.any() else 0 for axis in near]
+        return np.argwhere(ndimage.binary_erosion(fluid[box])) + first
 
     def _parts(self) -> dict[str, NDArray[np.uint8]]:
         maps = {name: self.maps[..., place] for place, name in enumerate(CHANNELS)}

@@ -33,7 +33,7 @@ from medcyclegan.simulate.scanner import (
     sample_k_space,
 )
 from medcyclegan.simulate.slab_grid import Field, Rng
-from medcyclegan.simulate.tissues import Tissue, column
+from medcyclegan.simulate.tissues import INDEPENDENT, Tissue, by_tissue, column
 
 _HU, _HU_SD = column("hu"), column("hu_sd")
 # HU of the marrow between trabeculae, red to yellow.
@@ -46,7 +46,7 @@ _SPREAD_PX = (0.45, 0.75)
 
 def render_ct(slab: TissueSlab, rng: Rng) -> Field:
     """Return the CT of a slab in HU, float32 (D, H, W), without noise: what is to be learned."""
-    hu = _HU + 0.5 * _HU_SD * rng.standard_normal(len(Tissue))
+    hu = _HU + 0.5 * _HU_SD * by_tissue(rng.standard_normal(INDEPENDENT))
     marrow_hu = float(rng.uniform(*_MARROW_HU))
     hu[Tissue.CORTICAL_BONE] = bone_hu(_COMPACT_SHARE, marrow_hu)
     hu[Tissue.MARROW] = bone_hu(_MARROW_SHARE, marrow_hu)

@@ -129,6 +129,9 @@ _ARCH = (26.0, 41.0)
 _ROW_LOW_MM, _ROW_HIGH_MM = -109.0, -84.0
 _BITE_MM = -97.0
 _TEETH = 7.5
+# Length of half the arch, for the width of a tooth; length of a crown, and of the enamel on it.
+_HALF_ARCH_MM = 53.0
+_CROWN_MM, _ENAMEL_MM = 8.0, 1.3
 
 
 def paint_jaw(points: Points, labels: Labels, *, allowed: Mask) -> None:
@@ -140,7 +143,10 @@ def paint_jaw(points: Points, labels: Labels, *, allowed: Mask) -> None:
 
 
 def _paint_teeth(points: Points, labels: Labels, *, allowed: Mask) -> None:
-    """Cut the arch at equal angles into teeth that taper to their roots."""
+    """Cut the arch at equal angles into teeth that taper to their roots.
+
+    Crowns are covered with enamel; dentine is within them and in the roots.
+    """
     u = points.side_x / np.float32(_ARCH[0])
     v = (points.y - np.float32(_ARCH_CENTRE_Y)) / np.float32(_ARCH[1])
     norm = np.sqrt(u * u + v * v) + np.float32(1e-6)
@@ -153,6 +159,9 @@ def _paint_teeth(points: Points, labels: Labels, *, allowed: Mask) -> None:
     row = (points.z > _ROW_LOW_MM) & (points.z < _ROW_HIGH_MM) & (v > -0.1)
     tooth: Mask = row & (across < 4.6 * taper) & (beside < 0.45 * taper) & (height > 0.4)
     labels[tooth & allowed] = Tissue.TOOTH
+    beside_mm = (0.45 * taper - beside) * np.float32(_HALF_ARCH_MM / _TEETH)
+    depth_mm = np.minimum(np.minimum(4.6 * taper - across, beside_mm), height - 0.4)
+    labels[tooth & allowed & (height < _CROWN_MM) & (depth_mm < _ENAMEL_MM)] = Tissue.ENAMEL
 
 
 _SOFT_OUTLINE = (

@@ -29,10 +29,11 @@ from medcyclegan.simulate.phantom.skull import (
     cavity_distance,
     honeycomb,
     paint_base,
+    paint_inner_ear,
     paint_vault,
     skull_thickness,
 )
-from medcyclegan.simulate.tissues import Tissue
+from medcyclegan.simulate.tissues import BONE_TISSUES, Tissue
 
 _SKIN_MM = 2.0
 _UNDER_SKIN_FAT_MM = 5.0
@@ -74,11 +75,12 @@ def label_points(world_ras_mm: NDArray[np.float64], *, anatomy: Anatomy) -> tupl
     paint_vault(points, labels, cavity_mm, thickness_mm, anatomy=anatomy, vault=vault)
     paint_base(points, labels, anatomy=anatomy, allowed=beneath & (cavity_mm > -_DEEP_MM))
     paint_canal(points, labels, allowed=beneath)
-    brain = np.where((labels == Tissue.CORTICAL_BONE) | (labels == Tissue.MARROW), 1.0, cavity_mm)
+    brain = np.where(np.isin(labels, BONE_TISSUES), 1.0, cavity_mm)
     paint_face(points, labels, anatomy=anatomy, allowed=beneath & (cavity_mm > 0.8))
     paint_jaw(points, labels, allowed=beneath)
     paint_airway(points, labels, allowed=beneath & (cavity_mm > 3.0))
     paint_brain(points, labels, brain.astype(np.float32), anatomy=anatomy)
+    paint_inner_ear(points, labels, allowed=beneath)
     paint_ear_canal(points, labels)
     return labels, outline_mm
 

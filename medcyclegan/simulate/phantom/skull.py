@@ -95,7 +95,7 @@ def paint_vault(
     table_mm = np.minimum(_TABLE_MM * (1.0 + 0.22 * patches), 0.36 * thickness_mm)
     labels[vault] = Tissue.CORTICAL_BONE
     marrow = (cavity_mm > table_mm) & (cavity_mm < thickness_mm - table_mm)
-    labels[vault & marrow & (thickness_mm > _NO_MARROW_MM)] = Tissue.MARROW
+    labels[vault & marrow & (thickness_mm > _NO_MARROW_MM)] = Tissue.DIPLOE
 
 
 _CLIVUS = Tube(((0, -9, -33, 7.5), (0, -12, -48, 6.5), (0, -19, -62, 5.0)))
@@ -103,6 +103,8 @@ _SPHENOID = Ellipsoid((0, 10, -38), (19, 22, 13))
 _GREATER_WING = Tube(((14, 20, -30, 4.0), (34, 30, -30, 3.5), (52, 30, -28, 4.0)))
 _PETROUS = Tube(((11, -13, -33, 5.5), (30, -22, -34, 9.0), (52, -30, -40, 11.0)))
 _MASTOID = Ellipsoid((54, -33, -50), (11, 15, 20))
+# The bone around the inner half of the ear canal.
+_CANAL_WALL = Tube(((66, -23, -42, 6.0), (53, -22, -41, 6.5)))
 _CONDYLE = Ellipsoid((20, -34, -66), (9, 13, 8))
 _PTERYGOID_PLATE = Tube(((15, 16, -44, 2.2), (15, 14, -72, 1.6)))
 
@@ -117,6 +119,7 @@ _BASE = (
     Part(_PTERYGOID_PLATE, Tissue.CORTICAL_BONE),
     Part(_MASTOID, Tissue.CORTICAL_BONE),
     Part(_PETROUS, Tissue.CORTICAL_BONE),
+    Part(_CANAL_WALL, Tissue.CORTICAL_BONE),
     # Apex of the pyramid: the one part of it that often holds fatty marrow.
     Part(Ellipsoid((14, -14, -34), (5, 4, 3)), Tissue.MARROW),
     # Sella with the pituitary gland.
@@ -124,7 +127,8 @@ _BASE = (
     Part(Ellipsoid((0, 1, -27.5), (6, 4.5, 3.5)), Tissue.MUCOSA),
 )
 
-_MIDDLE_EAR = (
+_INNER_EAR = (
+    Part(Ellipsoid((40, -23, -37), (8.0, 7.0, 7.0)), Tissue.OTIC_BONE),
     Part(Ellipsoid((51, -22, -40), (4, 4, 6)), Tissue.AIR),
     Part(Ellipsoid((42, -22, -37), (3, 4, 3)), Tissue.CSF),
     Part(Tube(((26, -25, -35, 2.2), (38, -24, -36, 2.2))), Tissue.CSF),
@@ -132,10 +136,14 @@ _MIDDLE_EAR = (
 
 
 def paint_base(points: Points, labels: Labels, *, anatomy: Anatomy, allowed: Mask) -> None:
-    """Write the bones of the base, the inner ear and the mastoid's air cells."""
+    """Write the bones of the base and the mastoid's air cells."""
     paint(_BASE, points, labels, allowed=allowed)
     _paint_mastoid_cells(points, labels, growth=anatomy.growth)
-    paint(_MIDDLE_EAR, points, labels, allowed=allowed)
+
+
+def paint_inner_ear(points: Points, labels: Labels, *, allowed: Mask) -> None:
+    """Write middle and inner ear, after the brain, which would fill their fluid."""
+    paint(_INNER_EAR, points, labels, allowed=allowed)
 
 
 def _paint_mastoid_cells(points: Points, labels: Labels, *, growth: float) -> None:

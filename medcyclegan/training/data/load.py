@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from medcyclegan.core.task import Domain, Task, Window
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused
-from medcyclegan.imaging.body_mask import body_mask_ct, body_mask_mr
+from medcyclegan.imaging.body_mask import body_mask_ct, body_mask_mr, picture_mask
 from medcyclegan.imaging.plausibility import refuse_ct, refuse_image_for_mask, refuse_no_ct
 from medcyclegan.imaging.preprocessing import Prepared, fit_window, on_grid, prepare, prepare_plane
 from medcyclegan.imaging.resampling import AXIAL, mask_on, slice_axis, to_geometry
@@ -20,11 +20,6 @@ from medcyclegan.io.read import read_mask, read_scan
 from medcyclegan.io.scan import Scan
 from medcyclegan.training.data.config import DataConfig, Side
 from medcyclegan.training.data.inputs import Image
-
-# Above the value of background by this much of the range, a pixel of a picture shows something.
-PLANE_BODY_ABOVE = 0.05
-# With less of the picture above it, all of the picture is drawn from.
-PLANE_BODY_LEAST_SHARE = 0.01
 
 # A mask with less of the body that is found is told of: it may mark an organ or a lesion.
 LEAST_MASKED_SHARE = 0.5
@@ -117,7 +112,7 @@ def prepare_scan(scan: Scan, body: Volume | None, task: Task) -> tuple[Ready, Pr
     if body is None:
         prepared = prepare_plane(scan.volume, task)
         values = prepared.values.numpy()
-        return Ready(values, _plane_body(values), AXIAL), prepared
+        return Ready(values, picture_mask(values[0])[None], AXIAL), prepared
     normal = slice_axis(scan.volume.geometry, task)
     prepared = prepare(scan.volume, body, task, normal=normal)
     moved = to_geometry(body, prepared.geometry, fill=0.0)
@@ -211,11 +206,6 @@ def _refuse_outside(scan: Scan, window: Window) -> None:
             rule=f"the scaling of this side is a window from {window.lower:g} to {window.upper:g}",
             remedy="convert the file, or change the scaling in the configuration",
         )
-
-
-def _plane_body(values: NDArray[np.float32]) -> NDArray[np.bool_]:
-    body = values > -1.0 + 2.0 * PLANE_BODY_ABOVE
-    return body if body.mean() >= PLANE_BODY_LEAST_SHARE else np.ones_like(body)
 
 
 def _size(shape: tuple[int, int, int]) -> str:

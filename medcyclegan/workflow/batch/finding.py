@@ -11,7 +11,7 @@ from pathlib import Path
 
 from medcyclegan.core.task import HEAD, BodyPart
 from medcyclegan.errors import InputRefused
-from medcyclegan.io.dicom.api import DicomFile, dicom_start, is_image, is_radiograph, load_header
+from medcyclegan.io.dicom.api import DicomFile, is_image, is_radiograph, load_header
 from medcyclegan.io.discover import leads_nowhere, leads_out, refuse_no_tree, walk
 from medcyclegan.io.targets import COMPLETION_RECORD
 from medcyclegan.workflow.batch.candidate import Candidate, Takes
@@ -108,7 +108,7 @@ def is_one_scan(folder: Path, *, modality: str) -> bool:
 def _dicom_image(path: Path) -> DicomFile | None:
     """The header of a DICOM image; None for all else, and for what cannot be read."""
     try:
-        file = load_header(path) if any(dicom_start(path)) else None
+        file = load_header(path)
         return file if file is not None and is_image(file) else None
     except (InputRefused, OSError):
         return None
@@ -190,13 +190,9 @@ def _add_dicom(
     """Add a file to its series if it is DICOM; else count it."""
     full = root / path
     try:
-        has_prefix, looks_bare = dicom_start(full)
-        if not has_prefix and not looks_bare:
-            passed_over[f"no image ({full.suffix.lower() or 'no ending'})"] += 1
-            return
         file = load_header(full)
         if file is None:
-            passed_over["no image"] += 1
+            passed_over[f"no image ({full.suffix.lower() or 'no ending'})"] += 1
         elif is_image(file):
             series.add(path, file)
         else:

@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from medcyclegan.core.text import MOST_RECORD_BYTES, path_text, read_text
 from medcyclegan.io.atomic import atomic_file
 from medcyclegan.io.dicom.api import Deidentifier
-from medcyclegan.io.naming import SUFFIX, Format, report_path, uncertainty_path
+from medcyclegan.io.held_files import sha256_of
+from medcyclegan.io.naming import SCT_SUFFIX, Format, report_path, uncertainty_path
 from medcyclegan.workflow.batch.candidate import Contrast
 from medcyclegan.workflow.convert import Provenance
 from medcyclegan.workflow.quantities import Wanted
@@ -31,7 +32,7 @@ STATE_FOLDER = ".medcyclegan"
 class Status(StrEnum):
     """How it stands with an input; ``waiting`` only while a batch runs, or if it was killed.
 
-    ``doubtful``: done, but the input is not like what the model knows; the output is there.
+    ``doubtful``: done, but out-of-distribution for the model; the output is there.
     """
 
     WAITING = "waiting"
@@ -189,7 +190,7 @@ class Settings:
     options: Options
     provenance: Provenance
     run: str
-    suffix: str = SUFFIX
+    suffix: str = SCT_SUFFIX
     unit: str = "HU"
     format: Format | None = None
     report: bool = False
@@ -223,9 +224,6 @@ class Settings:
         }
 
 
-_CHUNK_BYTES = 2**20
-
-
 class Record(BaseModel):
     """A finished item: its row, the run, what the output depends on, and its size in bytes."""
 
@@ -246,21 +244,8 @@ class Mark(BaseModel):
 
 
 def hash_input(item: Item, root: Path) -> str:
-    """Return the sha256 of a single file, or of the sorted sha256 of all files of an input.
-
-    Its mask is one of them.
-    """
-    paths = [root / path for path in item.files] + ([item.mask] if item.mask else [])
-    each = sorted(_hash_file(path) for path in paths)
-    return each[0] if len(each) == 1 else hashlib.sha256("\n".join(each).encode()).hexdigest()
-
-
-def _hash_file(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+    """Return the sha256 of the files of an input, its mask among them. Raises OSError."""
+    return sha256_of([*(root / path for path in item.files), *([item.mask] if item.mask else [])])
 
 
 def make_state(settings: Settings) -> None:

@@ -98,7 +98,7 @@ class Outcome:
 
     @property
     def exit_code(self) -> ExitCode:
-        """SOME_REFUSED if some were refused or failed, else DOUBTFUL if some are, else DONE.
+        """SOME_REFUSED if some were refused or failed, else OUT_OF_DISTRIBUTION or DONE.
 
         Where none could be done: the code of what stopped them, if that is one, else INPUT_REFUSED.
         """
@@ -113,7 +113,7 @@ class Outcome:
                 if len(codes) == 1
                 else ExitCode.INPUT_REFUSED
             )
-        return ExitCode.DOUBTFUL if Status.DOUBTFUL in found else ExitCode.DONE
+        return ExitCode.OUT_OF_DISTRIBUTION if Status.DOUBTFUL in found else ExitCode.DONE
 
 
 def plan_batch(order: Order, *, provenance: Provenance, threads: int = 0) -> tuple[Plan, Settings]:

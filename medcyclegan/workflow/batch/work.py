@@ -25,6 +25,7 @@ from distributed import get_worker
 from medcyclegan.errors import InputRefused, MedcycleganError, ModelRefused, exit_code_of
 from medcyclegan.evaluation.metrics import AIR_BELOW_HU, BONE_ABOVE_HU, no_reference
 from medcyclegan.imaging.enhancement import parse_step
+from medcyclegan.io.held_files import held_files
 from medcyclegan.io.read import read_mask
 from medcyclegan.io.scan import Scan
 from medcyclegan.models.card import Card
@@ -96,7 +97,7 @@ def _open(name: str, model_sha256: str, threads: int) -> Station:
 
 def qa_figures(scan: Scan, synthesis: Synthesis) -> dict[str, float]:
     """Return extremes, the body's volume, for HU its median and shares of air and bone, and the
-    signs of ``no_reference`` and those of doubt; without what is not defined.
+    figures of ``no_reference`` and the features of the run; without what is not defined.
     """
     image = synthesis.image
     inside = image.voxels[synthesis.body.voxels > 0]
@@ -117,7 +118,7 @@ def qa_figures(scan: Scan, synthesis: Synthesis) -> dict[str, float]:
         figures |= {name: round(value, 4) for name, value in synthesis.features.figures().items()}
     features = asdict(no_reference(scan.volume, image, synthesis.body))
     return figures | {
-        name: round(sign, 3) for name, sign in features.items() if math.isfinite(sign)
+        name: round(figure, 3) for name, figure in features.items() if math.isfinite(figure)
     }
 
 
@@ -202,15 +203,17 @@ def _translate(item: Item, settings: Settings, place: Station, request: Request)
     assert model is not None  # an order without one has methods
     is_shared = item.series_uid or settings.format == "dicom" or settings.report or item.mask
     files = place.files if is_shared else nullcontext()
-    with files:
-        digest = hash_input(item, settings.root)
-        opened = open_scan(request, model, provenance=provenance)
-        options = _options(item, settings)
-    result = synthesize(opened.scan, model, options=options, turn=place.network)
-    with files:
-        done = finish(opened, result, model, provenance=provenance)
-        if settings.report:
-            write_preview(done, thumbnail_path(item, settings))
+    with held_files() as held:
+        with files:
+            digest = hash_input(item, settings.root)
+            opened = open_scan(request, model, provenance=provenance)
+            options = _options(item, settings)
+        held.let_go()
+        result = synthesize(opened.scan, model, options=options, turn=place.network)
+        with files:
+            done = finish(opened, result, model, provenance=provenance)
+            if settings.report:
+                write_preview(done, thumbnail_path(item, settings))
     return digest, _row_done(item, settings, done, model.card)
 
 
@@ -219,7 +222,7 @@ def _enhance(item: Item, settings: Settings, place: Station, request: Request) -
     steps = tuple(parse_step(method) for method in settings.methods)
     recipe = Recipe(settings.methods, steps, place.model)
     to, overwrite = settings.out / item.output, request.overwrite
-    with place.network, place.files:
+    with place.network, place.files, held_files():
         digest = hash_input(item, settings.root)
         done = enhance_file(
             request.source, recipe, to=to, provenance=settings.provenance, overwrite=overwrite

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from medcyclegan.evaluation.study.batch_records import BATCH_RECORD, doubt_warning, records_of
+from medcyclegan.evaluation.study.batch_records import (
+    BATCH_RECORD,
+    out_of_distribution_warning,
+    records_of,
+)
 from medcyclegan.evaluation.study.patient import Patient
 from medcyclegan.evaluation.study.plan import Method, StudyRequest
 from medcyclegan.io.case_names import fitness
 from medcyclegan.workflow.batch.table import JSON_NAME
 
-WHY = "The body in view has 14 litres; of what the model knows, 2 to 7."
+WHY = "The body in view has 14 litres; the model's reference range is 2 to 7."
 
 
 def study_of(root: Path, record: object) -> tuple[list[Patient], StudyRequest]:
@@ -27,24 +31,26 @@ def study_of(root: Path, record: object) -> tuple[list[Patient], StudyRequest]:
     )
 
 
-def test_a_doubtful_patient_has_a_note_and_the_study_a_warning(tmp_path: Path) -> None:
+def test_such_a_patient_has_a_note_and_the_study_a_warning(
+    tmp_path: Path,
+) -> None:
     rows = [
         {"output": "p1/t1_sct.nii.gz", "doubts": [WHY]},
         {"output": "p2/t1_sct.nii.gz", "doubts": []},
     ]
     patients, request = study_of(tmp_path, {"rows": rows})
-    doubts = records_of(request).doubts_of(patients)
-    assert doubts == {"p1": (f"ours: doubtful: {WHY}",)}
-    (said,) = doubt_warning(doubts, {"p1", "p2"})
-    assert said.startswith("1 of 2 patients is doubtful")
+    outside = records_of(request).out_of_distribution_of(patients)
+    assert outside == {"p1": (f"ours: out-of-distribution: {WHY}",)}
+    (said,) = out_of_distribution_warning(outside, {"p1", "p2"})
+    assert said.startswith("1 of 2 patients is out-of-distribution")
     assert "p1." in said
-    assert doubt_warning(doubts, {"p2"}) == ()
+    assert out_of_distribution_warning(outside, {"p2"}) == ()
 
 
 @pytest.mark.parametrize("record", ["no json", [], {"rows": [1]}, {"rows": [{"doubts": ["x"]}]}])
-def test_a_damaged_record_tells_of_no_doubts(tmp_path: Path, record: object) -> None:
+def test_a_damaged_record_tells_of_nothing(tmp_path: Path, record: object) -> None:
     patients, request = study_of(tmp_path, record)
-    assert records_of(request).doubts_of(patients) == {}
+    assert records_of(request).out_of_distribution_of(patients) == {}
 
 
 def test_the_record_is_the_one_that_a_batch_writes() -> None:

@@ -12,9 +12,10 @@ from matplotlib.text import Text
 from medcyclegan.evaluation.study.figure_patients import (
     AXIAL,
     SAGITTAL,
+    Plane,
     Shown,
-    body_box,
     body_views,
+    cut,
     draw_heights,
     draw_panel,
     draw_profile,
@@ -58,6 +59,12 @@ def images(*, with_mr: bool = True) -> PatientImages:
     return PatientImages("P1", ct, head_mask(ct), mr if with_mr else None, {"a": sct, "b": ct})
 
 
+def planes(*, with_mr: bool = True) -> tuple[Plane, ...]:
+    one = images(with_mr=with_mr)
+    views = body_views(one.mask)
+    return cut(one, (views[AXIAL], views[SAGITTAL]))
+
+
 @pytest.mark.parametrize("draw", DRAWERS)
 @pytest.mark.parametrize("count", [1, 4])
 def test_cohort_figures_name_protocol_methods_and_hu(draw, count: int) -> None:
@@ -89,7 +96,7 @@ def test_limits_of_agreement_by_hand() -> None:
 
 
 def test_the_panel_states_windows_sides_ranks_and_scale() -> None:
-    shown = [Shown("Best", 12.34, images()), Shown("Worst", 50.0, images(with_mr=False))]
+    shown = [Shown("Best", 12.34, planes()), Shown("Worst", 50.0, planes(with_mr=False))]
     drawn = draw_panel(shown, "a", "synthrad2023", name="patients_1_a")
     said = texts(drawn.figure).split("\n")
     for words in ("W 400 L 40", "W 2000 L 400", "MR", "Best: P1", "MAE 12.3 HU", "no MR", "HU"):
@@ -112,7 +119,8 @@ def test_a_tooth_at_the_patients_left_is_at_the_images_right() -> None:
 
 def test_the_profile_is_that_of_the_marked_row() -> None:
     one = images()
-    drawn = draw_profile(one, METHODS, "synthrad2023")
+    (plane,) = cut(one, [middle_view(one.mask)])
+    drawn = draw_profile(plane, METHODS, "synthrad2023")
     small, axes = drawn.figure.axes[:2]
     view = middle_view(one.mask)
     ct = view.image(in_viewing_order(one.ct))
@@ -126,13 +134,14 @@ def test_the_profile_is_that_of_the_marked_row() -> None:
 
 
 def test_planes_hold_most_of_the_body_and_boxes_all_of_it() -> None:
-    mask = head_mask(head_ct())
+    one = images()
+    mask = one.mask
     viewed = in_viewing_order(mask) > 0
     for axis in (SAGITTAL, AXIAL):
         view = body_views(mask)[axis]
         sums = viewed.sum(axis=tuple(a for a in range(3) if a != axis))
         assert view.image(in_viewing_order(mask)).sum() == sums.max()
-        left, right, bottom, top = body_box(mask, view)
+        left, right, bottom, top = cut(one, [view])[0].box
         assert 0.0 <= left < right <= view.size_mm[1]
         assert 0.0 <= top < bottom <= view.size_mm[0]
         assert right - left < view.size_mm[1]

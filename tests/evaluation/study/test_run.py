@@ -156,12 +156,12 @@ def test_no_path_of_this_computer_is_in_the_page_but_in_what_was_refused(
     assert page.count(str(root)) == 1
 
 
-def test_a_patients_images_are_read_when_asked_for(study: Study) -> None:
+def test_the_viewer_of_a_patient_holds_the_images_that_were_scored(study: Study) -> None:
     first = patient_sections(study)[0]
-    images = first.load()
-    assert set(images.scts) == set(first.scores) == {"good", "poor"}
-    assert images.mr is not None
-    assert images.ct.geometry.same_grid(images.scts["poor"].geometry)
+    assert set(first.scores) == {"good", "poor"}
+    assert first.viewer is not None
+    names = [image["name"] for image in first.viewer.about["images"]]  # type: ignore[attr-defined]
+    assert names == ["MR", "CT", "sCT good", "sCT poor"]
 
 
 def test_the_page_is_rendered_from_any_pictures(study: Study) -> None:

@@ -154,7 +154,7 @@ def test_what_a_batch_warned_of_is_told_where_its_outputs_are_scored(cohort: Pat
     (cohort / "good" / BATCH_RECORD).write_text(json.dumps({"unit": "HU", "rows": [row]}))
     study = study_on(cohort)
     assert told_everywhere(cohort, study, "P01", "good: warned of when it was made: Codes are 0")
-    assert study.notes_on("P01").count("good: doubtful: Odd.") == 1
+    assert study.notes_on("P01").count("good: out-of-distribution: Odd.") == 1
     assert not any("when it was made: Odd" in warning for warning in study.warnings)
 
 

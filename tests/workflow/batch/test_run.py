@@ -108,7 +108,7 @@ def test_a_patient_that_the_model_does_not_know_is_set_apart_and_stays_so(
         assert len(rows) == worked_on
         (row,) = outcome.rows
         assert row.status.value == "doubtful"
-        assert outcome.exit_code is ExitCode.DOUBTFUL
+        assert outcome.exit_code is ExitCode.OUT_OF_DISTRIBUTION
         assert (out / row.output).is_file()
     assert "The body in view" in row.doubts[0]
     assert row.qa["body_litres"] == pytest.approx(0.9, abs=0.1)

@@ -1,7 +1,8 @@
-"""An input that a model does not know: what is said, the exit code, and the map of uncertainty."""
+"""An input that is out-of-distribution: what is said, the exit code, the map of uncertainty."""
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from pathlib import Path
@@ -39,7 +40,7 @@ def test_an_input_that_the_model_does_not_know_ends_with_9_and_an_output(
     assert code == 9
     assert made.is_file()
     assert "The body in view has 0.9" in err
-    assert "of what the model knows, 3 to 5" in err
+    assert "the model's reference range is 3 to 5" in err
     assert "do not trust the result" in err
     assert "Way back      not measured: the card names no reverse model" in out
 
@@ -50,10 +51,10 @@ def test_an_input_that_it_knows_ends_with_0_and_says_so(
     model = tiny_folder(tmp_path / "tiny", reference_ranges=known(**FITS))
     code, out, err = run("synth-ct", "--mri", head, "--model", model, "--device", "cpu")
     assert (code, err) == (0, "")
-    assert "checked, all as in what the model knows" in out
+    assert "checked, all within the model's reference ranges" in out
 
 
-def test_json_has_the_signs_and_the_doubts(run: Run, head: Path, tmp_path: Path) -> None:
+def test_json_has_the_features_and_those_outside(run: Run, head: Path, tmp_path: Path) -> None:
     model = tiny_folder(tmp_path / "tiny", reference_ranges=known(**ODD))
     code, out, _ = run("synth-ct", "--mri", head, "--model", model, "--device", "cpu", "--json")
     facts = json.loads(out)
@@ -65,7 +66,7 @@ def test_json_has_the_signs_and_the_doubts(run: Run, head: Path, tmp_path: Path)
     assert facts["signs_note"] == ""
 
 
-def test_a_card_without_ranges_says_why_there_are_no_signs(
+def test_a_card_without_ranges_says_why_no_features_were_measured(
     run: Run, head: Path, tmp_path: Path
 ) -> None:
     model = tiny_folder(tmp_path / "tiny")
@@ -75,7 +76,7 @@ def test_a_card_without_ranges_says_why_there_are_no_signs(
     assert (code, facts["signs"]) == (0, None)
     assert "has no reference ranges" in facts["signs_note"]
     _, out, _ = run(*given, "--overwrite")
-    assert "Signs         not measured: the card of" in out
+    assert "Features      not measured: the card of" in out
 
 
 def test_a_reverse_model_that_is_not_there_is_told_and_breaks_nothing(
@@ -108,7 +109,7 @@ def test_the_map_is_written_beside_and_the_image_is_the_same(
 
 
 @pytest.mark.parametrize("ranges", [FITS, ODD])
-def test_the_report_has_the_signs_the_verdict_and_the_time_of_the_console(
+def test_the_report_has_the_features_the_verdict_and_the_time_of_the_console(
     run: Run, head: Path, tmp_path: Path, ranges: dict[str, tuple[float, float]]
 ) -> None:
     model = tiny_folder(tmp_path / "tiny", reference_ranges=known(**ranges))
@@ -120,12 +121,14 @@ def test_the_report_has_the_signs_the_verdict_and_the_time_of_the_console(
     verdict = re.search(r'<p class="verdict(.*?)">(.*?)</p>', page, re.DOTALL)
     assert verdict is not None
     if ranges is ODD:
-        assert (code, verdict[1]) == (9, " doubtful")
+        assert (code, verdict[1]) == (9, " outside")
         assert "do not trust the result" in err
         assert "do not trust the result" in verdict[2]
     else:
         assert (code, verdict[1]) == (0, "")
-        assert re.search(r"\d+ checked, all as in what the model knows", out)[0] in verdict[2]
+        said = re.search(r"\d+ checked, all within the model's reference ranges", out)
+        assert said is not None
+        assert said[0] in html.unescape(verdict[2])
     rows = re.findall(r"<tr><td>(.*?)</td><td>(.*?)</td><td>(.*?)</td></tr>", page)
     known_text = "0.5 to 1.5" if ranges is FITS else "3 to 5"
     assert ("Body in view, litres", "0.9", known_text) in rows
@@ -138,13 +141,13 @@ def test_the_report_has_the_signs_the_verdict_and_the_time_of_the_console(
 
 
 def test_a_report_without_signs_has_no_verdict(run: Run, head: Path, tmp_path: Path) -> None:
-    """The control: the card of this model does not say what the model knows."""
+    """The control: the card of this model has no reference ranges."""
     model = tiny_folder(tmp_path / "tiny")
     made = tmp_path / "made.nii.gz"
     run("synth-ct", "--mri", head, "--model", model, "--device", "cpu", "--out", made, "--report")
     page = (tmp_path / "made_report.html").read_text(encoding="utf-8")
     assert 'class="verdict' not in page
-    assert "What the model knows" not in page
+    assert "Reference range" not in page
 
 
 def test_the_report_shows_the_map_of_uncertainty(run: Run, head: Path, tmp_path: Path) -> None:
