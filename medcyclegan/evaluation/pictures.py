@@ -162,10 +162,11 @@ def panel_png(
     ct: Volume | None = None,
     names: Names = NAMES,
     more: Sequence[Column] = (),
+    body: Volume | None = None,
 ) -> bytes:
     """Return the picture of ``draw_panel`` as the bytes of a PNG file."""
     buffer = io.BytesIO()
-    panel = draw_panel(mr=mr, sct=sct, ct=ct, names=names, more=more)
+    panel = draw_panel(mr=mr, sct=sct, ct=ct, names=names, more=more, body=body)
     panel.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
 
@@ -177,6 +178,7 @@ def draw_panel(
     ct: Volume | None = None,
     names: Names = NAMES,
     more: Sequence[Column] = (),
+    body: Volume | None = None,
 ) -> Figure:
     """Draw axial, coronal and sagittal views: a row for each view, a column for each image.
 
@@ -193,6 +195,8 @@ def draw_panel(
         What input and output are called.
     more:
         Columns to the right of these, as of a map of uncertainty.
+    body:
+        Mask of the body on the same grid, sought in ``sct`` if it is None.
 
     Raises
     ------
@@ -200,7 +204,7 @@ def draw_panel(
         If the grids differ, the true CT is not in HU, or no plane has 4 rows and 4 columns.
     """
     columns = [*columns_of(mr, sct, ct, names), *more]
-    views = choose_views(sct)
+    views = choose_views(sct, body)
     inch_per_mm = IMAGE_WIDTH / max(view.size_mm[1] for view in views)
     heights = [ABOVE + view.size_mm[0] * inch_per_mm + BELOW for view in views]
     pitch = IMAGE_WIDTH + 2.0 * GUTTER

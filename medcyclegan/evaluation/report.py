@@ -71,12 +71,15 @@ def scan_rows(mr: Volume, sct: Volume, input_format: str) -> list[Row]:
     ]
 
 
-def tissue_rows(sct: Volume) -> tuple[list[Row], str]:
-    """Shares of the body by HU, and a note where no body was found; nothing for other units."""
+def tissue_rows(sct: Volume, body: Volume | None) -> tuple[list[Row], str]:
+    """Shares of the body by HU, and a note where no body was found; nothing for other units.
+
+    The body is sought in ``sct`` where no mask of it is given.
+    """
     if sct.unit != "HU":
         return [], ""
     try:
-        inside = body_mask_ct(sct).voxels > 0
+        inside = (body or body_mask_ct(sct)).voxels > 0
     except InputRefused as refusal:
         return [], str(refusal)
     hu = sct.voxels[inside]
@@ -170,7 +173,8 @@ class ScanReport:
     names:
         What input and output are called.
     body:
-        Mask of the body on the same grid, within which quality is measured.
+        Mask of the body on the same grid: tissues and quality are measured in it, and the planes
+        shown run through it. Without one it is sought in ``sct``, and no quality is measured.
     verdict, is_out_of_distribution, signs:
         Whether the features of the run lie within the model's reference ranges, in a sentence, and
         each feature: what it is, its value, its range. Empty where that is not judged.
@@ -208,8 +212,15 @@ def render_report(report: ScanReport) -> str:
     more = []
     if report.uncertainty is not None:
         more = [uncertainty_column(report.uncertainty_name, report.uncertainty, report.mr)]
-    picture = panel_png(mr=report.mr, sct=report.sct, ct=report.ct, names=report.names, more=more)
-    tissues, tissue_note = tissue_rows(report.sct)
+    picture = panel_png(
+        mr=report.mr,
+        sct=report.sct,
+        ct=report.ct,
+        names=report.names,
+        more=more,
+        body=report.body,
+    )
+    tissues, tissue_note = tissue_rows(report.sct, report.body)
     return page_template("scan_report.html.j2").render(
         names=report.names,
         unit=report.sct.unit,

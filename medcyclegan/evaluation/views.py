@@ -72,18 +72,19 @@ def in_viewing_order(volume: Volume) -> FloatVoxels:
     return volume.voxels[flips].transpose(_order(volume))
 
 
-def choose_views(sct: Volume) -> list[View]:
+def choose_views(sct: Volume, body: Volume | None = None) -> list[View]:
     """Choose three axial levels through the body, a coronal and a sagittal plane in its middle.
 
+    ``body`` is a mask of it on the same grid; without one it is sought in ``sct``.
     Views of fewer than 4 rows or columns are left out, so that a single slice gives one view.
     """
-    body = in_viewing_order(_body_or_all(sct))
+    inside = in_viewing_order(body or _body_or_all(sct))
     views = []
     for axis, fractions in ((2, AXIAL_LEVELS), (1, (0.5,)), (0, (0.5,))):
         rows, columns = (1 if axis == 2 else 2), (1 if axis == 0 else 0)
-        if min(body.shape[rows], body.shape[columns]) < LEAST_VOXELS:
+        if min(inside.shape[rows], inside.shape[columns]) < LEAST_VOXELS:
             continue
-        filled = np.flatnonzero(body.any(axis=(rows, columns)))
+        filled = np.flatnonzero(inside.any(axis=(rows, columns)))
         levels = {int(filled[round(f * (filled.size - 1))]) for f in fractions}
         views += [view_through(sct, axis=axis, index=index) for index in sorted(levels)]
     if not views:

@@ -101,18 +101,23 @@ def neighbour_correlation(volume: Volume, mask: Volume | None = None) -> float:
     must lie in it.
     """
     voxels = volume.voxels
-    inside = np.ones(voxels.shape, dtype=np.bool_) if mask is None else mask.voxels > 0
-    if voxels.size == 1 or not inside.any():
+    inside = None if mask is None else mask.voxels > 0
+    if voxels.size == 1 or (inside is not None and not inside.any()):
         return 1.0
     step = max(1, int(np.sqrt(voxels.size / SAMPLED_VOXELS)))
-    low, high = np.percentile(voxels[inside][::step], OUTLIER_PERCENTILES)
-    clipped = np.clip(voxels, low, high) if low < high else voxels
+    counted = voxels.ravel() if inside is None else voxels[inside]
+    low, high = np.percentile(counted[::step], OUTLIER_PERCENTILES)
     found = []
     some = (slice(None), slice(None, None, step), slice(None, None, step))
     for axis in range(3):
-        lines, within = np.moveaxis(clipped, axis, 0)[some], np.moveaxis(inside, axis, 0)[some]
-        both = within[1:] & within[:-1]
-        before, after = lines[:-1][both], lines[1:][both]
+        lines = np.moveaxis(voxels, axis, 0)[some]
+        if low < high:
+            lines = np.clip(lines, low, high)
+        before, after = lines[:-1].ravel(), lines[1:].ravel()
+        if inside is not None:
+            within = np.moveaxis(inside, axis, 0)[some]
+            both = (within[1:] & within[:-1]).ravel()
+            before, after = before[both], after[both]
         if before.size and before.std() > 0 and after.std() > 0:
             found.append(float(np.corrcoef(before, after)[0, 1]))
     return max(found, default=1.0)

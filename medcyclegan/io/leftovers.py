@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from medcyclegan.io.discover import NIFTI_WRITTEN, ending_of, without_ending
+from medcyclegan.io.discover import NIFTI_WRITTEN, without_ending
 
 
 def flush_tree(folder: Path) -> None:
@@ -116,7 +116,7 @@ def clear_leftovers(target: Path) -> None:
 
 def sidecar_path(image: Path) -> Path | None:
     """Return where the sidecar of a NIfTI file goes, by the rule of BIDS; None for other files."""
-    if not ending_of(image.name, NIFTI_WRITTEN):
+    if not image.name.lower().endswith(NIFTI_WRITTEN):
         return None
     return image.with_name(f"{without_ending(image.name, NIFTI_WRITTEN)}.json")
 

@@ -6,6 +6,8 @@ The same for every file format but DICOM CT, which has its own rules.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 
 from medcyclegan.core.text import counted, is_or_are, was_or_were
 from medcyclegan.core.volume import FloatVoxels, Volume
-from medcyclegan.errors import CannotWrite, InputRefused
+from medcyclegan.errors import CannotWrite, DeviceError, InputRefused
 
 BoolArray = NDArray[np.bool_]
 
@@ -26,6 +28,18 @@ MAX_VOXELS = 2**30
 MAX_NOT_FINITE_SHARE = 0.25
 # What CT scanners store in 12 bits, in HU.
 HU_RANGE = (-1024, 3071)
+
+
+@contextmanager
+def memory_refusals(path: Path) -> Iterator[None]:
+    """Turn a lack of memory while an image is read into ``DeviceError``."""
+    try:
+        yield
+    except MemoryError as error:
+        raise DeviceError(
+            f"{path}: memory does not suffice for the image",
+            remedy="free some memory, or crop the image",
+        ) from error
 
 
 def check_shape(shape: tuple[int, ...], path: Path) -> tuple[int, int, int]:

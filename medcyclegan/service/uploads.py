@@ -6,7 +6,6 @@ its sha256, one image as ``image`` with its ending.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import stat
@@ -21,8 +20,9 @@ from typing import IO
 
 from medcyclegan.core.text import counted
 from medcyclegan.errors import InputRefused
-from medcyclegan.io.dicom.api import dicom_start, load_header
+from medcyclegan.io.dicom.api import load_header
 from medcyclegan.io.discover import ending_of
+from medcyclegan.io.held_files import sha256_of_file
 from medcyclegan.service.entries import Delivery, DeliveryState
 from medcyclegan.service.queue import Queue
 from medcyclegan.service.receiving import HEADERS
@@ -202,7 +202,7 @@ class Uploads:
             self._store.keep(part, entry.delivery.id, name)
             entry.images.append(Path(name))
         elif _is_dicom(part):
-            entry.dicom += self._store.keep(part, entry.delivery.id, f"{_sha256(part)}.dcm")
+            entry.dicom += self._store.keep(part, entry.delivery.id, f"{sha256_of_file(part)}.dcm")
         else:
             entry.passed_over += 1
 
@@ -261,11 +261,6 @@ def _is_dicom(path: Path) -> bool:
     """Whether it is DICOM, be it damaged: then the plan refuses it by name."""
     try:
         with HEADERS:
-            return any(dicom_start(path)) and load_header(path) is not None
+            return load_header(path) is not None
     except InputRefused:
         return True
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,7 +13,7 @@ from medcyclegan.core.text import counted
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused, UsageError
 from medcyclegan.io.atomic import atomic_folder
-from medcyclegan.io.discover import NIFTI_WRITTEN, ending_of, visible_in
+from medcyclegan.io.discover import NIFTI_WRITTEN, visible_in
 from medcyclegan.io.nifti.image import write_nifti
 from medcyclegan.io.raster.image import write_raster
 from medcyclegan.io.read import read_scan
@@ -126,7 +126,7 @@ def read_heads(folder: Path, split: Split, *, progress: Progress | None = None) 
 def label_maps_in(folder: Path) -> list[Path]:
     """The label maps of a folder by name, those that are hidden left out; none if it is missing."""
     inside = visible_in(folder) if folder.is_dir() else []
-    return [path for path in inside if ending_of(path.name, NIFTI_WRITTEN)]
+    return [path for path in inside if path.name.lower().endswith(NIFTI_WRITTEN)]
 
 
 def read_head(path: Path) -> HeadAnatomy:

@@ -262,7 +262,7 @@ def open_scan(request: Request, model: Model, *, provenance: Provenance) -> Open
         provenance = replace(provenance, now=lambda: NO_DATE)
     series, map_headers = None, None
     if is_folder(outputs.image):
-        derivation = derivation_of(model, provenance)
+        derivation = derivation_of(model, provenance, done_before=request.done_before)
         with _naming(request.source):  # before the network runs, as odd values or shear forbid it
             series = derive_series(
                 scan.volume.geometry, source_header=scan.source_header, derivation=derivation
@@ -375,15 +375,19 @@ def _naming(source: Path) -> Iterator[None]:
         raise InputRefused(found, rule=error.rule, remedy=error.remedy) from error
 
 
-def derivation_of(model: Model, provenance: Provenance) -> Derivation:
-    """Say what a series is and how it was made, for its DICOM headers."""
+def derivation_of(model: Model, provenance: Provenance, *, done_before: str = "") -> Derivation:
+    """Say what a series is and how it was made, for its DICOM headers.
+
+    ``done_before`` is what was done to the image before the model.
+    """
     task = model.task
+    method = f"{done_before}. {method_of(task)}" if done_before else method_of(task)
     window = task.target_window
     return Derivation(
         model_name=model.card.name,
         model_sha256=model.card.weights_sha256,
         software_version=provenance.version,
-        method=method_of(task),
+        method=method,
         now=provenance.now(),
         new_uid=provenance.new_uid,
         series_label=series_label(model.card),

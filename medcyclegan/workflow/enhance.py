@@ -21,12 +21,14 @@ from medcyclegan.io.read import read_scan
 from medcyclegan.io.scan import DicomSourceHeader, RasterSourceHeader, Scan
 from medcyclegan.io.write import write_scan
 from medcyclegan.models.store import Model
-from medcyclegan.workflow.convert import Opened, Provenance, Request, finish, open_scan
+from medcyclegan.workflow.convert import Provenance, Request, finish, open_scan
 from medcyclegan.workflow.synthesize import Synthesis, synthesize
 
 ENHANCED_SUFFIX = "_enhanced"
 _PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 _WRITTEN = (".png", ".tif", ".tiff")
+# Characters: leaves room in a header for what a model did.
+_LONGEST_METHOD = 400
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,7 @@ def _shown(scan: Scan, stages: Sequence[NDArray[np.float64]]) -> Stages:
 
 def _series_of(scan: Scan, image: Volume, recipe: Recipe, provenance: Provenance) -> DerivedSeries:
     """Make the header; the source's window is kept unless a step moved the values."""
+    has_moved = any(step.moves_values for step in recipe.steps)
     derivation = Derivation(
         model_name="",
         model_sha256="",
@@ -163,23 +166,13 @@ def _series_of(scan: Scan, image: Volume, recipe: Recipe, provenance: Provenance
         series_label="Enhanced",
         kind="XR",
         synthetic=False,
+        shown=(float(image.voxels.min()), float(image.voxels.max())) if has_moved else None,
     )
-    series = derive_series(image.geometry, source_header=scan.source_header, derivation=derivation)
-    if any(step.moves_values for step in recipe.steps):
-        for _, ds in series.slices:
-            low, high = float(image.voxels.min()), float(image.voxels.max())
-            # PS3.3 C.11.2.1.2: black up to centre - 0.5 - (width - 1) / 2
-            ds.WindowCenter, ds.WindowWidth = (
-                f"{(low + high + 1.0) / 2.0:g}",
-                f"{high - low + 1.0:g}",
-            )
-            if "WindowCenterWidthExplanation" in ds:
-                del ds.WindowCenterWidthExplanation
-    return series
+    return derive_series(image.geometry, source_header=scan.source_header, derivation=derivation)
 
 
 def _method(recipe: Recipe) -> str:
-    return f"Grey values enhanced by {', '.join(recipe.names)}"
+    return f"Grey values enhanced by {', '.join(recipe.names)}"[:_LONGEST_METHOD]
 
 
 def preview(source: Path, recipe: Recipe) -> Stages:
@@ -201,10 +194,10 @@ def _through_model(
     source: Path, recipe: Recipe, model: Model, to: Path, *, provenance: Provenance, overwrite: bool
 ) -> Enhanced:
     """Enhance in memory, translate that, and write the translation alone."""
-    opened = open_scan(Request(source, out=to, overwrite=overwrite), model, provenance=provenance)
+    request = Request(source, out=to, overwrite=overwrite, done_before=_method(recipe))
+    opened = open_scan(request, model, provenance=provenance)
     _refuse_volume(opened.scan)
     result, shown = _translated(opened.scan, recipe, model)
-    _tell_of_steps(opened, recipe)
     done = finish(opened, result, model, provenance=provenance)
     return Enhanced(source, done.output, shown, result.warnings)
 
@@ -219,11 +212,3 @@ def _translated(scan: Scan, recipe: Recipe, model: Model) -> tuple[Synthesis, St
     low, high = shown.window
     last = low + share.astype(np.float64) * (high - low)
     return result, replace(shown, images=(*shown.images, last))
-
-
-def _tell_of_steps(opened: Opened, recipe: Recipe) -> None:
-    """Put the steps before what the header of a DICOM output says of the model."""
-    if opened.series is None or not isinstance(opened.scan.source_header, DicomSourceHeader):
-        return
-    for _, ds in opened.series.slices:
-        ds.DerivationDescription = f"{_method(recipe)}. {ds.DerivationDescription}"[:1024]

@@ -24,6 +24,8 @@ class Request:
     output. With a ``deidentifier``, for DICOM output, the series tells nothing of the patient.
     ``untilt`` corrects the tilt of the gantry of a CT in DICOM; the output has a grid of its own
     then. ``derive`` is what is to be derived of a CT in HU that is made, and put beside it.
+    ``done_before`` says what is done to the image between reading and the model, for a DICOM
+    header.
     """
 
     source: Path
@@ -38,6 +40,7 @@ class Request:
     others: tuple[Path, ...] = ()
     untilt: bool = False
     derive: tuple[Wanted, ...] = ()
+    done_before: str = ""
 
 
 @dataclass(frozen=True)

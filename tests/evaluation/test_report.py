@@ -65,6 +65,16 @@ def test_the_summary(report: ScanReport) -> None:
     assert "Compared with the true CT" not in html
 
 
+def test_tissues_are_counted_in_the_body_mask_that_is_given(report: ScanReport) -> None:
+    some = np.zeros_like(report.sct.voxels)
+    some[5:15, 5:25, 3:17] = 1.0
+    given = replace(report, body=report.sct.with_voxels(some, unit="mask"))
+    assert rows(render_report(given))["Bone, above 250 HU"] == "50.0 %"
+    assert (
+        rows(render_report(report))["Bone, above 250 HU"] == "25.0 %"
+    )  # the control: it is sought
+
+
 def test_other_translations_are_called_by_their_names(report: ScanReport) -> None:
     html = render_report(
         replace(report, mr=report.sct, sct=report.mr, names=Names("CT", "Synthetic MR"))

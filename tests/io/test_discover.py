@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from medcyclegan.errors import InputRefused
+from medcyclegan.evaluation.study.patient import refuse_copy
 from medcyclegan.evaluation.study.plan import Search, find_images
 from medcyclegan.io.discover import (
     DETACHED_ENDINGS,
@@ -124,3 +125,14 @@ def test_label_maps_are_found_by_both_endings_and_hidden_ones_are_not(tmp_path: 
         (tmp_path / name).write_bytes(b"")
     assert [path.name for path in label_maps_in(tmp_path)] == ["a.nii", "b.nii.gz"]
     assert label_maps_in(tmp_path / "none") == []
+
+
+def test_a_hidden_file_does_not_make_another_series_of_a_copy(tmp_path: Path) -> None:
+    for name in ("ct", "sct"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.dcm").write_bytes(b"one and the same slice")
+    (tmp_path / "sct" / ".DS_Store").write_bytes(b"of a file manager")
+    with pytest.raises(InputRefused, match="is a copy of the reference"):
+        refuse_copy(tmp_path / "sct", tmp_path / "ct")
+    (tmp_path / "sct" / "1.dcm").write_bytes(b"the same size, another")  # the control
+    refuse_copy(tmp_path / "sct", tmp_path / "ct")

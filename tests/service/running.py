@@ -99,7 +99,7 @@ def wait_until(is_so: Callable[[], Any], *, seconds: float = 120.0, what: str = 
     raise AssertionError(f"it did not come true within {seconds} s: {what}")
 
 
-def ended_jobs(service: Service, count: int = 1) -> list[Job]:
+def ended_jobs(service: Service, count: int = 1, *, seconds: float = 120.0) -> list[Job]:
     """Wait until so many jobs have ended, and return all of them."""
     queue = service.parts.queue
     ended = (JobState.WAITING, JobState.RUNNING)
@@ -109,7 +109,7 @@ def ended_jobs(service: Service, count: int = 1) -> list[Job]:
         is_done = len(jobs) >= count and not any(job.state in ended for job in jobs)
         return jobs if is_done else None
 
-    return list(wait_until(look, what=f"{count} jobs ended"))
+    return list(wait_until(look, seconds=seconds, what=f"{count} jobs ended"))
 
 
 def associate(

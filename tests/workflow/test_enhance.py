@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ from pydicom import Dataset, dcmread
 
 from medcyclegan.errors import CannotWrite, InputRefused, UsageError
 from medcyclegan.imaging.enhancement import parse_step
+from medcyclegan.io.dicom.api import Derivation, derive_series
 from medcyclegan.io.read import read_scan
+from medcyclegan.io.scan import DicomSourceHeader
 from medcyclegan.workflow.enhance import Enhanced, Recipe, enhance_file, output_for
 from tests.cli.conversion_inputs import provenance
 from tests.dicom_derived import dciodvfy_errors
@@ -86,6 +89,26 @@ def test_a_window_is_set_anew_where_values_have_moved(tmp_path: Path) -> None:
     assert centre - 0.5 - (width - 1) / 2 == pytest.approx(low, abs=1)
     assert centre - 0.5 + (width - 1) / 2 == pytest.approx(high, abs=1)
     assert (str(after.WindowCenter), str(after.WindowWidth)) != WINDOW
+
+
+def test_a_window_set_anew_leaves_that_of_the_source(tmp_path: Path) -> None:
+    header = read_scan(write_radiograph(tmp_path / "in"), modality="XR").source_header
+    assert isinstance(header, DicomSourceHeader)
+    scan_grid = read_scan(tmp_path / "in", modality="XR").volume.geometry
+    maker = provenance()
+    plain = Derivation(
+        model_name="", model_sha256="", software_version=maker.version, method="Changed",
+        now=maker.now(), new_uid=maker.new_uid, kind="XR",
+    )  # fmt: skip
+    shown = replace(plain, shown=(100.0, 199.0))
+    windows = []
+    for derivation in (shown, plain):
+        series = derive_series(scan_grid, source_header=header, derivation=derivation)
+        ((_, ds),) = series.slices
+        windows.append((str(ds.WindowCenter), str(ds.WindowWidth)))
+    assert windows[0] == ("150", "100")
+    assert windows[1] != windows[0]
+    assert str(header.slices[0].WindowWidth) == WINDOW[1]
 
 
 def only(folder: Path) -> Dataset:

@@ -22,6 +22,7 @@ from medcyclegan.core.text import (
 from medcyclegan.errors import InputRefused
 from medcyclegan.evaluation.study.patient import Patient
 from medcyclegan.evaluation.study.plan import StudyRequest
+from medcyclegan.io.discover import NIFTI_WRITTEN, walk
 from medcyclegan.io.leftovers import sidecar_path
 
 # The record that a batch leaves in its folder of outputs.
@@ -127,7 +128,10 @@ def _record_of(path: Path) -> dict[str, Any]:
 
 def _sidecar_of(path: Path) -> dict[str, Any]:
     """Unit and model by the sidecar that medcyclegan wrote beside an image; empty without one."""
-    images = [path] if path.is_file() else sorted(path.rglob("*.nii*"))
+    images = [path]
+    if path.is_dir():
+        inside = [folder.path / name for folder in walk(path) for name in folder.files]
+        images = sorted(one for one in inside if one.name.lower().endswith(NIFTI_WRITTEN))
     for image in images:
         place = sidecar_path(image)
         told = {} if place is None or not place.is_file() else _json(place)

@@ -9,7 +9,7 @@ from pathlib import Path
 from medcyclegan.core.text import path_text
 from medcyclegan.errors import InputRefused
 from medcyclegan.io.case_names import composed
-from medcyclegan.io.discover import DETACHED_ENDINGS, ending_of
+from medcyclegan.io.discover import DETACHED_ENDINGS, walk
 from medcyclegan.io.held_files import sha256_of
 from medcyclegan.io.table import read_table
 
@@ -137,13 +137,15 @@ def _identity(path: Path) -> object:
 
 def _is_detached(path: Path) -> bool:
     """Whether its voxels are in another file: two headers may be alike, and the images not."""
-    return path.is_file() and bool(ending_of(path.name, DETACHED_ENDINGS))
+    return path.is_file() and path.name.lower().endswith(DETACHED_ENDINGS)
 
 
 def _files(path: Path) -> list[Path]:
+    """The file itself, or all in a folder and below it that are not hidden."""
     if not path.is_dir():
         return [path]
-    return [inner for inner in path.rglob("*") if inner.is_file()]
+    inside = (folder.path / name for folder in walk(path) for name in folder.files)
+    return [inner for inner in inside if inner.is_file()]
 
 
 CASE = "case"

@@ -28,7 +28,6 @@ from medcyclegan.io.dicom.api import is_dicom
 from medcyclegan.io.discover import (
     PICTURE_ENDINGS,
     VOLUME_ENDINGS,
-    ending_of,
     leads_nowhere,
     named,
     refuse_irregular,
@@ -149,7 +148,7 @@ def _paths(root: Path, links: list[Path], search: Search) -> list[Path]:
     found = []
     for folder in walk(root):
         for name in folder.files:
-            if ending_of(name, search.endings):
+            if name.lower().endswith(search.endings):
                 found.append(folder.path / name)
             elif leads_nowhere(folder.path / name):
                 links.append(folder.path / name)
@@ -172,7 +171,7 @@ def _by_case(root: Path, paths: list[Path], kinds: Collection[str]) -> dict[str,
 
 def _holds_slices(folder: Path) -> bool:
     """Whether DICOM files lie in the folder itself, apart from those in folders below it."""
-    others = [p for p in visible_in(folder) if not ending_of(p.name, VOLUME_ENDINGS)]
+    others = [p for p in visible_in(folder) if not p.name.lower().endswith(VOLUME_ENDINGS)]
     return any(path.is_file() and is_dicom(path) for path in others)
 
 

@@ -26,7 +26,7 @@ from medcyclegan.evaluation.study.regrid import onto_grid
 from medcyclegan.evaluation.study.statistics import Pair
 from medcyclegan.imaging.body_mask import body_mask_mr
 from medcyclegan.imaging.plausibility import refuse_ct
-from medcyclegan.io.discover import PICTURE_ENDINGS, ending_of, walk
+from medcyclegan.io.discover import PICTURE_ENDINGS, walk
 from medcyclegan.io.read import read_scan
 from medcyclegan.io.scan import Scan
 
@@ -107,10 +107,10 @@ def _kind_of(request: StudyRequest, units: Collection[str]) -> Kind:
 def _holds_pictures(path: Path) -> bool:
     """Whether a path is a picture, or a folder with pictures in it or below and nothing else."""
     if not path.is_dir():
-        return bool(ending_of(path.name, PICTURE_ENDINGS))
-    names = [name for folder in walk(path) for name in folder.files]
-    images = [name for name in names if not ending_of(name, (".json", ".csv", ".html", ".txt"))]
-    return bool(images) and all(ending_of(name, PICTURE_ENDINGS) for name in images)
+        return path.name.lower().endswith(PICTURE_ENDINGS)
+    names = [name.lower() for folder in walk(path) for name in folder.files]
+    images = [name for name in names if not name.endswith((".json", ".csv", ".html", ".txt"))]
+    return bool(images) and all(name.endswith(PICTURE_ENDINGS) for name in images)
 
 
 def load_true_signal(patient: Patient, kind: Kind) -> TrueSignal:

@@ -6,7 +6,7 @@ from medcyclegan.io.dicom.attribute_access import number, numbers, text, whole
 from medcyclegan.io.dicom.deidentify import NO_DATE, Deidentifier
 from medcyclegan.io.dicom.derive import Derivation, DerivedSeries, derive_map, derive_series
 from medcyclegan.io.dicom.find import ending, is_image, load_image, series_behind, series_uid
-from medcyclegan.io.dicom.header import DicomFile, dicom_start, load_header
+from medcyclegan.io.dicom.header import DicomFile, load_header
 from medcyclegan.io.dicom.kinds import KindName
 from medcyclegan.io.dicom.maps import is_made_by_a_program, is_made_from_an_image
 from medcyclegan.io.dicom.parametric_map import (
@@ -34,7 +34,6 @@ __all__ = [
     "MapSource",
     "derive_map",
     "derive_series",
-    "dicom_start",
     "difference",
     "ending",
     "ensure_highdicom",

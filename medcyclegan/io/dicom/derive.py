@@ -126,6 +126,9 @@ class Derivation:
     synthetic:
         Whether the image shows what was not acquired; not so for one whose grey values alone
         were changed.
+    shown:
+        Stored values that are shown from black to white, where these are others than those of the
+        source's window.
 
     Raises
     ------
@@ -143,6 +146,7 @@ class Derivation:
     kind: KindName = "CT"
     value_range: tuple[float, float] | None = None
     synthetic: bool = True
+    shown: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         for name in ("model_name", "model_sha256", "software_version", "series_label"):
@@ -215,6 +219,8 @@ def derive_series(
         common.update(kind.encoding.pixel_format(geometry))
         if not has_place(source_header):
             without_place(common, kind)
+        if derivation.shown is not None:
+            _show(common, *derivation.shown)
         refuse_invalid(common)
         slices = []
         for number, k in enumerate(order_along_normal(geometry), start=1):
@@ -247,6 +253,14 @@ def _of_series(geometry: Geometry, source_header: SourceHeader, derivation: Deri
         ds.SyntheticData = "YES"
     ds.update(times_of(derivation.now))
     return ds
+
+
+def _show(ds: Dataset, low: float, high: float) -> None:
+    """Set the window of ``ds``, by elements of its own: those that are there are the source's."""
+    for keyword in ("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation"):
+        ds.pop(keyword, None)
+    # PS3.3 C.11.2.1.2: black up to centre - 0.5 - (width - 1) / 2
+    ds.WindowCenter, ds.WindowWidth = f"{(low + high + 1.0) / 2.0:g}", f"{high - low + 1.0:g}"
 
 
 def _of_slice(geometry: Geometry, k: int, source_header: SourceHeader, kind: Kind) -> Dataset:

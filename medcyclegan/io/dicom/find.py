@@ -365,8 +365,7 @@ def ending(path: Path) -> str:
 def _images(paths: Iterable[Path]) -> Iterable[DicomFile]:
     for path in paths:
         try:
-            file = load_header(path)
-            if file is not None and is_image(file):
+            if (file := load_image(path)) is not None:
                 yield file
         except (InputRefused, OSError):
             continue

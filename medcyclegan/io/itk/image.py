@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from medcyclegan.core.geometry import Geometry
 from medcyclegan.core.volume import Volume
-from medcyclegan.errors import CannotWrite, DeviceError, InputRefused, UsageError
+from medcyclegan.errors import CannotWrite, InputRefused, UsageError
 from medcyclegan.io.atomic import atomic_file
 from medcyclegan.io.byte_source import content_name, open_bytes
 from medcyclegan.io.discover import ITK_WRITTEN
@@ -30,7 +30,7 @@ from medcyclegan.io.itk.metaimage import ItkText, read_meta_header
 from medcyclegan.io.itk.nrrd import read_nrrd_header
 from medcyclegan.io.scan import ItkSourceHeader, Scan, SourceHeader
 from medcyclegan.io.targets import refuse_existing_file
-from medcyclegan.io.voxel_rules import mend_voxels, stored_voxels, to_float32
+from medcyclegan.io.voxel_rules import memory_refusals, mend_voxels, stored_voxels, to_float32
 
 # Headers are some hundred bytes; metadata from DICOM can make them some thousand.
 _MOST_HEADER_BYTES = 2**20
@@ -82,16 +82,11 @@ def read_itk(path: Path, *, may_be_constant: bool = False) -> Scan:
     DeviceError
         If memory does not suffice.
     """
-    try:
+    with memory_refusals(path):
         header = read_itk_header(path)
         stored = np.frombuffer(read_payload(header.payload), dtype=header.dtype)
         voxels = to_float32(stored, slope=1.0, intercept=0.0, path=path)
         warnings, mended = mend_voxels(voxels, path, may_be_constant=may_be_constant)
-    except MemoryError as error:
-        raise DeviceError(
-            f"{path}: memory does not suffice for the image",
-            remedy="free some memory, or crop the image",
-        ) from error
     if not header.is_placed:
         warnings.append(
             "the header does not say where the patient lies: the axes are taken to run to the "

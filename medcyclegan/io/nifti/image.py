@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from medcyclegan.core.geometry import Geometry
 from medcyclegan.core.volume import FloatVoxels, Volume
-from medcyclegan.errors import CannotWrite, DeviceError, InputRefused, UsageError
+from medcyclegan.errors import CannotWrite, InputRefused, UsageError
 from medcyclegan.io.atomic import atomic_image
 from medcyclegan.io.byte_source import ByteSource, open_bytes
 from medcyclegan.io.nifti.header import (
@@ -35,7 +35,7 @@ from medcyclegan.io.nifti.header import (
     to_source_header,
 )
 from medcyclegan.io.scan import NiftiSourceHeader, Scan, SourceHeader
-from medcyclegan.io.voxel_rules import mend_voxels, stored_voxels, to_float32
+from medcyclegan.io.voxel_rules import memory_refusals, mend_voxels, stored_voxels, to_float32
 
 # Voxels are turned into float32 in pieces, so that an image of 64 bits is never held as such.
 _VOXELS_AT_ONCE = 2**20
@@ -55,18 +55,13 @@ def read_nifti(path: Path, *, may_be_constant: bool = False) -> Scan:
     DeviceError
         If memory does not suffice.
     """
-    try:
+    with memory_refusals(path):
         with open_bytes(_header_path(path)) as source:
             header = read_header(source)
             # All that the header says is checked before anything is read by it.
             geometry, warnings = header_geometry(header, source.path)
             voxels, extensions, more = _read_body(source, header, geometry.shape)
         said, mended = mend_voxels(voxels, path, may_be_constant=may_be_constant)
-    except MemoryError as error:
-        raise DeviceError(
-            f"{path}: memory does not suffice for the image",
-            remedy="free some memory, or crop the image",
-        ) from error
     volume = Volume(voxels.reshape(geometry.shape, order="F"), geometry, "a.u.")
     source_header = to_source_header(header, extensions)
     header_path = _header_path(path)

@@ -21,13 +21,13 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from medcyclegan.core.geometry import plane_geometry
 from medcyclegan.core.task import Window
 from medcyclegan.core.volume import Volume
-from medcyclegan.errors import CannotWrite, DeviceError, InputRefused, UsageError
+from medcyclegan.errors import CannotWrite, InputRefused, UsageError
 from medcyclegan.io.atomic import atomic_file
 from medcyclegan.io.discover import PICTURES_WRITTEN
 from medcyclegan.io.held_files import open_file
 from medcyclegan.io.raster import tiff
 from medcyclegan.io.scan import RasterSourceHeader, Scan, SourceHeader
-from medcyclegan.io.voxel_rules import mend_voxels
+from medcyclegan.io.voxel_rules import memory_refusals, mend_voxels
 
 SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", *tiff.STARTS)
 # Six times the pixels of the largest radiographs (about 20 million); 0.5 GiB as float32.
@@ -73,7 +73,7 @@ def read_raster(path: Path, *, may_be_constant: bool = False) -> Scan:
     """
     try:
         layout = _tiff_layout(path)
-        with warnings.catch_warnings():
+        with memory_refusals(path), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow: on sizes, which are checked here, and EXIF
             with _source(path, layout) as source, Image.open(source, formats=_FORMATS) as image:
                 _check(image, path)
@@ -84,10 +84,6 @@ def read_raster(path: Path, *, may_be_constant: bool = False) -> Scan:
         raise _too_large(path, "more pixels than Pillow opens") from error
     except _DAMAGED as error:
         raise _damaged(path, f"truncated or damaged ({type(error).__name__})") from error
-    except MemoryError as error:
-        raise DeviceError(
-            f"{path}: memory does not suffice for the picture", remedy="free some memory"
-        ) from error
     voxels = np.ascontiguousarray(values.T[:, :, None], dtype=np.float32)
     more, mended = mend_voxels(voxels, path, may_be_constant=may_be_constant)
     volume = Volume(voxels, plane_geometry(voxels.shape[0], voxels.shape[1]), "a.u.")

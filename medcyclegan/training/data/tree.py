@@ -102,7 +102,7 @@ def look_through(root: Path, modality: Modality) -> Tree:
         if ending:
             image = Image(_READ[ending], (path,))
             tree.candidates.append(Candidate(path.relative_to(root), image))
-        elif not ending_of(path.name, VOXEL_ENDINGS):
+        elif not path.name.lower().endswith(VOXEL_ENDINGS):
             _collect_other(path, modality, series, tree)
     for files in series.values():
         missing = [name for folder in {f.path.parent for f in files} for name in lost[folder]]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from medcyclegan.core.task import HEAD, BodyPart
 from medcyclegan.errors import InputRefused
-from medcyclegan.io.dicom.api import DicomFile, is_image, is_radiograph, load_header
+from medcyclegan.io.dicom.api import DicomFile, is_image, is_radiograph, load_header, load_image
 from medcyclegan.io.discover import leads_nowhere, leads_out, refuse_no_tree, walk
 from medcyclegan.io.targets import COMPLETION_RECORD
 from medcyclegan.workflow.batch.candidate import Candidate, Takes
@@ -108,8 +108,7 @@ def is_one_scan(folder: Path, *, modality: str) -> bool:
 def _dicom_image(path: Path) -> DicomFile | None:
     """The header of a DICOM image; None for all else, and for what cannot be read."""
     try:
-        file = load_header(path)
-        return file if file is not None and is_image(file) else None
+        return load_image(path)
     except (InputRefused, OSError):
         return None
 

@@ -14,7 +14,7 @@ from typing import Protocol
 from medcyclegan.core.text import path_text
 from medcyclegan.errors import ExitCode, UsageError
 from medcyclegan.io.bids import derivative_name, is_dataset
-from medcyclegan.io.discover import VOLUME_ENDINGS, ending_of
+from medcyclegan.io.discover import VOLUME_ENDINGS
 from medcyclegan.io.naming import is_png, output_path
 from medcyclegan.workflow.batch.candidate import CONTRASTS, Candidate, Contrast
 from medcyclegan.workflow.batch.finding import Catalogue
@@ -336,6 +336,6 @@ def mask_of(candidate: Candidate, root: Path, masks: Path) -> tuple[Path | None,
 
 def _volumes_in(folder: Path) -> list[Path]:
     try:
-        return [path for path in sorted(folder.iterdir()) if ending_of(path.name, VOLUME_ENDINGS)]
+        return [p for p in sorted(folder.iterdir()) if p.name.lower().endswith(VOLUME_ENDINGS)]
     except OSError:
         return []

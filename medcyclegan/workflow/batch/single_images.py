@@ -27,7 +27,6 @@ from medcyclegan.io.discover import (
     PICTURE_ENDINGS,
     VOLUME_ENDINGS,
     VOXEL_ENDINGS,
-    ending_of,
     leads_nowhere,
     named,
     without_ending,
@@ -62,14 +61,14 @@ _BIDS_CONTRASTS: dict[str, Contrast] = {"T1w": "T1w", "T2w": "T2w", "FLAIR": "FL
 
 def is_image_name(name: str) -> bool:
     """Whether a file is an image or a part of one by its name's ending."""
-    return bool(ending_of(name, (*VOLUME_ENDINGS, *VOXEL_ENDINGS)))
+    return name.lower().endswith((*VOLUME_ENDINGS, *VOXEL_ENDINGS))
 
 
 def ordinary_files(names: list[str]) -> list[str]:
     """Those names of a folder that stand for an image: a header and its data count once."""
-    stems = {stem_of(name) for name in names if ending_of(name, DETACHED_ENDINGS)}
-    alone = [n for n in names if ending_of(n, _IMG_ENDINGS) and stem_of(n) not in stems]
-    return [name for name in names if ending_of(name, VOLUME_ENDINGS)] + alone
+    stems = {stem_of(name) for name in names if name.lower().endswith(DETACHED_ENDINGS)}
+    alone = [n for n in names if n.lower().endswith(_IMG_ENDINGS) and stem_of(n) not in stems]
+    return [name for name in names if name.lower().endswith(VOLUME_ENDINGS)] + alone
 
 
 def candidate_of_file(
@@ -118,11 +117,11 @@ def _bids_root(folder: Path) -> str:
 
 def _data_files(root: Path, path: Path, names: list[str]) -> tuple[Path, ...]:
     """The files with the voxels of a header, relative to ``root``."""
-    if ending_of(path.name, PAIR_ENDINGS):
+    if path.name.lower().endswith(PAIR_ENDINGS):
         stem = stem_of(path.name)
         beside = [n for n in names if stem_of(n) == stem and n != path.name]
         return tuple(path.parent / n for n in beside if is_image_name(n))
-    if not ending_of(path.name, DETACHED_ENDINGS):
+    if not path.name.lower().endswith(DETACHED_ENDINGS):
         return ()
     try:
         data = read_itk_header(root / path).payload.path
@@ -194,7 +193,7 @@ def _others(
         else:
             passed_over["links out of the folder that are no images"] += 1
     unclear = series.add_dead_links(folder, dead)
-    texts = [link for link in unclear if ending_of(link.name, _NO_IMAGES)]
+    texts = [link for link in unclear if link.name.lower().endswith(_NO_IMAGES)]
     passed_over["links that lead nowhere and are no images"] += len(texts)
     lost = [link for link in unclear if link not in texts]
     if lost:
@@ -209,7 +208,7 @@ _MAY_BE_DICOM = ("", ".dcm", ".ima")
 
 def is_picture_name(name: str) -> bool:
     """Whether a file is a picture by its name's ending."""
-    return bool(ending_of(name, PICTURE_ENDINGS))
+    return name.lower().endswith(PICTURE_ENDINGS)
 
 
 def candidate_of_picture(folder: Path, name: str, modality: str) -> Candidate:

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from medcyclegan.io.dicom.api import dicom_start, load_header
+from medcyclegan.io.dicom.header import dicom_start, load_header
 from medcyclegan.io.held_files import HeldFiles
 from medcyclegan.io.itk.image import write_itk
 from medcyclegan.io.nifti.image import write_nifti

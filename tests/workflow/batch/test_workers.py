@@ -32,6 +32,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 def test_patients_of_a_killed_worker_are_done_by_the_other_and_poison_is_given_up(
     tmp_path: Path,
 ) -> None:
@@ -66,6 +67,7 @@ def test_patients_of_a_killed_worker_are_done_by_the_other_and_poison_is_given_u
     assert not (tmp_path / "out" / "p9_poison" / "t1_sct.nii.gz").exists()
 
 
+@pytest.mark.slow
 def test_a_cluster_whose_workers_are_all_gone_ends_the_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +101,7 @@ def test_a_scheduler_that_is_not_there(tmp_path: Path, monkeypatch: pytest.Monke
         )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_to_the_whole_group_ends_it_with_what_was_done(
