@@ -17,7 +17,6 @@ from medcyclegan.workflow.batch.work import DIED_TWICE
 from tests.service.running import ended_jobs, mr_series, running, send, settings_of
 from tests.tiny_model import tiny_folder
 
-
 _BUSY_S = 600.0  # the worker starts three times, and imports torch, on a busy computer too
 
 
