@@ -28,7 +28,7 @@ from medcyclegan import load_model, read_scan, synthesize
 from medcyclegan.core.geometry import closest_axes
 from medcyclegan.core.volume import Volume
 from medcyclegan.errors import MedcycleganError
-from medcyclegan.evaluation.pictures import panel_png
+from medcyclegan.evaluation.pictures import draw_panel, panel_png
 from medcyclegan.imaging.resampling import slice_axis
 from medcyclegan.models.store import Model
 from medcyclegan.workflow.synthesize import Synthesis
@@ -53,7 +53,7 @@ def facts(path: Path, model: Model, out: Path) -> str:
     except MedcycleganError as error:
         return f"| {path.name} | refused: {error} |"
     picture = out / f"{path.parent.name}_{path.name.split('.')[0]}.png"
-    picture.write_bytes(panel_png(mr=scan.volume, sct=result.image))
+    picture.write_bytes(panel_png(draw_panel(mr=scan.volume, sct=result.image)))
     same = result.image.geometry.same_grid(scan.volume.geometry)
     normal = slice_axis(scan.volume.geometry, model.task)
     return (

@@ -155,18 +155,9 @@ class _Page:
         self.figure.text(left / self._width, 1.0 - top / self._height, text, **style)
 
 
-def panel_png(
-    *,
-    mr: Volume,
-    sct: Volume,
-    ct: Volume | None = None,
-    names: Names = NAMES,
-    more: Sequence[Column] = (),
-    body: Volume | None = None,
-) -> bytes:
-    """Return the picture of ``draw_panel`` as the bytes of a PNG file."""
+def panel_png(panel: Figure) -> bytes:
+    """Return the figure of ``draw_panel`` as the bytes of a PNG file."""
     buffer = io.BytesIO()
-    panel = draw_panel(mr=mr, sct=sct, ct=ct, names=names, more=more, body=body)
     panel.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
 
@@ -338,7 +329,7 @@ def alignment_png(mr: Volume, before: Volume, after: Volume) -> bytes:
         for when, ct in (("before", before), ("after", after)):
             voxels = draw(grey, in_viewing_order(ct), _spacing_mm(mr))
             more.append(Column(f"{title}\n{when}", voxels, 0.0, 1.0, ""))
-    return panel_png(mr=mr, sct=after, names=_ALIGNED, more=more)
+    return panel_png(draw_panel(mr=mr, sct=after, names=_ALIGNED, more=more))
 
 
 def _grey_of(mr: Volume) -> FloatVoxels:

@@ -29,6 +29,7 @@ from medcyclegan.evaluation.pictures import (
     DIFFERENCE_HU,
     NAMES,
     Names,
+    draw_panel,
     panel_png,
     uncertainty_column,
 )
@@ -213,12 +214,14 @@ def render_report(report: ScanReport) -> str:
     if report.uncertainty is not None:
         more = [uncertainty_column(report.uncertainty_name, report.uncertainty, report.mr)]
     picture = panel_png(
-        mr=report.mr,
-        sct=report.sct,
-        ct=report.ct,
-        names=report.names,
-        more=more,
-        body=report.body,
+        draw_panel(
+            mr=report.mr,
+            sct=report.sct,
+            ct=report.ct,
+            names=report.names,
+            more=more,
+            body=report.body,
+        )
     )
     tissues, tissue_note = tissue_rows(report.sct, report.body)
     return page_template("scan_report.html.j2").render(

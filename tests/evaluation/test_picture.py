@@ -173,17 +173,17 @@ def test_the_picture_is_a_png_in_which_a_turned_scan_looks_the_same(tmp_path: Pa
     voxels = ct.voxels.copy()
     voxels[3:8, 12:18, 8:12] = 900.0
     ct = ct.with_voxels(voxels)
-    plain = panel_png(mr=signal_of(ct), sct=ct)
+    plain = panel_png(draw_panel(mr=signal_of(ct), sct=ct))
     other = turned(ct, (1, 2, 0), (-1, 1, -1))
-    assert panel_png(mr=signal_of(other), sct=other) == plain
+    assert panel_png(draw_panel(mr=signal_of(other), sct=other)) == plain
     mirrored = ct.with_voxels(voxels[::-1])
-    assert panel_png(mr=signal_of(mirrored), sct=mirrored) != plain
+    assert panel_png(draw_panel(mr=signal_of(mirrored), sct=mirrored)) != plain
     assert Image.open(io.BytesIO(plain)).format == "PNG"
 
 
 def test_a_constant_image_can_be_drawn_and_other_grids_are_refused() -> None:
     air = volume(np.full((20, 20, 20), -1000.0))
-    panel_png(mr=signal_of(air), sct=air)
+    panel_png(draw_panel(mr=signal_of(air), sct=air))
     with pytest.raises(InputRefused, match="Synthetic CT has"):
         draw_panel(mr=signal_of(head((4.0, 4.0, 4.0))), sct=air)
     with pytest.raises(InputRefused, match="in HU"):
