@@ -3,8 +3,9 @@
     python -m benchmarks.gpu.train --heads HEADS --config head_mr_ct --minutes 10 --workers 15 \
         --run /tmp/run --out OUT batch_size=16 late.batch_size=6
 
-Needs torch, numpy, scipy, pydantic, PyYAML, safetensors, matplotlib, scikit-image and tensorboardX,
-and the folder of this checkout as PYTHONPATH; nothing that reads scans. HEADS holds
+Needs torch, numpy, scipy, scikit-image, matplotlib, pillow, PyYAML, rich and safetensors, and, of
+wheels that lie beside it, monai, nibabel, pydicom, pydantic and tensorboardX, with the folder of
+this checkout as PYTHONPATH. SimpleITK, gdcm and dask are not imported. HEADS holds
 ``head_01.npz`` and so on, which are made where the label maps are by
 
     medcyclegan train head_mr_ct --labels LABELMAPS --heads 12 --prepared HEADS --check
