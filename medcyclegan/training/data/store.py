@@ -27,7 +27,7 @@ from medcyclegan.training.data.case import (
 from medcyclegan.training.data.config import DataConfig, Side
 
 # Of the way images are prepared and stored; a change of it makes all entries anew.
-VERSION = 2
+VERSION = 3
 _PIECE_BYTES = 2**20
 
 Entry = list[tuple[Meta, Images]]
