@@ -169,8 +169,8 @@ def _say_results(study: Study, voice: Voice) -> None:
         refused=[vars(refusal) for refusal in study.refused],
         warnings=list(study.warnings),
     )
-    measure = "protocol" if study.is_of_ct else "range"
-    voice.say(f"{counted(len(study.patients), 'patient')} scored, {measure} {study.protocol}:")
+    measure = f"protocol {study.protocol}" if study.is_of_ct else study.protocol
+    voice.say(f"{counted(len(study.patients), 'patient')} scored, {measure}:")
     for method in study.methods:
         voice.say(f"  {method}")
         for title, cells in _lines(study, method):

@@ -185,9 +185,7 @@ def demo(*, voice: Voice, out: Path) -> None:
 def _write_all(subject: PhantomSubject, out: Path, voice: Voice) -> tuple[list[Path], Volume]:
     """Write the phantom, its sCT as NIfTI and DICOM, and the picture."""
     from medcyclegan.cli.conversions import default_provenance
-
-    pass
-    from medcyclegan.evaluation.pictures import panel_png
+    from medcyclegan.evaluation.pictures import draw_panel, panel_png
     from medcyclegan.io.atomic import atomic_file
     from medcyclegan.models.store import load_model
     from medcyclegan.workflow.convert import Request, convert
@@ -209,7 +207,7 @@ def _write_all(subject: PhantomSubject, out: Path, voice: Voice) -> tuple[list[P
     sct = done[0].synthesis.image
     picture = out / "picture.png"
     with atomic_file(picture, overwrite=False) as part:
-        part.write_bytes(panel_png(mr=subject.mr, sct=sct, ct=subject.ct))
+        part.write_bytes(panel_png(draw_panel(mr=subject.mr, sct=sct, ct=subject.ct)))
     return [*written, *(one.output for one in done), picture], sct
 
 

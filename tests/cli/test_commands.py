@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from importlib.metadata import version
@@ -13,6 +14,7 @@ import pytest
 
 from medcyclegan.cli import common
 from medcyclegan.cli.common import Voice
+from medcyclegan.core.geometry import geometry_from_spacing
 from medcyclegan.io.read import read_scan
 from medcyclegan.models.store import read_card, shipped_models
 from tests.cli.conversion_inputs import Run, runner, tree_hash
@@ -122,6 +124,24 @@ def test_the_demo_does_not_fill_a_folder_that_holds_something(run: Run, tmp_path
     assert (code, out) == (4, "")
     assert "not empty" in err
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_the_demo_leaves_images_a_picture_and_scores(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a coarser phantom, as the whole one takes a minute."""
+    coarse = geometry_from_spacing((52, 60, 56), (4.0, 4.0, 4.0))
+    monkeypatch.setattr("medcyclegan.simulate.phantom.head.default_geometry", lambda: coarse)
+    code, out, err = run("demo", "--out", tmp_path / "demo", "--json")
+    assert code == 0, err
+    made = json.loads(out)
+    assert {Path(path).name for path in made["written"]} >= {
+        "mr_t1.nii.gz", "ct.nii.gz", "sct.nii.gz", "sct_dicom", "picture.png",
+    }  # fmt: skip
+    assert (tmp_path / "demo" / "picture.png").read_bytes().startswith(b"\x89PNG")
+    sct = read_scan(tmp_path / "demo" / "sct.nii.gz").volume
+    assert sct.geometry.shape == coarse.shape
+    assert made["scores"]["dice_bone"] > 0.5  # water has 0
 
 
 def python(*arguments: str) -> subprocess.CompletedProcess[str]:

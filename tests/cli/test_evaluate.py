@@ -33,7 +33,7 @@ def test_what_is_missing_is_said_and_gives_8(run: Run, cohort: Path) -> None:
     said = json.loads(out)
     assert said["protocol"] == "synthrad2025"
     assert said["unmatched"] == [
-        {"case": "P02", "method": "good", "reason": "no synthetic CT of this name"}
+        {"case": "P02", "method": "good", "reason": "no prediction of this name"}
     ]
     assert "unmatched: P02 of good" in err
     assert (cohort / "out" / "report.html").is_file()

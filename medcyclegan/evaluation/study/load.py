@@ -168,7 +168,8 @@ def _refuse_unplaced(read: Scan, path: Path, ct: Volume) -> None:
         return
     raise InputRefused(
         f"{path} does not say where the patient lies (sform_code and qform_code are 0), and its "
-        f"grid ({grid_text(read.volume)}) is not that of the reference ({grid_text(ct)})",
+        f"grid of {grid_text(read.volume)} does not lie as that of the reference, of "
+        f"{grid_text(ct)}",
         rule="its place must be known where it has to be resampled",
         remedy="give it the sform of the image that it was made from",
     )

@@ -99,7 +99,7 @@ def _with_others(
 
 
 def refuse_copy(pred: Path, ref: Path) -> None:
-    """Raise InputRefused if a synthetic CT has the bytes of the reference, in whatever order."""
+    """Raise InputRefused if a prediction has the bytes of the reference, in whatever order."""
     if _is_detached(pred) or _is_detached(ref) or pred.is_dir() != ref.is_dir():
         return
     ours, theirs = _files(pred), _files(ref)
@@ -107,7 +107,7 @@ def refuse_copy(pred: Path, ref: Path) -> None:
         return
     if sha256_of(ours) == sha256_of(theirs):
         raise InputRefused(
-            f"The synthetic CT {pred} is a copy of the reference CT, byte by byte",
+            f"The prediction {pred} is a copy of the reference, byte by byte",
             rule="an image is not scored against itself",
             remedy="give what the method made",
         )

@@ -345,7 +345,7 @@ def _preds_of(
         if path is not None:
             found[name] = path
         else:
-            reason = images.unclear.get(case, "no synthetic CT of this name")
+            reason = images.unclear.get(case, "no prediction of this name")
             missing.append(Refusal(case, name, reason))
     return found, missing
 
@@ -353,7 +353,7 @@ def _preds_of(
 def _without_reference(refs: Images, preds: dict[str, Images], single: str) -> list[Refusal]:
     known = {*refs.by_case, *refs.unclear}
     return [
-        Refusal(case, name, "no reference CT of this name")
+        Refusal(case, name, "no reference of this name")
         for name, images in preds.items()
         if not (images.alone and single)
         for case in sorted({*images.by_case, *images.unclear} - known)

@@ -314,6 +314,16 @@ def _alike(results: Sequence[Measured | MeasuredSignal]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _least_shared(results: Sequence[Measured | MeasuredSignal]) -> int | None:
+    """The fewest patients that any two methods have in common; None of a single method."""
+    cases: dict[str, set[str]] = {}
+    for result in results:
+        cases.setdefault(result.method, set()).add(result.case)
+    return min(
+        (len(one & other) for one, other in itertools.combinations(cases.values(), 2)), default=None
+    )
+
+
 def _warnings(
     results: Sequence[Measured | MeasuredSignal], request: StudyRequest, groups: dict[str, str]
 ) -> tuple[str, ...]:
@@ -327,10 +337,11 @@ def _warnings(
             f"grid than the reference and {was_or_were(resampled)} resampled to it (linear "
             f"interpolation), which blurs {'it' if resampled == 1 else 'them'} a little."
         )
-    if len(cases) < 6 and len(request.methods) > 1:
+    shared = _least_shared(results)
+    if shared is not None and 0 < shared < 6:
         found.append(
-            f"With {counted(len(cases), 'patient')} no Wilcoxon test can fall below p = "
-            f"{2.0 / 2 ** len(cases):.3g}."
+            f"Two methods have {counted(shared, 'patient')} in common: no Wilcoxon test of them "
+            f"can fall below p = {2.0 / 2**shared:.3g}."
         )
     lacking = [case for case in cases if groups and not groups.get(case)]
     if lacking:

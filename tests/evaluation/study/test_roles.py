@@ -51,16 +51,14 @@ def test_a_missing_prediction_is_unmatched_and_not_the_reference(tmp_path: Path)
     patient_folder(root, 3, kinds="mr ct")
     study = study_of(root, mr=root)
     assert {r.case for r in study.results} == {"P01", "P02"}
-    assert [(r.case, r.reason) for r in study.unmatched] == [
-        ("P03", "no synthetic CT of this name")
-    ]
+    assert [(r.case, r.reason) for r in study.unmatched] == [("P03", "no prediction of this name")]
     (mae,) = (s for s in study.summaries if s.metric.column == "mae_hu")
     assert (mae.n, mae.mean > 30.0) == (2, True)
 
 
 @pytest.mark.parametrize(
     ("kinds", "reason"),
-    [("mr sct mask", "no reference CT"), ("mr ct sct", "no mask"), ("mr mask", "")],
+    [("mr sct mask", "no reference of"), ("mr ct sct", "no mask"), ("mr mask", "")],
 )
 def test_no_other_kind_stands_in_for_a_missing_reference_or_mask(
     tmp_path: Path, kinds: str, reason: str

@@ -142,7 +142,7 @@ def test_the_page_holds_tables_figures_patients_and_refusals(page: str) -> None:
     assert parser.tags.count("article") == 4
     assert "sortable" in page
     assert page.count("synthrad2023") > 5
-    assert "no reference CT of this name" in page
+    assert "no reference of this name" in page
     assert "P04" in page
     assert "&lt;b&gt;south&lt;/b&gt;" in page
     assert "<b>south</b>" not in page

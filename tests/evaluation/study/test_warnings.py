@@ -137,6 +137,15 @@ def test_a_study_without_oddities_has_no_warnings(cohort: Path) -> None:
     assert ["Wilcoxon" in warning for warning in warnings] == [True]
 
 
+def test_the_least_p_is_of_the_patients_that_two_methods_share(cohort: Path) -> None:
+    """A refused image leaves fewer to a pair of methods than the study has."""
+    (said,) = (text for text in study_on(cohort).warnings if "Wilcoxon" in text)
+    assert "have 2 patients in common: no Wilcoxon test of them can fall below p = 0.5" in said
+    without_codes(cohort / "poor" / "P01_sct.nii.gz")
+    (said,) = (text for text in study_on(cohort).warnings if "Wilcoxon" in text)
+    assert "have 1 patient in common: no Wilcoxon test of them can fall below p = 1" in said
+
+
 def test_the_screen_tells_them(run: Run, cohort: Path) -> None:
     without_codes(cohort / "ct" / "P01_ct.nii.gz")
     arguments = ("--pred", cohort / "good", "--ref", cohort / "ct", "--out", cohort / "out")
