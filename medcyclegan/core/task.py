@@ -157,9 +157,10 @@ class Task(BaseModel):
     and spacing. ``spacing_mm`` None keeps every scan's own spacing, where interpolation would
     change what a network is to learn, as noise. ``depth`` is the number of slices of a slab, odd,
     in and out; slabs start ``stride`` slices apart, and overlap by a little less than half if it
-    is None: the further apart, the faster, and the fewer results are averaged. ``plane_px`` is how
-    many pixels plane images (pictures, radiographs) are brought to along their shorter side; None
-    keeps their pixels as they are. With ``mirror`` a volume's mirror image, left for right, is
+    is None: the further apart, the faster, and the fewer results are averaged. ``thick_stride``
+    takes its place where slices are thick, and so few that more overlap costs little. ``plane_px``
+    is how many pixels plane images (pictures, radiographs) are brought to along their shorter side;
+    None keeps their pixels as they are. With ``mirror`` a volume's mirror image, left for right, is
     translated too, and the mean taken: so neither side is favoured. ``body_part`` says what inputs
     show, by default a head, as models of earlier versions do.
     """
@@ -173,6 +174,7 @@ class Task(BaseModel):
     thick_slice_mm: Annotated[float, Field(gt=0, le=20)] = 2.0
     depth: Annotated[int, Field(ge=1, le=31)] = 5
     stride: Annotated[int, Field(ge=1)] | None = None
+    thick_stride: Annotated[int, Field(ge=1)] | None = None
     plane_px: Annotated[int, Field(ge=16, le=4096)] | None = None
     mirror: bool = False
     body_part: BodyPart = HEAD
@@ -185,10 +187,12 @@ class Task(BaseModel):
 
     @model_validator(mode="after")
     def _no_slice_left_out(self) -> Task:
-        if self.stride is not None and self.stride > self.depth:
-            raise ValueError(
-                f"stride {self.stride} leaves out slices between slabs of depth {self.depth}"
-            )
+        for name in ("stride", "thick_stride"):
+            stride = getattr(self, name)
+            if stride is not None and stride > self.depth:
+                raise ValueError(
+                    f"{name} {stride} leaves out slices between slabs of depth {self.depth}"
+                )
         return self
 
     @model_validator(mode="after")
@@ -196,6 +200,11 @@ class Task(BaseModel):
         if not isinstance(self.target.scaling, Window):
             raise ValueError("the target needs a fixed window, to turn output into values again")
         return self
+
+    def stride_at(self, slice_mm: float) -> int | None:
+        """How many slices apart slabs start where slices are ``slice_mm`` apart; see ``stride``."""
+        thick = slice_mm >= self.thick_slice_mm and self.thick_stride is not None
+        return self.thick_stride if thick else self.stride
 
     @property
     def target_window(self) -> Window:

@@ -86,16 +86,16 @@ def view_of(scan: Scan, body: Volume, model: Model, *, normal: int, run: Run) ->
 def passes_of(model: Model, ready: Prepared, normal: int, run: Run) -> Iterator[Tensor]:
     """Yield what the network makes of the values, and of their mirror image where asked for."""
     if not model.task.mirror:
-        yield translated(model, ready.values, run)
+        yield translated(model, ready, run)
         return
     # on the model grid, R comes first but for the slabs' normal
     left_right = -3 if normal == SAGITTAL else -2
     for number, turned in enumerate((ready.values, ready.values.flip(left_right))):
-        fake = translated(model, turned, run.part(number, 2))
+        fake = translated(model, replace(ready, values=turned), run.part(number, 2))
         yield fake if number == 0 else fake.flip(left_right)
 
 
-def translated(model: Model, values: Tensor, run: Run) -> Tensor:
+def translated(model: Model, ready: Prepared, run: Run) -> Tensor:
     """Run a model over a prepared volume (C, D, H, W), or (D, H, W) of one channel, in [-1, 1].
 
     Returns (D, H, W).
@@ -103,9 +103,9 @@ def translated(model: Model, values: Tensor, run: Run) -> Tensor:
     task = model.task
     made = translate(
         model.generator,
-        values,
+        ready.values,
         depth=task.depth,
-        stride=task.stride,
+        stride=task.stride_at(ready.geometry.spacing_mm[0]),
         device=run.device,
         progress=run.progress,
     )

@@ -82,7 +82,7 @@ class UncertaintyMap:
         for number, ready in enumerate(variants(view.ready)):
             part = run.part(number, len(GAMMAS))
             with run.turn, timed(run.seconds, "network"):
-                fake = translated(self._model, ready.values, part)
+                fake = translated(self._model, ready, part)
             self._add(fake, ready)
 
     def _add(self, fake: Tensor, ready: Prepared) -> None:

@@ -29,8 +29,8 @@ from medcyclegan.simulate.tissues import INDEPENDENT, PROPERTIES, Tissue, by_tis
 
 # How often each kind is drawn. FLAIR, with bone and fluid both dark, takes longest to learn.
 SHARES = {
-    "se_t1": 0.13, "spgr": 0.12, "mprage": 0.17, "t1_flair": 0.04, "dixon": 0.05, "t2": 0.17,
-    "flair": 0.19, "pd": 0.06, "stir": 0.04, "t2_star": 0.03,
+    "se_t1": 0.11, "spgr": 0.10, "mprage": 0.14, "t1_flair": 0.03, "dixon": 0.04, "t2": 0.20,
+    "flair": 0.26, "pd": 0.05, "stir": 0.04, "t2_star": 0.03,
 }  # fmt: skip
 _FREE_SHARE = 0.15
 _T1_WEIGHTED = ("se_t1", "spgr", "mprage", "t1_flair", "dixon")

@@ -57,6 +57,7 @@ class Inference(BaseModel):
 
     model_config = _FROZEN
     stride: AtLeastOne | None = None
+    thick_stride: AtLeastOne | None = None
     mirror: bool = False
 
 

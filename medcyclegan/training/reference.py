@@ -80,6 +80,7 @@ HELP: dict[type[BaseModel], dict[str, str]] = {
     },
     Inference: {
         "stride": "slices from the start of a slab to that of the next; null for half of the depth",
+        "thick_stride": "the same where slices are thick (data.thick_slice_mm); null for stride",
         "mirror": "translate the mirror image too, and take the mean",
     },
     Late: {

@@ -37,6 +37,7 @@ def test_a_task_is_read_from_plain_data_and_back() -> None:
     [
         ({"depth": 4}, "must be odd"),
         ({"depth": 3, "stride": 4}, "stride 4 leaves out slices between slabs of depth 3"),
+        ({"depth": 3, "thick_stride": 4}, "thick_stride 4 leaves out slices between slabs"),
         ({"stride": 0}, "greater than or equal to 1"),
         ({"depth": 0}, "greater than or equal to 1"),
         ({"depth": 33}, "less than or equal to 31"),

@@ -64,6 +64,23 @@ def test_slabs_start_as_far_apart_as_the_task_says() -> None:
     assert slabs(1) > 1.8 * slabs(2) > 2.4 * slabs(3)
 
 
+def test_slabs_of_thick_slices_start_as_far_apart_as_the_task_says_for_those() -> None:
+    strides = {"depth": 3, "stride": 3, "thick_stride": 1, "thick_slice_mm": 6.0}
+
+    def slabs(slice_mm: float, **strides: float) -> int:
+        network = Counting()
+        geometry = geometry_from_spacing(SIZE, (4.2, 4.1, slice_mm))
+        model = Model(identity_model(**strides).card, network)
+        mr, done = run(geometry, model)
+        assert core_error(mr, done.image) < 1.0
+        return network.slabs
+
+    thin, thick = 4.4, 6.2
+    assert slabs(thick, **strides) > 2.4 * slabs(thick, **{**strides, "thick_stride": 3})
+    # The control: slices that are not thick have the stride that is not theirs.
+    assert slabs(thin, **strides) == slabs(thin, **{**strides, "thick_stride": 3})
+
+
 class Counting(torch.nn.Module):
     """The identity, which counts."""
 
