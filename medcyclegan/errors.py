@@ -7,6 +7,7 @@ The codes are listed for users in ``docs/errors.md``.
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterable
 from enum import IntEnum
 
 
@@ -113,6 +114,12 @@ class Terminated(Interrupted):
 
 # Of the system: the disk or the quota is full, or a file at its limit.
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def code_of_all(codes: Iterable[ExitCode]) -> ExitCode:
+    """Return the exit code where nothing could be done: that of all, if it is one."""
+    found = set(codes)
+    return found.pop() if len(found) == 1 else ExitCode.INPUT_REFUSED
 
 
 def exit_code_of(error: Exception) -> ExitCode:

@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from tests.cli.conversion_inputs import Run, runner
+from tests.cli.conversion_inputs import Run
 from tests.tiny_model import tiny_folder
 from tests.workflow.test_derive import write_ct_series
 
@@ -127,11 +127,6 @@ def test_the_least_torch_has_all_that_is_used() -> None:
     assert [name for name in FIRST_IN_TORCH if name not in text] == []
     assert least_torch(PROJECT) == max(map(Version, FIRST_IN_TORCH.values()))
     assert least_torch({"dependencies": ["torch>=2.4"]}) < Version("2.5")  # the control
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(monkeypatch, capsys)
 
 
 EXTRAS = [

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from medcyclegan.cli.common import Voice, voice_options
-from medcyclegan.errors import ExitCode
+from medcyclegan.errors import ExitCode, code_of_all
 
 if TYPE_CHECKING:
     from medcyclegan.workflow.align import Aligned
@@ -118,5 +118,5 @@ def _end_folder(voice: Voice, rows: tuple[Row, ...], out: Path) -> None:
     if done and bad:
         sys.exit(ExitCode.SOME_REFUSED)
     if bad:
-        codes = {row.code for row in bad if row.code}  # those without a partner have none
-        sys.exit(ExitCode(codes.pop()) if len(codes) == 1 else ExitCode.INPUT_REFUSED)
+        # those without a partner have no code
+        sys.exit(code_of_all(ExitCode(row.code) for row in bad if row.code))

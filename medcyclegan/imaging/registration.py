@@ -19,7 +19,6 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813  # the name that its users know
 
 from medcyclegan.core.geometry import FloatArray
-from medcyclegan.core.volume import Volume
 from medcyclegan.errors import InputRefused
 from medcyclegan.imaging.itk_images import Level, matrix_of, moved_points
 from medcyclegan.imaging.mutual_information import binned, joint_histogram, mutual_information
@@ -254,10 +253,3 @@ def inverse_consistency_mm(
 ) -> float:
     """Mean distance of points (n, 3) from themselves after a transform and that of the way back."""
     return _mean_distance(moved_points(back, moved_points(there, points_mm)), points_mm)
-
-
-def body_points_lps_mm(body: Volume, most: int = 2000) -> FloatArray:
-    """(n, 3), evenly picked voxel centres of a body mask."""
-    inside = np.argwhere(body.voxels > 0)
-    points = body.geometry.to_world(inside[:: max(1, len(inside) // most)].astype(np.float64))
-    return np.asarray(points * (-1.0, -1.0, 1.0))

@@ -14,14 +14,9 @@ from medcyclegan.workflow.batch.item import Row, Status
 from medcyclegan.workflow.batch.plan import Plan
 from medcyclegan.workflow.batch.run import Order, Outcome, Watcher
 from medcyclegan.workflow.batch.workers import Crew
-from tests.cli.conversion_inputs import Run, runner, tree_hash
+from tests.cli.conversion_inputs import Run, tree_hash
 from tests.tiny_model import tiny_card, tiny_folder, tiny_task, tiny_weights
 from tests.workflow.batch.trees import small_nifti
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(monkeypatch, capsys)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from medcyclegan.imaging.hu_curves import schneider_2000
 from medcyclegan.io.nifti.image import write_nifti
 from medcyclegan.io.read import read_scan
 from medcyclegan.io.scan import ItkSourceHeader
-from tests.cli.conversion_inputs import Run, runner
+from tests.cli.conversion_inputs import Run
 from tests.dicom_factory import PATIENT_ID, make_series
 from tests.radiographs import write_radiograph
 from tests.tiny_model import known, tiny_folder
@@ -23,11 +23,6 @@ from tests.tiny_tasks import task_of, write_input
 from tests.workflow.batch.trees import small_nifti, small_series
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(monkeypatch, capsys)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from medcyclegan.models.store import load_model, read_card, save_model
 from medcyclegan.quality.input_checks import check_source
 from medcyclegan.quality.input_features import figures_of
 from medcyclegan.quality.out_of_distribution import RunFeatures, out_of_distribution_warnings
-from tests.cli.conversion_inputs import NOW, Run, runner
+from tests.cli.conversion_inputs import NOW, Run
 from tests.cli.test_train import SMALL
 from tests.tiny_model import known, scan_of, tiny_card, tiny_folder, tiny_task
 
@@ -46,11 +46,6 @@ def knee(height: int = 16, *, wide_mm: float = 44.0) -> tuple[Volume, Volume]:
     hounsfield = np.select([bone, muscle, fat], [700.0, 50.0, -100.0], -1000.0)
     mr = Volume(signal.astype(np.float32), grid, "a.u.")
     return mr, Volume(hounsfield.astype(np.float32), grid, "HU")
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(monkeypatch, capsys)
 
 
 @pytest.fixture

@@ -14,16 +14,11 @@ from medcyclegan.io.nifti.image import write_nifti
 from medcyclegan.io.read import read_scan
 from medcyclegan.io.scan import ItkSourceHeader
 from medcyclegan.models.store import read_card, shipped_models
-from tests.cli.conversion_inputs import Run, runner, tree_hash
+from tests.cli.conversion_inputs import Run, tree_hash
 from tests.tiny_model import head_on, known, tiny_folder
 from tests.tiny_tasks import task_of, write_input
 
 GRID = geometry_from_spacing((44, 44, 40), (4.0, 4.0, 4.0))
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(monkeypatch, capsys)
 
 
 def write(volume: Volume, path: Path) -> Path:

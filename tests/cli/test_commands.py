@@ -17,7 +17,7 @@ from medcyclegan.cli.common import Voice
 from medcyclegan.core.geometry import geometry_from_spacing
 from medcyclegan.io.read import read_scan
 from medcyclegan.models.store import read_card, shipped_models
-from tests.cli.conversion_inputs import Run, runner, tree_hash
+from tests.cli.conversion_inputs import Run, tree_hash
 
 COMMANDS = [
     (),
@@ -42,11 +42,6 @@ COMMANDS = [
     ("enhance-xray",),
     ("evaluate",),
 ]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(monkeypatch, capsys)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

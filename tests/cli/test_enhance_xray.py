@@ -10,16 +10,11 @@ import pytest
 from PIL import Image
 from pydicom import dcmread
 
-from tests.cli.conversion_inputs import Run, runner, tree_hash
+from tests.cli.conversion_inputs import Run, tree_hash
 from tests.dicom_derived import dciodvfy_errors
 from tests.radiographs import write_radiograph
 from tests.tiny_model import tiny_folder
 from tests.tiny_tasks import task_of, write_input
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(monkeypatch, capsys)
 
 
 def test_a_picture_and_its_contact_sheet(run: Run, tmp_path: Path) -> None:

@@ -8,13 +8,8 @@ from pathlib import Path
 import pytest
 
 from medcyclegan.cli.evaluate import method_of
-from tests.cli.conversion_inputs import Run, runner, tree_hash
+from tests.cli.conversion_inputs import Run, tree_hash
 from tests.evaluation.study.cohort import head_ct, make_cohort, save
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(monkeypatch, capsys)
 
 
 @pytest.fixture

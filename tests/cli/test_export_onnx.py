@@ -5,16 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
 from medcyclegan.models.store import read_card
-from tests.cli.conversion_inputs import Run, runner
+from tests.cli.conversion_inputs import Run
 from tests.tiny_model import tiny_folder
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(monkeypatch, capsys)
 
 
 def test_one_file_is_written_and_told(run: Run, tmp_path: Path) -> None:

@@ -13,17 +13,12 @@ from pydicom import dcmread
 
 from medcyclegan.io.read import read_scan
 from medcyclegan.workflow.batch.finding import is_one_scan
-from tests.cli.conversion_inputs import Run, runner, tree_hash
+from tests.cli.conversion_inputs import Run, tree_hash
 from tests.radiographs import write_radiograph
 from tests.tiny_model import tiny_folder
 from tests.tiny_tasks import picture, task_of, write_ct_series, write_input
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(monkeypatch, capsys)
 
 
 def model_of(folder: Path, task: str, *, depth: int = 1) -> Path:

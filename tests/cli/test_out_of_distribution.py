@@ -13,16 +13,11 @@ import pytest
 from medcyclegan.evaluation.metrics import BONE_ABOVE_HU
 from medcyclegan.imaging.plausibility import BONE_HU
 from medcyclegan.io.read import read_scan
-from tests.cli.conversion_inputs import Run, runner, write_mr
+from tests.cli.conversion_inputs import Run, write_mr
 from tests.tiny_model import known, tiny_folder
 
 # The head of the tests is a ball of 0.9 litres.
 FITS, ODD = {"body_litres": (0.5, 1.5)}, {"body_litres": (3.0, 5.0)}
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(monkeypatch, capsys)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from pydicom import Dataset, dcmread
 
 from medcyclegan.cli.conversions import new_deidentifier
-from tests.cli.conversion_inputs import Run, runner, tree_hash, write_mr
+from tests.cli.conversion_inputs import Run, tree_hash, write_mr
 from tests.tiny_model import tiny_folder
 
 TELLING = {
@@ -28,11 +28,6 @@ WORDS = [value.split("^")[0] for value in TELLING.values()]
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_folder(tmp_path_factory.mktemp("model") / "tiny")
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(monkeypatch, capsys)
 
 
 def change_slices(folder: Path, change: Callable[[Dataset, int], None]) -> Path:

@@ -11,7 +11,7 @@ import pytest
 from medcyclegan.io.nifti.image import write_nifti
 from medcyclegan.io.read import read_scan
 from medcyclegan.io.scan import ItkSourceHeader
-from tests.cli.conversion_inputs import Run, runner, tree_hash
+from tests.cli.conversion_inputs import Run, tree_hash
 from tests.simulate.head_labels import head_labels
 
 SMALL = ("--spacing", 8, 8, 10, "--subjects", 3)
@@ -24,11 +24,6 @@ TASKS = {
     "ct-images": ("ct-images", "--subjects", 3, "--pixels", 24, 32, "--slices", 2),
     "xray-ct": ("xray-ct", "--subjects", 3, "--pixel", 10, "--size", 26, 26),
 }
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(monkeypatch, capsys)
 
 
 @pytest.mark.parametrize("name", TASKS)

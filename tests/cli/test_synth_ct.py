@@ -17,7 +17,7 @@ from medcyclegan.io.nifti.image import write_nifti
 from medcyclegan.io.read import read_scan
 from medcyclegan.io.scan import ItkSourceHeader
 from medcyclegan.io.write import write_scan
-from tests.cli.conversion_inputs import Run, runner, tree_hash, write_mr
+from tests.cli.conversion_inputs import Run, tree_hash, write_mr
 from tests.dicom_derived import dciodvfy_errors
 from tests.dicom_factory import make_series
 from tests.tiny_model import head_on, tiny_folder
@@ -26,11 +26,6 @@ from tests.tiny_model import head_on, tiny_folder
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_folder(tmp_path_factory.mktemp("model") / "tiny")
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(monkeypatch, capsys)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from medcyclegan.io.scan import ItkSourceHeader
 from medcyclegan.models.store import load_model
 from medcyclegan.simulate import low_dose_ct as dose_slices
 from medcyclegan.training.shipped import shipped_configs
-from tests.cli.conversion_inputs import Run, runner
+from tests.cli.conversion_inputs import Run
 from tests.simulate.head_labels import head_labels
 from tests.tiny_model import head_on
 
@@ -33,11 +33,6 @@ SMALL = (
     "engine.discriminator.width=4", "engine.discriminator.layers=1", "steps=4",
     "log_every=2", "validate_every=2", "checkpoint_every=2", "workers=0", "panel_steps=[]",
 )  # fmt: skip
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(monkeypatch, capsys)
 
 
 @pytest.fixture(scope="module")

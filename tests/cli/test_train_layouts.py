@@ -7,16 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conversion_inputs import Run, runner
+from tests.cli.conversion_inputs import Run
 from tests.cli.test_train import SMALL
 from tests.training.data.layout_factory import LAYOUTS
 
 STEPS = ("steps=2", "validate_every=1", "data.pairs=by-name", "data.validation_share=0.4")
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(monkeypatch, capsys)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -8,14 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conversion_inputs import Run, runner
+from tests.cli.conversion_inputs import Run
 from tests.cli.test_train import SMALL
 from tests.training.data.data_factory import ct_values, heads, mr_values, write_volume
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(monkeypatch, capsys)
 
 
 def test_a_check_names_an_mr_among_ct_and_what_is_swapped(

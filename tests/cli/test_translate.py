@@ -14,7 +14,7 @@ from medcyclegan.imaging.resampling import to_geometry
 from medcyclegan.io.nifti.image import write_nifti
 from medcyclegan.io.read import read_scan
 from medcyclegan.io.scan import ItkSourceHeader
-from tests.cli.conversion_inputs import Run, runner, tree_hash
+from tests.cli.conversion_inputs import Run, tree_hash
 from tests.dicom_derived import dciodvfy_errors
 from tests.dicom_derived import run as run_program
 from tests.radiographs import write_radiograph
@@ -32,11 +32,6 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in TASKS:
         tiny_folder(folder / name, task=task_of(name, depth=3 if name in VOLUMES else 1))
     return folder
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(monkeypatch, capsys)
 
 
 def source_of(name: str) -> str:

@@ -16,14 +16,9 @@ from medcyclegan.errors import InputRefused
 from medcyclegan.imaging.skull import Region, directions, find_skull, regions_of
 from medcyclegan.io.nifti.image import write_nifti
 from medcyclegan.io.scan import ItkSourceHeader
-from tests.cli.conversion_inputs import Run, runner
+from tests.cli.conversion_inputs import Run
 
 CORTICAL_HU, DIPLOE_HU = 1500.0, 600.0
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(monkeypatch, capsys)
 
 
 def head(spacing_mm: float = 1.5, *, thicker_left_mm: float = 0.0, diploe: bool = True) -> Volume:

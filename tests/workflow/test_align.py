@@ -21,14 +21,9 @@ from medcyclegan.simulate.non_heads import abdomen
 from medcyclegan.workflow import align as workflow
 from medcyclegan.workflow.align import Aligned, AlignRequest, align_files
 from medcyclegan.workflow.align_folders import align_folders, are_folders_of_patients
-from tests.cli.conversion_inputs import Run, runner, tree_hash
+from tests.cli.conversion_inputs import Run, tree_hash
 from tests.dicom_factory import make_series
 from tests.moved_pairs import error_mm, moved_pair
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(monkeypatch, capsys)
 
 
 def save(volume: Volume, path: Path) -> Path:

@@ -17,7 +17,7 @@ from medcyclegan.io.itk.image import write_itk
 from medcyclegan.io.nifti.image import write_nifti
 from medcyclegan.io.read import read_scan
 from medcyclegan.io.scan import ItkSourceHeader
-from tests.cli.conversion_inputs import Run, runner, tree_hash, write_mr
+from tests.cli.conversion_inputs import Run, tree_hash, write_mr
 from tests.dicom_factory import make_series
 from tests.image_factory import OBLIQUE
 from tests.tiny_tasks import write_input
@@ -59,11 +59,6 @@ def write_ct_series(folder: Path, kvp: str | None) -> Path:
 
     make_series(folder, modality="CT", changes=changes)
     return folder
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(monkeypatch, capsys)
 
 
 @pytest.mark.parametrize("ending", [".nii.gz", ".nii"])

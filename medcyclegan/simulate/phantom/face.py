@@ -250,7 +250,6 @@ _BROW = Ellipsoid((0, 72, -12), (30, 8, 15))
 _ALVEOLUS = Tube(
     ((27, 34, -85, 7), (24, 52, -85, 6.5), (15, 68, -85, 6), (0, 75, -85, 6)), flat=1.2
 )
-_PALATE = Tube(((0, 30, -79, 2.6), (0, 68, -80, 3.0)))
 _FACE_BONES = tuple(
     part
     for shape, shell_mm in (

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from medcyclegan.core.task import HEAD
 from medcyclegan.core.text import RESEARCH_USE, RESEARCH_USE_OF_IMAGES, counted
-from medcyclegan.errors import CannotWrite, ExitCode, InputRefused, UsageError
+from medcyclegan.errors import CannotWrite, ExitCode, InputRefused, UsageError, code_of_all
 from medcyclegan.io.bids import describe, is_dataset
 from medcyclegan.io.naming import Format
 from medcyclegan.io.targets import refusals_of
@@ -107,12 +107,7 @@ class Outcome:
             if found & {Status.DONE, Status.UP_TO_DATE, Status.DOUBTFUL}:
                 return ExitCode.SOME_REFUSED
             bad = [row for row in self.rows if row.status in (Status.REFUSED, Status.FAILED)]
-            codes = {row.code for row in bad}
-            return (
-                ExitCode(codes.pop() or ExitCode.INPUT_REFUSED)
-                if len(codes) == 1
-                else ExitCode.INPUT_REFUSED
-            )
+            return code_of_all(ExitCode(row.code or ExitCode.INPUT_REFUSED) for row in bad)
         return ExitCode.OUT_OF_DISTRIBUTION if Status.DOUBTFUL in found else ExitCode.DONE
 
 

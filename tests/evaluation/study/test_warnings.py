@@ -17,15 +17,10 @@ from medcyclegan.evaluation.study.batch_records import BATCH_RECORD
 from medcyclegan.evaluation.study.run import evaluate_study
 from medcyclegan.evaluation.study.tables import Study
 from medcyclegan.io.read import read_scan
-from tests.cli.conversion_inputs import Run, runner
+from tests.cli.conversion_inputs import Run
 from tests.evaluation.study.cohort import head_mask, make_cohort, request_on
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    return runner(monkeypatch, capsys)
 
 
 @pytest.fixture
