@@ -39,7 +39,12 @@ from medcyclegan.simulate.slab_grid import SlabGrid
 
 FIELD_OF_VIEW_MM = 250
 SIGNAL_SCALE = 1000.0
+BONE_HU = 250.0
 CONTRASTS = ("t1", "t2", "flair")
+UNITS = {
+    "mae_hu": "HU", "psnr_db": "dB", "ssim": "", "dice_bone": "",
+    "mae_air_hu": "HU", "mae_soft_hu": "HU", "mae_bone_hu": "HU", "me_bone_hu": "HU",
+}  # fmt: skip
 
 
 def simulate(
@@ -89,12 +94,19 @@ def rows_of(
         for method, image in images.items():
             scores: Scores = score(image, ct, body, protocol="synthrad2023")
             case = {"head": number, "contrast": contrast, "slice_mm": slice_mm, "method": method}
-            yield {**case, **asdict(scores)}
+            yield {**case, **asdict(scores), "bone_volume": bone_volume(image, ct, body)}
+
+
+def bone_volume(image: Volume, ct: Volume, body: Volume) -> float:
+    """The volume above 250 HU inside a body mask, over that of the true CT."""
+    inside = body.voxels > 0
+    made, true = ((one.voxels[inside] > BONE_HU).sum() for one in (image, ct))
+    return float(made / true)
 
 
 def summary(rows: list[dict[str, object]]) -> Iterator[str]:
     """Yield the lines of a Markdown table: means over heads."""
-    names = ("mae_hu", "psnr_db", "ssim", "dice_bone", "mae_air_hu", "mae_soft_hu", "mae_bone_hu")
+    names = [*UNITS, "bone_volume"]
     yield "| slices | contrast | method | " + " | ".join(names) + " |"
     yield "| --- " * (3 + len(names)) + "|"
     keys = sorted({(row["slice_mm"], row["contrast"], row["method"]) for row in rows}, key=str)
@@ -103,12 +115,6 @@ def summary(rows: list[dict[str, object]]) -> Iterator[str]:
         means = [float(np.mean([float(str(row[name])) for row in same])) for name in names]
         values = " | ".join(f"{mean:.3g}" for mean in means)
         yield f"| {key[0]:g} mm | {key[1]} | {key[2]} | {values} |"
-
-
-UNITS = {
-    "mae_hu": "HU", "psnr_db": "dB", "ssim": "", "dice_bone": "",
-    "mae_air_hu": "HU", "mae_soft_hu": "HU", "mae_bone_hu": "HU",
-}  # fmt: skip
 
 
 def put_on_card(rows: list[dict[str, object]], folder: Path, *, heads: list[int]) -> None:

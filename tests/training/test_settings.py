@@ -15,8 +15,8 @@ from tests.training.tiny_training import gan_settings
 
 NAMES = (
     "ct_denoise", "ct_denoise_cyclegan", "ct_images", "head_ct_denoise", "head_ct_mr", "head_mr_ct",
-    "head_t1_t2", "head_t2_t1", "mr_ct", "mr_ct_finetune", "mr_ct_multi", "t1_t2", "t1_t2_unet",
-    "xray_ct",
+    "head_mr_ct_continued", "head_t1_t2", "head_t2_t1", "mr_ct", "mr_ct_finetune", "mr_ct_multi",
+    "t1_t2", "t1_t2_unet", "xray_ct",
 )  # fmt: skip
 
 
