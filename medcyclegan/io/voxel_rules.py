@@ -129,11 +129,15 @@ def mend_voxels(
         return [], None
     mended = ~finite
     voxels[mended] = smallest
-    said = (
+    return [replacement_said(count, smallest)], mended
+
+
+def replacement_said(count: int, value: float) -> str:
+    """The warning that ``count`` voxels were not finite, and are ``value`` now."""
+    return (
         f"{counted(count, 'voxel')} {was_or_were(count)} NaN or infinite and {is_or_are(count)} "
-        f"replaced by {smallest:g}"
+        f"replaced by {value:g}"
     )
-    return [said], mended
 
 
 def stored_voxels(volume: Volume, path: Path) -> NDArray[Any]:

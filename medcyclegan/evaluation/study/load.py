@@ -30,6 +30,7 @@ from medcyclegan.imaging.plausibility import (
 )
 from medcyclegan.io.read import read_mask, read_scan
 from medcyclegan.io.scan import Scan
+from medcyclegan.io.voxel_rules import replacement_said
 
 # A body mask agrees with the body that is seen; an organ, or the air, does not.
 LEAST_MASK_SHARE = 0.5
@@ -107,7 +108,7 @@ def load_truth(patient: Patient) -> Truth:
         mask = _mask(patient.mask, ct, said, ref_is_placed=read.is_placed)
         _tell_no_body_mask(mask, ct, said)
     if read.mended is not None:
-        mask = _without(mask, read.mended, patient.ref, said)
+        mask = _without(mask, read, said)
     said.warnings.extend(_offset_warning(ct, mask, name="reference CT"))
     mr = None if patient.mr is None else _mr(patient.mr, ct, said)
     return Truth(ct, mask, mr, tuple(said.notes), tuple(said.warnings), read.is_placed)
@@ -189,9 +190,13 @@ def _refuse_unpredicted(lost: BoolArray | None, inside: BoolArray, path: Path) -
         )
 
 
-def _without(mask: Volume, lost: BoolArray, path: Path, said: _Said) -> Volume:
-    """Leave voxels that the reference does not have out of the mask; say how many they are."""
-    inside = mask.voxels > 0
+def _without(mask: Volume, ref: Scan, said: _Said) -> Volume:
+    """Leave voxels that the reference does not have out of the mask; say how many they are.
+
+    That takes the place of what the reader said of them: what replaces them counts nowhere.
+    """
+    lost, path, inside = ref.mended, ref.source, mask.voxels > 0
+    assert lost is not None
     count = int((inside & lost).sum())
     if count == int(inside.sum()):
         raise InputRefused(
@@ -200,6 +205,8 @@ def _without(mask: Volume, lost: BoolArray, path: Path, said: _Said) -> Volume:
             remedy="check the export",
         )
     if count:
+        read = replacement_said(int(lost.sum()), float(ref.volume.voxels[lost][0]))
+        said.warnings[:] = [one for one in said.warnings if one != f"reference CT: {read}"]
         said.warnings.append(
             f"reference CT: {counted(count, 'voxel')} of the body "
             f"({_percent(count / inside.sum())}) {is_or_are(count)} NaN or infinite and "

@@ -62,14 +62,10 @@ def difference(first: DicomFile, other: DicomFile) -> str:
         ours, theirs = (text(file.header, keyword, file.path) for file in (first, other))
         if ours != theirs:
             return "the position"
-    return "" if _same_pixels(first, other) else "the pixels"
-
-
-def _same_pixels(first: DicomFile, other: DicomFile) -> bool:
     try:
-        return np.array_equal(_values(first), _values(other))
-    except InputRefused:
-        return False
+        return "" if np.array_equal(_values(first), _values(other)) else "the pixels"
+    except InputRefused as error:
+        return f"pixels that can be read ({error.found})"
 
 
 def _values(file: DicomFile) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

@@ -76,6 +76,8 @@ def test_voxels_of_the_reference_that_are_no_number_are_left_out(cohort: Path) -
     lost = int(head_mask(ct).voxels.sum() - kept.sum())
     assert lost > 0
     assert told_everywhere(cohort, study, "P01", f"{lost} voxels of the body", "left out")
+    # What the reader put in their place counts nowhere, so that it is not told.
+    assert not any("replaced" in warning for warning in study.warnings)
     assert found.error_counts.sum() == int(kept.sum())
 
 

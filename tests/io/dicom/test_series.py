@@ -169,6 +169,12 @@ def test_slices_of_one_uid_are_one_image_by_patient_and_pixels_alone(tmp_path: P
             read_dicom(tmp_path / "both")
         assert str(first[0]) in str(refused.value)
         assert "other" not in str(refused.value)
+    # What cannot be read is not said to differ.
+    shutil.rmtree(tmp_path / "both" / "b")
+    cut = lambda ds, k: setattr(ds, "PixelData", ds.PixelData[:-40])  # noqa: E731
+    make_series(tmp_path / "both" / "b" / "s", shape=SHAPE, changes=cut)
+    with pytest.raises(InputRefused, match="but not pixels that can be read") as refused:
+        read_dicom(tmp_path / "both")
     # Copies, byte by byte or in another transfer syntax, are passed over as before.
     for syntax in (ExplicitVRLittleEndian, RLELossless):
         shutil.rmtree(tmp_path / "both" / "b")
