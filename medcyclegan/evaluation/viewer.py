@@ -35,6 +35,12 @@ PRESETS = {"Brain": BRAIN, "Soft tissue": SOFT_TISSUE, "Bone": BONE}
 _SIGNAL_PERCENTILES = (0.5, 99.5)
 _LEVELS = 255
 _HU_RANGE = (LOWEST_HU, max(HIGHEST_HU.values()))
+# How values are coded, of images in HU and of others.
+_VALUES = {
+    True: f"HU rounded to whole numbers and cut to {_HU_RANGE[0]:.0f} to {_HU_RANGE[1]:.0f}.",
+    False: f"Signal to {_LEVELS + 1} levels from its {_SIGNAL_PERCENTILES[0]} to "
+    f"{_SIGNAL_PERCENTILES[1]} percentile.",
+}
 
 Codes = NDArray[np.int16]
 
@@ -114,7 +120,8 @@ def make_viewer(
     if body is not None:
         share = copy.of(in_viewing_order(body))
         voxels.append(_packed((share >= 0.5).astype(np.int16)))
-    return Viewer(about, tuple(voxels), _treatment(first, copy, cut=body is not None))
+    in_hu = {image.unit == "HU" for image in images.values()}
+    return Viewer(about, tuple(voxels), _treatment(first, copy, in_hu, cut=body is not None))
 
 
 def _coded(name: str, shown: FloatVoxels, image: Volume) -> tuple[dict[str, object], Codes]:
@@ -134,18 +141,18 @@ def _packed(codes: Codes) -> str:
     return base64.b64encode(zlib.compress(flat.T.tobytes())).decode("ascii")
 
 
-def _treatment(volume: Volume, copy: Copy, *, cut: bool) -> str:
+def _treatment(volume: Volume, copy: Copy, in_hu: set[bool], *, cut: bool) -> str:
+    """What was done to the images; ``in_hu`` says whether some are in HU, and some are not."""
     times = " \N{MULTIPLICATION SIGN} "
     spacing_mm = viewed_spacing_mm(volume)
     grid = times.join(f"{s * b:.3g}" for s, b in zip(spacing_mm, copy.block, strict=True))
     blocks = times.join(str(b) for b in copy.block)
     is_averaged = max(copy.block) > 1
     origin = f"each is the mean of {blocks} voxels of the grid" if is_averaged else "as in the grid"
-    (lowest, highest), (low, high) = _HU_RANGE, _SIGNAL_PERCENTILES
+    values = [said for is_hu, said in _VALUES.items() if is_hu in in_hu]
     sentences = [
         f"Voxels of {grid} mm, {origin}.",
-        f"HU rounded to whole numbers and cut to {lowest:.0f} to {highest:.0f}, other signal to "
-        f"{_LEVELS + 1} levels from its {low} to {high} percentile.".replace("-", "\N{MINUS SIGN}"),
+        *(said.replace("-", "\N{MINUS SIGN}") for said in values),
         "Drawn with linear interpolation.",
     ]
     if cut:

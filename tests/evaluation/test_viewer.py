@@ -111,6 +111,18 @@ def test_no_copy_has_more_voxels_than_allowed(most: int) -> None:
     assert f"oxels of {size} mm" in viewer.treatment
 
 
+def test_what_is_said_of_values_is_of_the_units_that_are_there() -> None:
+    geometry = grid((20, 20, 20), (2.0, 2.0, 2.0))
+    ct, mr = ramp(geometry), ramp(geometry, "a.u.")
+    for images, expected in (
+        ({"a": ct}, (1, 0)),
+        ({"a": mr}, (0, 1)),
+        ({"a": ct, "b": mr}, (1, 1)),
+    ):
+        said = make_viewer(images, layers=NAMES).treatment
+        assert (said.count("HU rounded"), said.count("Signal to 256 levels")) == expected
+
+
 def test_a_picture_keeps_its_pixels() -> None:
     image = ramp(grid((40, 30, 1), (0.2, 0.2, 1.0)), "a.u.")
     viewer = make_viewer({"a": image}, layers=NAMES)
