@@ -4,7 +4,8 @@
 
 RUN holds ``metrics.csv`` and ``validation.csv``, as each training writes them. Held-back slabs are
 of heads that are not trained on, and are judged by the moving average of the weights. The dotted
-line is where the learning rate begins to fall, the dashed one where patches become larger.
+line is where the learning rate begins to fall, the dashed one where patches become larger, both
+as if each step had taken the same time.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import csv
 from pathlib import Path
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -36,8 +38,12 @@ def draw(run: Path, config: TrainConfig) -> Figure:
     figure = Figure(figsize=(9.0, 3.6), layout="constrained")
     FigureCanvasAgg(figure)
     losses, errors, overlaps = figure.subplots(1, 3)
-    losses.plot([row[0] for row in own], [hu_a_unit * row[1] for row in own], color="0.4")
-    losses.set(ylabel="training, L1 of whole patches, HU", ylim=(0.0, hu_a_unit * own[1][1]))
+    l1_hu = [hu_a_unit * row[1] for row in own]
+    losses.plot([row[0] for row in own], l1_hu, color="0.4")
+    # the first steps of fresh weights are far above all that is of interest
+    losses.set(
+        ylabel="training, L1 of whole patches, HU", ylim=(0.0, 1.2 * np.quantile(l1_hu, 0.9))
+    )
     steps = [row[0] for row in others]
     errors.plot(steps, [row[1] for row in others], "o-")
     errors.set(ylabel="other heads, MAE in the body, HU")
