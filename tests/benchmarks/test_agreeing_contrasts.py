@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.agreeing_contrasts import CONFIG, PATCH_PX, Agreeing, Visit, disagreement
+from benchmarks.agreeing_contrasts import (
+    CONFIG,
+    PATCH_PX,
+    Agreeing,
+    Visit,
+    between,
+    disagreement,
+)
 from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.data.types import Sample
 from medcyclegan.training.engines.base import Moment
@@ -69,3 +76,9 @@ def test_a_patch_is_of_one_place_in_all_contrasts_and_mirrored_every_other_time(
         assert torch.equal(values[1], inside + 1e6)
         mirrored.append(bool(inside[0, 0, 0] > inside[0, 1, 0]))
     assert 10 < sum(mirrored) < 30
+
+
+def test_weights_go_a_share_of_the_way() -> None:
+    before, after = {"w": torch.tensor([0.0, 4.0])}, {"w": torch.tensor([8.0, 4.0])}
+    assert between(before, after, share=0.75)["w"].tolist() == [6.0, 4.0]
+    assert between(before, after, share=0.0)["w"].tolist() == [0.0, 4.0]
