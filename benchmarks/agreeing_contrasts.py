@@ -32,12 +32,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from benchmarks.check_contrasts import as_itk
 from medcyclegan import load_model, read_scan
 from medcyclegan.core.task import Task, Window
 from medcyclegan.core.volume import Volume
 from medcyclegan.imaging.body_mask import body_mask_mr
-from medcyclegan.imaging.preprocessing import fit_window, on_grid
+from medcyclegan.imaging.itk_images import itk_image
+from medcyclegan.imaging.preprocessing import WindowScaling, fit_window, on_grid
 from medcyclegan.imaging.resampling import model_geometry, slice_axis
 from medcyclegan.models.card import Card, DataSource
 from medcyclegan.models.store import Model, save_model
@@ -117,7 +117,7 @@ def resampled(
 ) -> NDArray[np.float32]:
     """Bring a volume onto another's grid (i, j, k) by an ITK transform."""
     read = sitk.ReadTransform(str(transform))
-    moved = sitk.Resample(as_itk(moving), as_itk(target), read, sitk.sitkLinear, fill)
+    moved = sitk.Resample(itk_image(moving), itk_image(target), read, sitk.sitkLinear, fill)
     return np.ascontiguousarray(sitk.GetArrayFromImage(moved).transpose(2, 1, 0), np.float32)
 
 
@@ -134,8 +134,8 @@ class Agreeing(Supervised):
         super().__init__(settings, setup)
         self._visits = visits
         self._rng = np.random.default_rng(setup.seed)
-        window = setup.tasks["a-to-b"].target_window
-        self._most = 2.0 * (MOST_HU - window.lower) / (window.upper - window.lower) - 1.0
+        scaling = WindowScaling(setup.tasks["a-to-b"].target_window)
+        self._most = float(scaling(torch.tensor(MOST_HU)))
         self._depth = setup.tasks["a-to-b"].depth
 
     def _losses(self, part: Sample, *, whole: bool) -> Losses:

@@ -20,20 +20,10 @@ import SimpleITK as sitk  # noqa: N813
 from numpy.typing import NDArray
 
 from medcyclegan import load_model, read_scan, synthesize
-from medcyclegan.core.volume import Volume
+from medcyclegan.imaging.itk_images import itk_image
 from medcyclegan.models.store import Model
 
 BONE_HU = 250.0
-
-
-def as_itk(volume: Volume) -> sitk.Image:
-    """Turn a volume into an ITK image; ITK's world is LPS."""
-    image = sitk.GetImageFromArray(volume.voxels.transpose(2, 1, 0))
-    lps = np.diag([-1.0, -1.0, 1.0])
-    image.SetSpacing([float(mm) for mm in volume.geometry.spacing_mm])
-    image.SetOrigin([float(mm) for mm in lps @ volume.geometry.affine_ras[:3, 3]])
-    image.SetDirection([float(x) for x in (lps @ volume.geometry.directions_ras).ravel()])
-    return image
 
 
 def study(folder: Path, name: str, model: Model) -> dict[str, NDArray[np.float32]]:
@@ -45,7 +35,7 @@ def study(folder: Path, name: str, model: Model) -> dict[str, NDArray[np.float32
         if not scan.exists():
             continue
         result = synthesize(read_scan(scan, modality="MR"), model)
-        sct, body = as_itk(result.image), as_itk(result.body)
+        sct, body = itk_image(result.image), itk_image(result.body)
         if target is None:
             target, transform = sct, sitk.Transform(3, sitk.sitkIdentity)
         else:

@@ -30,13 +30,13 @@ from numpy.typing import NDArray
 from skimage.exposure import match_histograms
 
 from benchmarks.cards import put_scores
-from benchmarks.check_contrasts import as_itk
 from benchmarks.heads import read_head
 from benchmarks.score_head_mr_ct import simulate
 from medcyclegan import load_model, read_scan, synthesize
 from medcyclegan.core.volume import Volume
 from medcyclegan.evaluation.similarity import ssim
 from medcyclegan.imaging.body_mask import body_mask_mr
+from medcyclegan.imaging.itk_images import itk_image
 from medcyclegan.io.scan import ItkSourceHeader, Scan
 from medcyclegan.models.card import Score
 from medcyclegan.models.store import Model
@@ -86,7 +86,7 @@ def resampled(images: Pair, to_flair: dict[str, sitk.Transform], *, of: str, ont
     way = sitk.CompositeTransform(3)
     way.AddTransform(to_flair[of])  # the last one added is the first one applied
     way.AddTransform(to_flair[onto].GetInverse())
-    moved = sitk.Resample(as_itk(images[of]), as_itk(images[onto]), way, sitk.sitkLinear, 0.0)
+    moved = sitk.Resample(itk_image(images[of]), itk_image(images[onto]), way, sitk.sitkLinear, 0.0)
     voxels = sitk.GetArrayFromImage(moved).transpose(2, 1, 0)
     return images[onto].with_voxels(np.ascontiguousarray(voxels, dtype=np.float32))
 
