@@ -26,8 +26,10 @@ from medcyclegan.simulate.label_heads.cleaning import (
     outside_air,
     signed_distance,
     smoothed,
+    surface_distance,
     to_ras_order,
     to_tissues,
+    without_specks,
 )
 from medcyclegan.simulate.label_heads.skull import (
     AirKind,
@@ -278,7 +280,7 @@ def _stack_maps(
     channels = {
         "soft": tissue[tuple(nearest_soft)],
         "region": _regions(tissue, part, kind, frame, spacing_mm),
-        "bone": np.round(half).astype(np.uint8) | (_labelled(tissue) << _LABEL_SHIFT),
+        "bone": np.round(half).astype(np.uint8) | (_labelled(tissue, spacing_mm) << _LABEL_SHIFT),
         "depth_below_skin": _quantise(np.clip(depth, -_OUTSIDE_MM, _DEPTH_MM)),
         "bone_distance": _quantise(np.clip(to_bone, *_BONE_MM)),
         "air_distance": _quantise(np.clip(to_air, -reach, reach)),
@@ -298,7 +300,7 @@ def _air_surface(
     nearest = ndimage.distance_transform_edt(
         ~inner_air, return_distances=False, return_indices=True, sampling=spacing_mm
     )
-    return signed_distance(inner_air, spacing_mm), kind[tuple(nearest)]
+    return surface_distance(inner_air, spacing_mm), kind[tuple(nearest)]
 
 
 def _regions(
@@ -317,12 +319,12 @@ def _regions(
     )
 
 
-def _labelled(tissue: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    table = np.full(len(Tissue), Labelled.SOFT, dtype=np.uint8)
-    table[[Tissue.AIR, Tissue.CORTICAL_BONE, Tissue.MARROW]] = (
-        Labelled.AIR, Labelled.COMPACT, Labelled.MARROW,
-    )  # fmt: skip
-    return np.asarray(table[tissue])
+def _labelled(tissue: NDArray[np.uint8], spacing_mm: Spacing) -> NDArray[np.uint8]:
+    bone = is_bone(tissue)
+    labelled = np.where(bone, np.uint8(Labelled.COMPACT), np.uint8(Labelled.SOFT))
+    labelled[tissue == Tissue.AIR] = Labelled.AIR
+    labelled[without_specks(tissue == Tissue.MARROW, bone, spacing_mm)] = Labelled.MARROW
+    return labelled
 
 
 def unpacked(region: NDArray[np.uint8], bone: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:

@@ -55,3 +55,18 @@ def test_out_of_phase_a_voxel_of_fat_and_muscle_is_dark_and_in_phase_it_is_not()
 
     assert mixed_beside_pure(np.pi) < 0.3
     assert mixed_beside_pure(2.0 * np.pi) > 0.8
+
+
+@pytest.mark.parametrize("pixel_mm", [0.5, 1.0])
+def test_every_ct_has_the_same_point_spread_in_millimetres(pixel_mm: float) -> None:
+    grid = SlabGrid(1, 64, pixel_mm, 4.0, 4.0, 2)
+    tissue = np.full(grid.sampled_shape, Tissue.MUSCLE, np.uint8)
+    tissue[:, :, 32:] = Tissue.CORTICAL_BONE
+    slab = TissueSlab(tissue, grid, np.full(tissue.shape, 0.9, np.float32))
+    spread_mm = []
+    for seed in range(4):
+        line = np.diff(render_ct(slab, Rng(seed))[0, 32])  # the derivative of an edge
+        at_mm = np.arange(line.size) * pixel_mm
+        middle = float((line * at_mm).sum() / line.sum())
+        spread_mm.append(float(np.sqrt((line * (at_mm - middle) ** 2).sum() / line.sum())))
+    assert spread_mm == pytest.approx([0.6] * 4, abs=0.03)
