@@ -109,6 +109,24 @@ def test_prepared_heads_come_back_as_they_were_and_others_are_refused(
             load_prepared(tmp_path, [number])
 
 
+@pytest.mark.parametrize("number", [1, 99, None])
+def test_heads_that_were_prepared_in_another_way_are_refused(
+    head: HeadAnatomy, tmp_path: Path, number: int | None
+) -> None:
+    """None: by a version that did not write down how."""
+    path = prepared_path(tmp_path, 1)
+    keep_prepared(head, path)
+    assert len(load_prepared(tmp_path, [1])) == 1  # the control
+    with np.load(path) as kept:
+        parts = {name: kept[name] for name in kept.files if name != "preparation"}
+    if number is not None:
+        parts["preparation"] = np.asarray(number)
+    np.savez(path, **parts)
+    with pytest.raises(InputRefused, match=r"head_01\.npz was prepared in another way") as refused:
+        load_prepared(tmp_path, [1])
+    assert "prepare the label maps anew" in str(refused.value)
+
+
 NAMES = {
     "head_mr_ct": ("head-mr-ct", "random", "ct"),
     "head_ct_mr": ("head-ct-mr", "ct", "t1"),

@@ -66,6 +66,10 @@ _FINE_MM, _COARSE_MM = 2.5, 6.5
 _SMOOTH_SKIN_MM = 1.0
 
 
+# Counts up whenever a label map comes to be another head than before: heads that were kept are not
+# mixed with those of another preparation.
+PREPARATION = 2
+
 # What is looked up at the nearest voxel, and what is a distance, interpolated between voxels.
 NEAREST = ("soft", "region", "bone")
 DISTANCES = ("depth_below_skin", "bone_distance", "air_distance", "otic_distance")

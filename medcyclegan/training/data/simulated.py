@@ -23,7 +23,7 @@ from medcyclegan.io.atomic import atomic_file
 from medcyclegan.io.targets import make_parents
 from medcyclegan.simulate.datasets import label_maps_in, read_head
 from medcyclegan.simulate.label_heads.anatomy import TissueSlab, draw_tissue
-from medcyclegan.simulate.label_heads.label_maps import HeadAnatomy
+from medcyclegan.simulate.label_heads.label_maps import PREPARATION, HeadAnatomy
 from medcyclegan.simulate.label_heads.slabs import acquired_side, clean_side, draw_water
 from medcyclegan.simulate.low_dose_ct import Slices, make_dose_slices
 from medcyclegan.simulate.slab_grid import Field as Values
@@ -163,6 +163,7 @@ def load_prepared(folder: Path, numbers: Sequence[int]) -> list[HeadAnatomy]:
         path = prepared_path(folder, number)
         try:
             with np.load(path) as found:
+                preparation = int(found["preparation"]) if "preparation" in found else 1
                 i, j, k = (float(step) for step in found["spacing_mm"])
                 maps = np.ascontiguousarray(np.moveaxis(found["channels"], 0, -1))
         except (OSError, KeyError, ValueError) as error:
@@ -171,6 +172,12 @@ def load_prepared(folder: Path, numbers: Sequence[int]) -> list[HeadAnatomy]:
                 rule="prepared heads are kept by this version of medcyclegan",
                 remedy="delete it, and prepare the label maps anew",
             ) from error
+        if preparation != PREPARATION:
+            raise InputRefused(
+                f"{path} was prepared in another way ({preparation}, now {PREPARATION})",
+                rule="training and scores take heads as this version of medcyclegan prepares them",
+                remedy="delete it, and prepare the label maps anew",
+            )
         heads.append(HeadAnatomy(maps, (i, j, k)))
     return heads
 
@@ -186,7 +193,12 @@ def keep_prepared(head: HeadAnatomy, path: Path) -> None:
     channels = np.ascontiguousarray(np.moveaxis(head.maps, -1, 0))
     make_parents(path)
     with atomic_file(path, overwrite=True) as part:
-        np.savez_compressed(part, channels=channels, spacing_mm=np.asarray(head.spacing_mm))
+        np.savez_compressed(
+            part,
+            channels=channels,
+            spacing_mm=np.asarray(head.spacing_mm),
+            preparation=np.asarray(PREPARATION),
+        )
 
 
 def prepared_path(folder: Path, number: int) -> Path:
