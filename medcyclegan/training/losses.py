@@ -81,6 +81,8 @@ Weight = Annotated[float, Field(ge=0)]
 
 # Added to a variance of gradients: of slabs of nothing but air, below the rounding of bfloat16.
 _VARIANCE_FLOOR = 1e-8
+# Voxels of bone in a slab from which on their mean counts in full.
+_LEAST_BONE = 200
 
 
 class LossWeights(BaseModel):
@@ -177,6 +179,19 @@ def border_losses(fake: Tensor, real: Tensor, *, threshold: float, width: float)
     border = (p - q).square().sum(dim=1) / both.clamp(min=_VARIANCE_FLOOR)
     volume = (p.sum(dim=1) - q.sum(dim=1)).abs() / (p.sum(dim=1) + q.sum(dim=1)).clamp(min=1.0)
     return torch.stack([border, volume])
+
+
+def density_loss(fake: Tensor, real: Tensor, *, threshold: float) -> Tensor:
+    """How far the mean over true bone is off, by item, (N,): 0 without bone.
+
+    The loss of a voxel pulls what is uncertain towards the middle of what is likely, and bone is at
+    one end of that: this one pulls it back, as far as the slab is too soft or too dense as a whole.
+    Bone is what lies above the threshold in ``real``; slabs (N, depth, H, W), all in their units.
+    In slabs with less than ``_LEAST_BONE`` voxels of it, it counts for less.
+    """
+    bone = (real > threshold).flatten(1)
+    off = ((fake - real).float().flatten(1) * bone).sum(dim=1)
+    return off.abs() / bone.sum(dim=1).clamp(min=_LEAST_BONE)
 
 
 def generator_adversarial_loss(scores: Tensor) -> Tensor:

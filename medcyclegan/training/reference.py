@@ -204,6 +204,7 @@ HELP: dict[type[BaseModel], dict[str, str]] = {
         "level_weight": "weight of the cross-entropy of levels, for generators with such",
         "border_weight": "weight of the soft Dice of bone above 250 HU, for targets in HU",
         "volume_weight": "weight of the difference of its volumes",
+        "density_weight": "weight of how far the mean of true bone is off, by slab",
     },
 }  # fmt: skip
 

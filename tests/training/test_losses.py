@@ -9,6 +9,7 @@ import torch
 
 from medcyclegan.training.losses import (
     border_losses,
+    density_loss,
     discriminator_loss,
     generator_adversarial_loss,
     gradient_consistency_loss,
@@ -179,3 +180,44 @@ def test_border_losses_are_0_for_equal_bone_and_grow_with_what_is_shifted_or_add
     # twice as much: Dice 2 * 4 / (4 + 8), volumes 8 and 4
     assert losses(more) == pytest.approx([1 / 3, 1 / 3], abs=1e-4)
     assert losses(torch.full_like(bone, -1.0)) == pytest.approx([1.0, 1.0], abs=1e-4)
+
+
+def test_the_density_loss_is_how_far_the_mean_of_true_bone_is_off() -> None:
+    bone = torch.full((2, 1, 40, 40), -1.0)
+    bone[..., 4:24] = 0.5
+    noise = torch.randn(bone.shape, generator=torch.Generator().manual_seed(4))
+    noise -= noise[..., 4:24].mean(dim=(1, 2, 3), keepdim=True)
+
+    def loss(fake: torch.Tensor) -> list[float]:
+        return [float(one) for one in density_loss(fake, bone, threshold=0.0)]
+
+    assert loss(bone) == [0.0, 0.0]
+    assert loss(bone + noise) == pytest.approx([0.0, 0.0], abs=1e-6)
+    assert float(noise.abs().mean()) > 0.5  # the control
+    for off in (-0.2, 0.3):
+        assert loss(bone + noise + off) == pytest.approx([abs(off)] * 2, abs=1e-6)
+    beside = bone.clone()
+    beside[..., 30:] = 1.0  # false bone is not true bone
+    assert loss(beside) == [0.0, 0.0]
+    assert float(density_loss(bone, torch.full_like(bone, -1.0), threshold=0.0).sum()) == 0.0
+
+
+def test_with_the_density_loss_what_may_be_bone_is_not_left_at_the_median() -> None:
+    """Two voxels in five are bone, and nothing tells which."""
+    real = torch.full((1, 1, 20, 40), -1.0)
+    real.view(-1)[::5] = real.view(-1)[1::5] = 1.0
+
+    def learned(weight: float) -> float:
+        value = torch.tensor(-0.5, requires_grad=True)
+        optimiser = torch.optim.SGD([value], lr=0.01)
+        for _ in range(600):
+            fake = value.expand(real.shape)
+            loss = (fake - real).abs().mean()
+            loss = loss + weight * density_loss(fake, real, threshold=0.0).mean()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        return float(value.detach())
+
+    assert learned(0.0) == pytest.approx(-1.0, abs=0.05)  # the control
+    assert learned(0.5) > 0.9

@@ -75,7 +75,10 @@ def tiny_config(**changes: Any) -> TrainConfig:
             "discriminator": {"width": 4, "layers": 1}, "patches": 16, "generator_rate": 1e-2,
             "discriminator_rate": 1e-2,
         },
-        "supervised": {"learning_rate": 1e-2, "border_weight": 0.15, "volume_weight": 0.1},
+        "supervised": {
+            "learning_rate": 1e-2, "border_weight": 0.15, "volume_weight": 0.1,
+            "density_weight": 0.05,
+        },
     }  # fmt: skip
     plain = {
         "name": "tiny", "summary": "made shapes for tests",

@@ -32,7 +32,12 @@ from medcyclegan.training.engines.base import (
     set_rate,
 )
 from medcyclegan.training.engines.muon import ConvMuon
-from medcyclegan.training.losses import border_losses, mean_of_chosen, two_hot_cross_entropy
+from medcyclegan.training.losses import (
+    border_losses,
+    density_loss,
+    mean_of_chosen,
+    two_hot_cross_entropy,
+)
 from medcyclegan.training.parallel import Crew
 
 Weight = Annotated[float, Field(ge=0)]
@@ -46,8 +51,9 @@ BONE_HU, BONE_WIDTH_HU = 250.0, 80.0
 class SupervisedSettings(EngineSettings):
     """Weights of the losses in normalised units, and the optimiser with its rate per step.
 
-    ``level_weight`` counts for generators with levels, ``border_weight`` and ``volume_weight`` for
-    targets in HU: the soft Dice of bone, and the difference of its volumes.
+    ``level_weight`` counts for generators with levels, ``border_weight``, ``volume_weight`` and
+    ``density_weight`` for targets in HU: the soft Dice of bone, the difference of its volumes, and
+    how far its mean is off.
     """
 
     kind: Literal["supervised"] = "supervised"
@@ -58,6 +64,7 @@ class SupervisedSettings(EngineSettings):
     level_weight: Weight = 0.3
     border_weight: Weight = 0.0
     volume_weight: Weight = 0.0
+    density_weight: Weight = 0.0
 
     @property
     def base_rate(self) -> float:
@@ -81,6 +88,7 @@ class SupervisedSettings(EngineSettings):
             "L1": self.l1_weight, "L2": self.l2_weight,
             "levels": self.level_weight if generator.levels else 0.0,
             "border of bone": self.border_weight, "volume of bone": self.volume_weight,
+            "density of bone": self.density_weight,
         }  # fmt: skip
         used = ", ".join(f"{name} {weight:g}" for name, weight in names.items() if weight)
         return f"supervised by pairs; weights of the losses: {used}; optimiser {self.optimiser}"
@@ -101,7 +109,7 @@ class Supervised(Engine):
         half = (window.upper - window.lower) / 2.0
         self._bone = ((BONE_HU - window.lower) / half - 1.0, BONE_WIDTH_HU / half)
         self._judges_bone = task.target.unit == "HU" and bool(
-            settings.border_weight or settings.volume_weight
+            settings.border_weight or settings.volume_weight or settings.density_weight
         )
         self._forward: Callable[[Tensor], tuple[Tensor, Tensor | None]] = self._translate
         if setup.compiles:
@@ -164,6 +172,7 @@ class Supervised(Engine):
             given["levels"] = settings.level_weight
         if self._judges_bone:
             given |= {"border": settings.border_weight, "volume": settings.volume_weight}
+            given["density"] = settings.density_weight
         return {name: weight for name, weight in given.items() if weight}
 
     def _losses(self, part: Sample, *, whole: bool) -> Losses:
@@ -186,6 +195,7 @@ class Supervised(Engine):
             threshold, width = self._bone
             border, volume = border_losses(fake, real, threshold=threshold, width=width)
             losses |= {"border": mean(border), "volume": mean(volume)}
+            losses["density"] = mean(density_loss(fake, real, threshold=threshold))
         terms = [weights[name] * losses[name] for name in losses if name in weights]
         total = sum(terms[1:], start=terms[0])
         return {**{name: losses[name] for name in weights}, "generator": total}

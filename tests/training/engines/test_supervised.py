@@ -53,7 +53,7 @@ def config(**changes: Any) -> TrainConfig:
 
 
 def test_the_losses_are_those_of_the_output() -> None:
-    made = config(border_weight=0.0, volume_weight=0.0)
+    made = config(border_weight=0.0, volume_weight=0.0, density_weight=0.0)
     state, part = fresh(made), batch(0, 1)
     generator = state.engine.generators()["a-to-b"]
     with torch.no_grad():
@@ -71,10 +71,14 @@ def test_the_losses_are_those_of_the_output() -> None:
 
 
 def test_bone_has_losses_where_the_target_is_in_hu() -> None:
-    assert {"border", "volume"} < set(step(fresh(config()), batch(0)))
+    bone = {"border", "volume", "density"}
+    assert bone < set(step(fresh(config()), batch(0)))
     data = config().data.model_dump()
     data["b"] = {"modality": "MR", "unit": "a.u.", "scaling": data["b"]["scaling"]}
-    assert not {"border", "volume"} & set(step(fresh(config(data=data)), batch(0)))
+    assert not bone & set(step(fresh(config(data=data)), batch(0)))
+    for name in bone:  # each by itself
+        alone = {f"{other}_weight": 0.0 for other in bone - {name}}
+        assert bone & set(step(fresh(config(**alone)), batch(0))) == {name}
 
 
 def test_items_that_are_no_pairs_teach_nothing() -> None:
