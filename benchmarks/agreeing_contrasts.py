@@ -8,8 +8,8 @@ as ``check_contrasts`` takes them. The simulated pairs of ``head_mr_ct_continued
 them, in every step, each contrast of some patches of the visits is pulled towards what all of them
 give together, by the moving average of the weights (the mean teacher of Tarvainen and Valpola 2017,
 arXiv 1703.01780). There all that is denser counts as 400 HU: contrasts are to agree on where bone
-is, and how dense it is the simulated pairs alone tell, as a mean of several CTs is too soft. These have
-one loss more than before: how far the mean of true bone is off (``density_weight``).
+is, and how dense it is the simulated pairs alone tell, as a mean of several CTs is too soft. These
+have one loss more than before: how far the mean of true bone is off (``density_weight``).
 
 At the end the weights go three quarters of the way from what they were (Wortsman et al. 2022, arXiv
 2109.01903), so that nothing is lost on the simulated pairs.
