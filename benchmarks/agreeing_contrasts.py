@@ -52,9 +52,10 @@ from medcyclegan.training.settings import read_settings
 from medcyclegan.training.shipped import find_config
 
 CONFIG = "head_mr_ct_continued"
+DENSITY_WEIGHT = 0.03
 CHANGES = (
     "engine.learning_rate=2e-4",
-    "engine.density_weight=0.03",
+    f"engine.density_weight={DENSITY_WEIGHT:g}",
     "ema_decay=0.99",
     "batch_size=4",
     "seed=31",
@@ -198,8 +199,8 @@ def told(card: Card, *, steps: int, minutes: float) -> Card:
     training = card.training
     method = (
         f"{training.method}; then {steps} steps with contrasts of acquired MR without CT beside "
-        f"them, which are to agree (weight {WEIGHT:g}, up to {MOST_HU:g} HU), and {SHARE:.0%} of "
-        "the way to what came of it"
+        f"them, which are to agree (weight {WEIGHT:g}, up to {MOST_HU:g} HU), density of bone "
+        f"{DENSITY_WEIGHT:g}, and {SHARE:.0%} of the way to what came of it"
     )
     changed = training.model_copy(
         update={
