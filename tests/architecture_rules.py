@@ -58,6 +58,7 @@ ROOMS = {
     "imaging.resampling": _room(2, "monai numpy torch"),
     "imaging.preprocessing": _room(2, "monai numpy SimpleITK torch"),
     "simulate": _room(2, "numpy scipy"),
+    "simulate.label_heads.cleaning": _room(2, "numpy scipy", lazy="SimpleITK"),
     "networks": _room(2, "pydantic torch"),
     "core": _room(1, "numpy"),
     "core.task": _room(1, "pydantic"),
