@@ -101,10 +101,15 @@ def begin(engine: Engine, config: TrainConfig) -> None:
 
 
 def _fits(generator: GeneratorConfig, task: Task) -> dict[str, object]:
-    """All that must be the same for weights to fit, by the keys of a configuration."""
+    """All that must be the same for weights to fit, by the keys of a configuration.
+
+    Where levels lie is no matter of the weights, which weigh them; how many there are is.
+    """
     sides = {"data.a": task.source, "data.b": task.target}
+    network = {f"generator.{name}": value for name, value in generator.model_dump().items()}
+    network["generator.levels"] = f"{len(generator.levels)} in number"
     return {
-        **{f"generator.{name}": value for name, value in generator.model_dump().items()},
+        **network,
         "data.depth": task.depth,
         "data.spacing_mm": task.spacing_mm,
         **{

@@ -76,6 +76,10 @@ def test_a_run_goes_on_from_the_model_and_its_card_says_so(model: Path, tmp_path
             r"generator\.widths is \(4, 8\) here and \(4, 4\) there",
         ),
         ({"generator": {"widths": (4, 4), "residual": True}}, r"generator\.residual is True here"),
+        (
+            {"generator": {"widths": (4, 4), "levels": (-1.0, 0.0, 1.0)}},
+            r"generator\.levels is 3 in number here and 0 in number there",
+        ),
     ],
 )
 def test_what_does_not_fit_is_told_by_key(model: Path, changes: dict[str, Any], told: str) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from benchmarks.denser_levels import moved_levels
 from medcyclegan.models.store import find_model, read_card, shipped_models
+from medcyclegan.networks.factory import GeneratorConfig
 from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.export import method_said
 from medcyclegan.training.settings import read_settings
@@ -14,6 +18,7 @@ from medcyclegan.training.shipped import shipped_configs
 _AGAIN = "; each slab "
 # What came after the training of the configuration, as by benchmarks/agreeing_contrasts.py.
 _THEN = "; then "
+_MOVED = re.compile(r"levels above 250 HU were moved up by (\d+)%")
 _TIMES = {"twice": 2, "three times": 3}
 
 
@@ -21,6 +26,16 @@ def config_of(name: str, **changes: object) -> TrainConfig:
     card = read_card(find_model(name))
     config = read_settings(shipped_configs()[card.training.config], TrainConfig)
     return config.model_copy(update=changes)
+
+
+def _as_told(config: TrainConfig, method: str) -> GeneratorConfig:
+    """The network of a configuration, its levels moved as a card tells, by benchmarks."""
+    told = _MOVED.search(method)
+    if told is None:
+        return config.generator
+    window = config.task("a-to-b").target_window
+    levels = moved_levels(config.generator.levels, window, share=int(told[1]) / 100.0)
+    return config.generator.model_copy(update={"levels": levels})
 
 
 def differences(name: str, config: TrainConfig) -> list[str]:
@@ -43,7 +58,7 @@ def differences(name: str, config: TrainConfig) -> list[str]:
         "intended_use": (card.intended_use, text.intended_use),
         "limits": (card.limits, text.limits),
         "task": (card.task, config.task("a-to-b")),
-        "generator": (card.generator, config.generator),
+        "generator": (card.generator, _as_told(config, card.training.method)),
         "seed": (card.training.seed, config.seed),
         "steps": (card.training.steps, config.steps),
         "simulated": (card.training.simulated, config.data.kind == "simulated"),
