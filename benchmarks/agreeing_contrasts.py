@@ -204,7 +204,7 @@ def told(card: Card, *, steps: int, minutes: float) -> Card:
     )
     changed = training.model_copy(
         update={
-            "data": (*training.data, OPENMS),
+            "data": (*(one for one in training.data if one != OPENMS), OPENMS),
             "method": method,
             "hours": training.hours + minutes / 60.0,
         }

@@ -8,12 +8,16 @@ import torch
 
 from benchmarks.agreeing_contrasts import (
     CONFIG,
+    OPENMS,
     PATCH_PX,
     Agreeing,
     Visit,
     between,
     disagreement,
+    told,
 )
+from medcyclegan.models.card import Training
+from medcyclegan.models.store import load_model
 from medcyclegan.training.config import TrainConfig
 from medcyclegan.training.data.types import Sample
 from medcyclegan.training.engines.base import Moment
@@ -82,3 +86,19 @@ def test_weights_go_a_share_of_the_way() -> None:
     before, after = {"w": torch.tensor([0.0, 4.0])}, {"w": torch.tensor([8.0, 4.0])}
     assert between(before, after, share=0.75)["w"].tolist() == [6.0, 4.0]
     assert between(before, after, share=0.0)["w"].tolist() == [0.0, 4.0]
+
+
+def test_the_card_names_the_visits_once_and_what_was_done_each_time() -> None:
+    card = load_model("head-mr-ct").card
+    once = told(card.model_copy(update={"training": plain(card.training)}), steps=5, minutes=6.0)
+    twice = told(once, steps=7, minutes=6.0)
+    for found, times in ((once, 1), (twice, 2)):
+        assert found.training.data.count(OPENMS) == 1
+        assert found.training.method.count("are to agree (weight 0.6, up to 400 HU)") == times
+    assert twice.training.hours == pytest.approx(0.2)
+    assert twice.scores == ()
+
+
+def plain(training: Training) -> Training:
+    """A training without visits."""
+    return training.model_copy(update={"data": training.data[:1], "method": "plain", "hours": 0.0})
