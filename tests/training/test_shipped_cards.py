@@ -6,7 +6,6 @@ import re
 
 import pytest
 
-from benchmarks.denser_levels import moved_levels
 from medcyclegan.models.store import find_model, read_card, shipped_models
 from medcyclegan.networks.factory import GeneratorConfig
 from medcyclegan.training.config import TrainConfig
@@ -29,12 +28,16 @@ def config_of(name: str, **changes: object) -> TrainConfig:
 
 
 def _as_told(config: TrainConfig, method: str) -> GeneratorConfig:
-    """The network of a configuration, its levels moved as a card tells, by benchmarks."""
+    """The network of a configuration, its levels moved as a card tells that a benchmark did."""
     told = _MOVED.search(method)
     if told is None:
         return config.generator
     window = config.task("a-to-b").target_window
-    levels = moved_levels(config.generator.levels, window, share=int(told[1]) / 100.0)
+    half, middle = (window.upper - window.lower) / 2.0, (window.upper + window.lower) / 2.0
+    hu = [level * half + middle for level in config.generator.levels]
+    above = [max(0.0, value - 250.0) * int(told[1]) / 100.0 for value in hu]
+    moved = [min(value + more, window.upper) for value, more in zip(hu, above, strict=True)]
+    levels = tuple(round((value - middle) / half, 6) for value in moved)
     return config.generator.model_copy(update={"levels": levels})
 
 
@@ -83,3 +86,13 @@ def test_a_configuration_that_changed_is_told() -> None:
         "replay": {"replay": 7},
     }.items():
         assert differences("ct-denoise", config_of("ct-denoise", **changes)) == [what]
+
+
+def test_levels_that_a_card_does_not_tell_of_are_told() -> None:
+    """The control of levels that were moved."""
+    config = config_of("head-mr-ct")
+    levels = (*config.generator.levels[:-2], 0.9, 1.0)
+    network = config.generator.model_copy(update={"levels": levels})
+    assert differences("head-mr-ct", config.model_copy(update={"generator": network})) == [
+        "generator"
+    ]
