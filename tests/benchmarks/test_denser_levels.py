@@ -26,7 +26,7 @@ def test_levels_of_bone_alone_are_moved_and_none_beyond_the_window() -> None:
 def test_the_network_weighs_the_moved_levels_as_it_weighed_the_others() -> None:
     model = load_model("head-mr-ct")
     slab = torch.rand((1, 5, 64, 64), generator=torch.Generator().manual_seed(2)) * 2.0 - 1.0
-    networks = [network_of(with_share(model, share), model.generator) for share in (0.0, 0.2)]
+    networks = [network_of(with_share(model, share), model) for share in (0.0, 0.2)]
     with torch.inference_mode():
         before, after = (network(slab)[0] for network in networks)
         logits = networks[0].head.logits(networks[0].features(slab))  # type: ignore[operator, union-attr]

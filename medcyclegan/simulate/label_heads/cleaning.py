@@ -116,11 +116,13 @@ Field = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Spacing = tuple[float, float, float]
 
-# The level set of a mask is good to a thousandth or two of a voxel long before these steps end.
+# Steps of a level set end when its change (root mean square, voxels) is below the first, or after
+# so many; and by how many voxels the array is larger that it is found on.
 _LEVEL_SET_ERROR, _LEVEL_SET_STEPS, _MARGIN = 0.005, 60, 3
 # Between these distances, in voxels, the level set gives way to the mask's own distance, which is
 # smoothed there: where a surface may be moved to, but no thin plate is.
 _NEAR, _FAR, _SMOOTH_MM = 1.0, 2.0, 0.8
+# The least rise of a level set a voxel that is believed: no distance is divided by next to nothing.
 _LEAST_STEEPNESS = 0.3
 # How far around a voxel labels of marrow count.
 _MARROW_MM = 0.9

@@ -195,7 +195,8 @@ class Supervised(Engine):
             threshold, width = self._bone
             border, volume = border_losses(fake, real, threshold=threshold, width=width)
             losses |= {"border": mean(border), "volume": mean(volume)}
-            losses["density"] = mean(density_loss(fake, real, threshold=threshold))
+            if "density" in weights:
+                losses["density"] = mean(density_loss(fake, real, threshold=threshold))
         terms = [weights[name] * losses[name] for name in losses if name in weights]
         total = sum(terms[1:], start=terms[0])
         return {**{name: losses[name] for name in weights}, "generator": total}
